@@ -1,0 +1,33 @@
+# Everything runs in .venv, made on first use from pyproject.toml and constraints.txt.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help run test lint format clean
+
+help:  ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+
+# One marker for everything: installing twice would take longer than the few extra packages.
+$(VENV)/installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+run: $(VENV)/installed  ## set up, train TSP(5) on the embedded data for about a minute, show the result
+	$(BIN)/python train.py experiment=tsp5 grad=identity proj=std margin=noise margin.alpha=0.2
+
+test: $(VENV)/installed  ## set up and run all tests
+	$(BIN)/python -m pytest -n 2
+
+lint: $(VENV)/installed  ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/installed  ## mend the style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:  ## remove generated instances, run folders and caches, but no records
+	rm -rf .cache outputs .pytest_cache .mypy_cache .ruff_cache .hypothesis

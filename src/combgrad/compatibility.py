@@ -1,0 +1,62 @@
+"""Which parts fit which solver, checked when a layer is built rather than when it trains."""
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from combgrad.errors import IncompatibleError
+from combgrad.solvers.base import Solver, Trait
+
+
+class Part(Protocol):
+    """A projection, margin or gradient method: what it needs of the solver it is combined with."""
+
+    requires: frozenset[Trait]
+
+
+REMEDIES: dict[Trait, str] = {
+    Trait.SHIFT_INVARIANT: (
+        "its solutions differ in size, so adding a constant to all costs changes the solution; "
+        "use projection none or Norm()"
+    ),
+    Trait.SCALE_INVARIANT: (
+        "scaling its costs changes the solution; use projection none or Mean()"
+    ),
+}
+
+
+def name_of(part: object) -> str:
+    """The class name of a part, as it appears in messages."""
+    return type(part).__name__
+
+
+def missing_traits(part: Part, solver: Solver) -> list[Trait]:
+    """The traits that `part` requires and `solver` does not have, in a fixed order."""
+    return sorted(part.requires - solver.traits, key=lambda trait: trait.name)
+
+
+def check_compatible(solver: Solver, *parts: Part | None) -> None:
+    """Raise IncompatibleError, with the remedy, unless every part fits the solver.
+
+    A part fits where `part.requires - solver.traits` is empty and, for a projection along a
+    normal `a` (`part.normal`), where <a, y> is the same for every solution y.
+    """
+    for part in parts:
+        if part is None:
+            continue
+        missing = missing_traits(part, solver)
+        if missing:
+            reasons = "; ".join(REMEDIES[trait] for trait in missing)
+            names = ", ".join(trait.name.lower() for trait in missing)
+            raise IncompatibleError(
+                f"{name_of(part)} needs a solver that is {names}, "
+                f"and {name_of(solver)} is not: {reasons}."
+            )
+        normal = getattr(part, "normal", None)
+        if isinstance(normal, Tensor) and not solver.is_constant_on(normal.to(torch.float64)):
+            raise IncompatibleError(
+                f"{name_of(part)} removes the direction of its normal `a`, which keeps the "
+                f"solution only where <a, y> is the same for all solutions; for {name_of(solver)} "
+                f"and this `a` it is not. Choose another `a`, or Mean(), Norm() or none."
+            )

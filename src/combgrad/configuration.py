@@ -1,0 +1,128 @@
+"""Composed configurations: how to get one, what of it is science, and what a run is called."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+CONFIG_FOLDER = Path(__file__).resolve().parents[2] / "configs"
+
+#: Top-level nodes that say where, how and how visibly to run, but not what is computed.
+NEUTRAL_NODES = frozenset(
+    {
+        "budget",
+        "callbacks",
+        "choices",
+        "logger",
+        "name",
+        "overrides",
+        "paths",
+        "profile",
+        "resume",
+        "threads",
+    }
+)
+
+#: The same for single values inside the other nodes.
+NEUTRAL_VALUES = frozenset(
+    {
+        "data.cache",
+        "data.path",
+        "data.url",
+        "trainer.accelerator",
+        "trainer.devices",
+        "trainer.enable_model_summary",
+        "trainer.enable_progress_bar",
+        "trainer.log_every_n_steps",
+        "trainer.num_sanity_val_steps",
+        "trainer.strategy",
+    }
+)
+
+
+def scientific(config: DictConfig) -> dict[str, Any]:
+    """The part of a configuration that decides the result, resolved, as plain containers."""
+    chosen: dict[str, Any] = {}
+    for node in config:
+        name = str(node)
+        if name in NEUTRAL_NODES or name == "hydra":
+            continue
+        value = config[name]
+        if isinstance(value, DictConfig):
+            keys = [key for key in map(str, value) if f"{name}.{key}" not in NEUTRAL_VALUES]
+            chosen[name] = {key: _plain(value[key]) for key in keys}
+        else:
+            chosen[name] = _plain(value)
+    return chosen
+
+
+def _plain(value: Any) -> Any:
+    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+
+
+def digest(*parts: Any) -> str:
+    """A sha256 of JSON-able values."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def profile_label(config: DictConfig) -> str:
+    """The chosen profile, or `custom` where a number it sets was overridden."""
+    budget = config.budget[config.profile.name]
+    data = {name: config.data[name] for name in map(str, budget) if name in config.data}
+    same = config.size == budget and config.trainer.max_epochs == budget.epochs
+    same = same and not any(word.startswith("budget") for word in config.overrides)
+    same = same and all(budget[name] == value for name, value in data.items())
+    return str(config.profile.name) if same else "custom"
+
+
+def run_name(config: DictConfig) -> str:
+    """A readable name such as `tsp5-identity-std-noise0.2-paper-seed0`."""
+    choices = config.choices
+    margin = str(choices.margin)
+    if "alpha" in config.margin:
+        margin = f"{margin}{config.margin.alpha:g}"
+    parts = (choices.experiment, choices.grad, choices.proj, margin, profile_label(config))
+    return "-".join([*map(str, parts), f"seed{config.seed}"])
+
+
+def run_folder(config: DictConfig) -> str:
+    """The run's folder below `outputs`: its name and a digest of its scientific configuration."""
+    return f"{run_name(config)}-{digest(scientific(config))[:8]}"
+
+
+def register_resolvers() -> None:
+    """Make `${run_name:}` and `${run_folder:}` known to OmegaConf."""
+    for function in (run_name, run_folder):
+        OmegaConf.register_new_resolver(
+            function.__name__,
+            lambda *, _root_, function=function: function(_root_),
+            replace=True,
+        )
+
+
+def resolved(config: DictConfig) -> DictConfig:
+    """A resolved, read-only copy without the `hydra` node.
+
+    Resolved up front because instantiation resolves interpolations in place, and read-only so that
+    what is recorded is what was run.
+    """
+    plain = {str(key): _plain(config[key]) for key in config if key != "hydra"}
+    copy = OmegaConf.create(plain)
+    OmegaConf.set_readonly(copy, True)
+    return copy
+
+
+def compose(overrides: Sequence[str] = (), folder: Path = CONFIG_FOLDER) -> DictConfig:
+    """The configuration that `python train.py OVERRIDES...` would run, for notebooks and tests."""
+    register_resolvers()
+    GlobalHydra.instance().clear()
+    with hydra.initialize_config_dir(str(folder), version_base="1.3"):
+        full = hydra.compose("train", list(overrides), return_hydra_config=True)
+    HydraConfig.instance().set_config(full)
+    return resolved(full)

@@ -1,0 +1,200 @@
+"""The Globe TSP data set from one of its three sources, as a LightningDataModule."""
+
+import hashlib
+import warnings
+from pathlib import Path
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from combgrad.corruption import check_range, flip_labels
+from combgrad.data.batches import batches
+from combgrad.data.globe import countries as country_sets
+from combgrad.data.globe import original as original_set
+from combgrad.data.globe.instances import (
+    GENERATOR_VERSION,
+    SPLITS,
+    Instances,
+    fingerprint,
+    generate_cached,
+)
+from combgrad.lightning import pl
+from combgrad.solvers.base import Solver
+from combgrad.solvers.edges import matrix_to_edges
+from combgrad.sphere import Distance, check_distance
+
+Source = Literal["regenerated", "pictures", "original"]
+
+
+class GlobeTSP(pl.LightningDataModule):
+    """Instances of k capitals out of 100 countries, with their flags and shortest tours.
+
+    A batch has `cities` (B, k) int64 into the flags, `target` (B, E) float32 0/1 and `true_costs`
+    (B, E) float32, E = k(k-1)/2. `flags` is (C, 20, 40, 3) uint8 and `lonlat` (C, 2) in degrees.
+
+    Args:
+        cities: k, the number of cities of an instance.
+        solver: an exact solver that labels generated instances.
+        source: `regenerated` draws flags itself, `pictures` takes them from an npz at `path`,
+            `original` reads the published folder at or below `path`, or downloads it from `url`.
+        distance: `chord` or `great_circle`; labels and model must use the same one.
+        train_size, eval_size: instances for training, and each for validation and test.
+        batch_size: instances of a training step.
+        seed: of the generated instances.
+        order_seed: of the training order and of flipped labels.
+        label_rho: each training label is flipped with probability rho/k, once (A-32).
+        cache: folder for generated instances, or None.
+    """
+
+    def __init__(
+        self,
+        cities: int,
+        solver: Solver,
+        source: Source = "regenerated",
+        distance: Distance = "chord",
+        train_size: int = 10_000,
+        eval_size: int = 1_000,
+        batch_size: int = 50,
+        seed: int = 0,
+        order_seed: int = 0,
+        label_rho: float = 0.0,
+        path: str | None = None,
+        url: str | None = None,
+        cache: str | None = None,
+    ) -> None:
+        super().__init__()
+        check_distance(distance)
+        if source not in get_args(Source):
+            choices = ", ".join(get_args(Source))
+            raise ValueError(f"data.source is {source!r}; choose one of {choices}.")
+        if source != "regenerated" and path is None:
+            raise ValueError(
+                f"data.source={source} needs data.path=<where it lies>, or COMBGRAD_DATA set; "
+                f"data.source=regenerated needs nothing."
+            )
+        for name, size in (("train", train_size), ("eval", eval_size), ("batch", batch_size)):
+            if size < 1:
+                raise ValueError(f"data.{name}_size is {size}; it must be at least 1.")
+        self.cities, self.solver, self.source, self.distance = cities, solver, source, distance
+        self.train_size, self.eval_size, self.batch_size = train_size, eval_size, batch_size
+        self.seed, self.order_seed = seed, order_seed
+        self.label_probability = check_range("corruption.label_rho", label_rho, cities) / cities
+        self.path = Path(path).expanduser() if path is not None else None
+        self.url = url
+        self.cache = Path(cache) if cache is not None else None
+        self.instances: dict[str, Instances] = {}
+        self._countries: country_sets.Countries | None = None
+        self._original: original_set.OriginalGlobe | None = None
+
+    @property
+    def countries(self) -> country_sets.Countries:
+        """The flags and capitals, read once."""
+        if self._countries is None:
+            self._countries = self._read_countries()
+        return self._countries
+
+    @property
+    def flags(self) -> Tensor:
+        """The flags (C, 20, 40, 3) uint8 that `cities` points into."""
+        return torch.tensor(self.countries.flags)
+
+    @property
+    def data_fingerprint(self) -> str:
+        """Changes whenever the data of a run could; cheap, generates nothing."""
+        common = (self.source, self.countries.flags, self.countries.lonlat, self.cities)
+        if self._original is not None:
+            return fingerprint(*common, self._original_digest())
+        return fingerprint(*common, GENERATOR_VERSION, self.distance, self.seed)
+
+    def _read_countries(self) -> country_sets.Countries:
+        if self.source == "regenerated":
+            return country_sets.regenerated()
+        assert self.path is not None  # checked at construction
+        if self.source == "pictures":
+            return country_sets.pictures(self.path)
+        folder = original_set.find_or_download(self.path, url=self.url)
+        self._original = original_set.load_original(folder, self.cities)
+        return self._original.countries
+
+    def _original_digest(self) -> str:
+        assert self._original is not None
+        digest = hashlib.sha256()
+        for split in SPLITS:
+            part = self._original.splits[split]
+            digest.update(part.indices.tobytes() + part.tours.tobytes())
+        return digest.hexdigest()
+
+    def _size(self, split: str) -> int:
+        return self.train_size if split == "train" else self.eval_size
+
+    def _load(self, split: str) -> Instances:
+        lonlat = self.countries.lonlat
+        if self._original is None:
+            return generate_cached(
+                self.cache,
+                lonlat,
+                self.cities,
+                self._size(split),
+                seed=self.seed,
+                split=split,
+                distance=self.distance,
+                solver=self.solver,
+            )
+        part = self._original.splits[split]
+        everything = Instances(
+            torch.from_numpy(part.indices),
+            matrix_to_edges(torch.from_numpy(part.tours)).to(torch.float32),
+            matrix_to_edges(torch.from_numpy(part.distances)).to(torch.float32),
+        )
+        return everything.first(self._size(split), split)
+
+    def setup(self, stage: str | None = None) -> None:
+        """Read or generate all splits once, and flip training labels where asked to."""
+        del stage
+        if self.instances:
+            return
+        for split in SPLITS:
+            self.instances[split] = self._load(split)
+        if self._original is not None and self._original.distance_kind != self.distance:
+            warnings.warn(
+                f"the tours of the original data were found with {self._original.distance_kind} "
+                f"distances, and the model compares {self.distance} distances: up to a fifth of "
+                f"the tours then differ. Set data.distance where the kinds can be made to agree.",
+                stacklevel=2,
+            )
+        if self.label_probability > 0:
+            train = self.instances["train"]
+            generator = torch.Generator().manual_seed(self.order_seed)
+            flipped = flip_labels(train.target, self.label_probability, generator)
+            self.instances["train"] = Instances(train.cities, flipped, train.true_costs)
+
+    def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
+        """Shuffled batches of the training split."""
+        trainer = self.trainer
+        return batches(
+            self.instances["train"].columns(),
+            self.batch_size,
+            shuffle=True,
+            seed=self.order_seed,
+            rank=trainer.global_rank if trainer is not None else 0,
+            world=trainer.world_size if trainer is not None else 1,
+        )
+
+    def _eval_batches(self, split: str) -> DataLoader[dict[str, Tensor]]:
+        trainer = self.trainer
+        return batches(
+            self.instances[split].columns(),
+            max(self.batch_size, 500),
+            rank=trainer.global_rank if trainer is not None else 0,
+            world=trainer.world_size if trainer is not None else 1,
+        )
+
+    def val_dataloader(self) -> DataLoader[dict[str, Tensor]]:
+        """The validation split in order."""
+        return self._eval_batches("val")
+
+    def test_dataloader(self) -> DataLoader[dict[str, Tensor]]:
+        """The test split in order."""
+        return self._eval_batches("test")

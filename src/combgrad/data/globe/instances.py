@@ -1,0 +1,133 @@
+"""Instances of Globe TSP: which cities, and the shortest tour through them."""
+
+import hashlib
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from combgrad.data.npy import load_array
+from combgrad.files import write_atomically
+from combgrad.solvers.base import Solver
+from combgrad.solvers.edges import edge_count
+from combgrad.sphere import Distance, edge_distances, unit_vectors
+
+#: Part of every fingerprint; raise it when the generator changes what it makes.
+GENERATOR_VERSION = 1
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Instances:
+    """N instances: cities (N, k) int64, target (N, E) float32 0/1, true costs (N, E) float32."""
+
+    cities: Tensor
+    target: Tensor
+    true_costs: Tensor
+
+    def first(self, count: int, split: str) -> "Instances":
+        """The first `count` instances; ValueError where there are fewer."""
+        if count > len(self.cities):
+            raise ValueError(
+                f"data.{'train' if split == 'train' else 'eval'}_size asks for {count} instances, "
+                f"and the {split} split has {len(self.cities)}."
+            )
+        return Instances(self.cities[:count], self.target[:count], self.true_costs[:count])
+
+    def columns(self) -> dict[str, Tensor]:
+        """The tensors by name, as a batch holds them."""
+        return {"cities": self.cities, "target": self.target, "true_costs": self.true_costs}
+
+
+def fingerprint(*parts: object) -> str:
+    """A sha256 over arrays (their bytes) and other values (their repr)."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part.tobytes() if isinstance(part, np.ndarray) else repr(part).encode())
+        digest.update(b"\0")
+    return digest.hexdigest()
+
+
+def true_costs(cities: Tensor, lonlat: np.ndarray, distance: Distance) -> Tensor:
+    """Distances (N, E) in float64 between the capitals of each instance."""
+    points = unit_vectors(torch.tensor(lonlat))
+    return edge_distances(points[cities], distance)
+
+
+def choose_cities(count: int, cities: int, countries: int, seed: int, split: str) -> Tensor:
+    """`count` random sets (N, k) of distinct countries; fewer are a prefix of more."""
+    stream = np.random.default_rng([seed, SPLITS.index(split), cities])
+    keys = stream.random((count, countries))
+    return torch.from_numpy(np.argsort(keys, axis=1)[:, :cities].copy())
+
+
+def generate(
+    lonlat: np.ndarray,
+    cities: int,
+    count: int,
+    *,
+    seed: int,
+    split: str,
+    distance: Distance,
+    solver: Solver,
+) -> Instances:
+    """`count` instances of `cities` capitals, lonlat (C, 2) in degrees, with optimal tours."""
+    chosen = choose_cities(count, cities, len(lonlat), seed, split)
+    costs = true_costs(chosen, lonlat, distance)
+    target = solver(costs)
+    return Instances(chosen, target.to(torch.float32), costs.to(torch.float32))
+
+
+def generate_cached(
+    folder: Path | None,
+    lonlat: np.ndarray,
+    cities: int,
+    count: int,
+    *,
+    seed: int,
+    split: str,
+    distance: Distance,
+    solver: Solver,
+) -> Instances:
+    """`generate`, with the chosen cities and tours kept in `folder` under their fingerprint."""
+
+    def fresh() -> Instances:
+        return generate(
+            lonlat, cities, count, seed=seed, split=split, distance=distance, solver=solver
+        )
+
+    if folder is None or count == 0:
+        return fresh()
+    mark = fingerprint(GENERATOR_VERSION, lonlat, cities, count, seed, split, distance)
+    path = folder / f"globe-{cities}-{split}-{mark[:16]}.npy"
+    if path.exists():
+        stored = _read(path, count, cities)
+        if stored is not None:
+            chosen, tours = stored
+            costs = true_costs(chosen, lonlat, distance)
+            return Instances(chosen, tours.to(torch.float32), costs.to(torch.float32))
+    made = fresh()
+    packed = np.concatenate(
+        [made.cities.numpy().astype(np.uint8), made.target.numpy().astype(np.uint8)], axis=1
+    )
+    write_atomically(path, lambda file: _save(file, packed))
+    return made
+
+
+def _save(path: Path, array: np.ndarray) -> None:
+    with path.open("wb") as file:
+        np.save(file, array, allow_pickle=False)
+
+
+def _read(path: Path, count: int, cities: int) -> tuple[Tensor, Tensor] | None:
+    """The stored cities and tours, or None for a file that is damaged and must be made anew."""
+    try:
+        packed = load_array(path, shape=(count, cities + edge_count(cities)), dtype_kind="u")
+    except (OSError, ValueError, zipfile.BadZipFile):
+        return None
+    table = torch.from_numpy(packed.astype(np.int64))
+    return table[:, :cities], table[:, cities:]

@@ -1,0 +1,21 @@
+"""The errors a user of the library can meet; every message ends with the remedy."""
+
+
+class CombgradError(Exception):
+    """Base of all errors that combgrad raises on purpose."""
+
+
+class SolverInputError(CombgradError, ValueError):
+    """Costs that no solver may answer: NaN, inf, a wrong shape, dtype or sign."""
+
+
+class SolverUnavailableError(CombgradError, RuntimeError):
+    """An optional solver backend that is missing, has no licence, or a licence too small."""
+
+
+class IncompatibleError(CombgradError, ValueError):
+    """Parts that cannot work together, found when they are put together."""
+
+
+class DoubleBackwardError(CombgradError, RuntimeError):
+    """A second derivative was asked of a solver, whose gradient is itself a replacement."""

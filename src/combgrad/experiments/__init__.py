@@ -1,0 +1,6 @@
+"""Lightning modules: one a task, all built on `Experiment`."""
+
+from combgrad.experiments.base import Experiment
+from combgrad.experiments.globe_tsp import GlobeTSPExperiment
+
+__all__ = ["Experiment", "GlobeTSPExperiment"]

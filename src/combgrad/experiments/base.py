@@ -1,0 +1,127 @@
+"""What all experiments share: one step for all stages, exact epoch means, repeatable epochs."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from combgrad.layer import CombinatorialLayer
+from combgrad.lightning import pl
+
+Batch = dict[str, Tensor]
+OptimizerFactory = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
+
+
+def drops(at: Iterable[float], factor: float) -> Callable[[float], float]:
+    """A learning-rate schedule: multiply by `factor` at each fraction `at` of the training.
+
+    The result maps progress from 0 to 1 to the factor of the base learning rate.
+    """
+    fractions = sorted(at)
+    return lambda progress: factor ** sum(progress >= fraction for fraction in fractions)
+
+
+class Experiment(pl.LightningModule, ABC):
+    """A network, a combinatorial layer and an optimizer; a subclass adds `step`.
+
+    Every epoch starts from a random state that depends on (seed, epoch) alone, and the learning
+    rate on the epoch alone, so that a run resumed at an epoch equals an uninterrupted one.
+
+    Args:
+        net: predicts the costs, or what they are computed from.
+        layer: solves them.
+        optimizer: makes the optimizer from the parameters.
+        schedule: maps progress (0 to 1) to a factor of the learning rate, or None.
+        seed: of the random numbers drawn while training.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        layer: CombinatorialLayer,
+        optimizer: OptimizerFactory,
+        schedule: Callable[[float], float] | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.net = net
+        self.layer = layer
+        self.seed = seed
+        self._optimizer = optimizer
+        self._schedule = schedule
+        self._base_rates: list[float] = []
+        self._totals: dict[str, dict[str, Tensor]] = {}
+        self._counts: dict[str, int] = {}
+
+    @abstractmethod
+    def step(self, batch: Batch, stage: str) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss of a batch, a scalar, and its metrics, each of shape (B,).
+
+        `stage` is `train`, `val` or `test`.
+        """
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """The optimizer over all parameters."""
+        optimizer = self._optimizer(self.parameters())
+        self._base_rates = [group["lr"] for group in optimizer.param_groups]
+        return optimizer
+
+    def on_train_epoch_start(self) -> None:
+        """Set all that depends on the epoch: random state, margin, learning rate."""
+        epoch, epochs = self.current_epoch, self.trainer.max_epochs or 1
+        torch.manual_seed((self.seed * 10_007 + epoch) * 1_009 + self.global_rank)
+        self.layer.set_epoch(epoch, epochs)
+        factor = self._schedule(epoch / epochs) if self._schedule is not None else 1.0
+        optimizer = self.trainer.optimizers[0]
+        for group, rate in zip(optimizer.param_groups, self._base_rates, strict=True):
+            group["lr"] = rate * factor
+
+    def _add(self, batch: Batch, stage: str) -> Tensor:
+        loss, values = self.step(batch, stage)
+        size = len(next(iter(batch.values())))
+        totals = self._totals.setdefault(stage, {})
+        for name, value in {"loss": loss * size, **values}.items():
+            total = value.detach().sum()
+            totals[name] = totals[name] + total if name in totals else total
+        self._counts[stage] = self._counts.get(stage, 0) + size
+        return loss
+
+    def _report(self, stage: str) -> None:
+        # One call an epoch: Lightning's own running means cost more than a small network.
+        count = self._counts.pop(stage)
+        for name, total in self._totals.pop(stage).items():
+            self.log(f"{stage}/{name}", total / count, sync_dist=self.trainer.world_size > 1)
+
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
+        """One step of training."""
+        del batch_index
+        return self._add(batch, "train")
+
+    def on_train_epoch_end(self) -> None:
+        """Log the epoch's means."""
+        self._report("train")
+
+    def validation_step(self, batch: Batch, batch_index: int) -> None:
+        """One batch of validation."""
+        del batch_index
+        self._add(batch, "val")
+
+    def test_step(self, batch: Batch, batch_index: int) -> None:
+        """One batch of the test."""
+        del batch_index
+        self._add(batch, "test")
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the validation's means."""
+        self._report("val")
+
+    def on_test_epoch_end(self) -> None:
+        """Log the test's means."""
+        self._report("test")
+
+    def pictures(self, datamodule: Any) -> dict[str, Any]:
+        """Figures of the trained model by file name; none unless a subclass draws some."""
+        del datamodule
+        return {}

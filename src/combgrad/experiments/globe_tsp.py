@@ -1,0 +1,84 @@
+"""Globe TSP: learn where capitals lie from their flags, supervised by optimal tours alone."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from combgrad.experiments.base import Batch, Experiment
+from combgrad.experiments.globe_pictures import best_seen, draw
+from combgrad.losses import hamming
+from combgrad.metrics import cost_norm, cost_ratio, edge_accuracy, entry_accuracy, tour_accuracy
+from combgrad.networks.globe_net import standardised
+from combgrad.sphere import Distance, edge_distances, unit_vectors
+
+
+class GlobeTSPExperiment(Experiment):
+    """Flags -> points on the sphere -> pairwise distances -> tour (paper, section 4.4).
+
+    The network sees each of the C distinct flags once a step, and the instances gather its points:
+    the same numbers as one evaluation per city of each instance, for a fraction of the work.
+
+    Args:
+        distance: between points, the one that labelled the data.
+        loss: of solution and target, both (B, E); each undirected edge counts once.
+        **parts: see Experiment.
+    """
+
+    flags: Tensor
+
+    def __init__(
+        self,
+        distance: Distance = "chord",
+        loss: Callable[[Tensor, Tensor], Tensor] = hamming,
+        **parts: Any,
+    ) -> None:
+        super().__init__(**parts)
+        self.distance = distance
+        self.loss = loss
+
+    def setup(self, stage: str) -> None:
+        """Take the flags from the data module; they are data, not weights."""
+        del stage
+        datamodule: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        self.register_buffer("flags", standardised(datamodule.flags), persistent=False)
+
+    def costs(self, cities: Tensor) -> Tensor:
+        """Predicted distances (B, E) between the cities (B, k) of each instance."""
+        return edge_distances(self.net(self.flags)[cities], self.distance)
+
+    def step(self, batch: Batch, stage: str) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss and metrics of a batch of instances."""
+        target = batch["target"]
+        costs = self.costs(batch["cities"])
+        solution = self.layer(costs, target=target)
+        loss = self.loss(solution, target)
+        found = solution.detach()
+        values = {"cost_norm": cost_norm(costs.detach())}
+        if stage == "train":
+            return loss, values
+        values["edge_accuracy"] = edge_accuracy(found, target)
+        values["tour_accuracy"] = tour_accuracy(found, target)
+        values["entry_accuracy"] = entry_accuracy(found, target)
+        values["cost_ratio"] = cost_ratio(found, target, batch["true_costs"])
+        return loss, values
+
+    @torch.no_grad()
+    def pictures(self, datamodule: Any) -> dict[str, Any]:
+        """A test tour beside the true one, a wrong one if there is any, and the learned globe."""
+        self.eval()
+        test = datamodule.instances["test"]
+        found = self.layer(self.costs(test.cities.to(self.device))).cpu()
+        wrong = 1 - tour_accuracy(found, test.target)
+        candidates = (wrong if bool(wrong.any()) else 1 - wrong).nonzero().flatten()
+        true_points = unit_vectors(torch.tensor(datamodule.countries.lonlat)).numpy()
+        chosen = best_seen(true_points, test.cities, candidates)
+        return draw(
+            datamodule.countries,
+            true_points,
+            self.net(self.flags).double().cpu().numpy(),
+            test.cities[chosen],
+            test.target[chosen],
+            found[chosen],
+        )

@@ -1,0 +1,74 @@
+"""What a run remembers from epoch to epoch, kept in its checkpoints."""
+
+import time
+from typing import Any
+
+from combgrad.lightning import pl
+
+
+class History(pl.callbacks.Checkpoint):
+    """Curves of all logged metrics and the seconds spent, carried across interruptions.
+
+    It is a `Checkpoint` because Lightning calls only those after the module has logged its epoch.
+
+    `curves` maps a metric to one value an epoch; `seconds` has `train`, `eval` and `solver`;
+    `run_key` ties a checkpoint to the run that may resume from it.
+    """
+
+    def __init__(self, run_key: str = "") -> None:
+        super().__init__()
+        self.run_key = run_key
+        self.curves: dict[str, list[float]] = {}
+        self.seconds = {"train": 0.0, "eval": 0.0, "solver": 0.0}
+        self.resumed_at: list[int] = []
+        self._mark = 0.0
+        self._eval_started = 0.0
+        self._eval_mark = 0.0
+        self._solver_mark = 0.0
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint holds of the history."""
+        return {
+            "run_key": self.run_key,
+            "curves": self.curves,
+            "seconds": self.seconds,
+            "resumed_at": self.resumed_at,
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue the history of a checkpoint; ValueError where it belongs to another run."""
+        if state_dict["run_key"] != self.run_key:
+            raise ValueError(
+                "the checkpoint in this output folder belongs to a run with other settings or "
+                "other data; start without resume=true, or remove its `checkpoints` folder."
+            )
+        self.curves = state_dict["curves"]
+        self.seconds = state_dict["seconds"]
+        self.resumed_at = state_dict["resumed_at"]
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Note where a resumed run goes on."""
+        if trainer.current_epoch > 0:
+            self.resumed_at.append(trainer.current_epoch)
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        """Start the clocks of an epoch."""
+        self._mark = time.perf_counter()
+        self._eval_mark = self.seconds["eval"]
+        self._solver_mark = pl_module.layer.solver.seconds
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock of an evaluation."""
+        self._eval_started = time.perf_counter()
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Add an evaluation to its clock."""
+        self.seconds["eval"] += time.perf_counter() - self._eval_started
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        """Add the epoch's metrics to the curves and its seconds to the clocks."""
+        spent = time.perf_counter() - self._mark
+        self.seconds["train"] += spent - (self.seconds["eval"] - self._eval_mark)
+        self.seconds["solver"] += pl_module.layer.solver.seconds - self._solver_mark
+        for name, value in trainer.callback_metrics.items():
+            self.curves.setdefault(name, []).append(float(value))

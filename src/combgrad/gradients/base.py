@@ -1,0 +1,70 @@
+"""What a gradient method promises, and the one place where it meets autograd."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from combgrad.errors import DoubleBackwardError
+from combgrad.solvers.base import Solver, Trait
+
+
+class Saved(NamedTuple):
+    """What the backward pass may use: the projected costs and the solution, both (B, *S)."""
+
+    costs: Tensor
+    solution: Tensor
+    instance: Mapping[str, Any]
+
+
+class GradientMethod(ABC):
+    """A strategy that replaces the zero gradient of a solver by a useful one.
+
+    `forward` answers with the solution, `vjp` with dL/dcosts for a given dL/dsolution; both work
+    on detached tensors of shape (B, *S).
+    """
+
+    requires: frozenset[Trait] = frozenset()
+
+    def forward(self, solver: Solver, costs: Tensor, **instance: Any) -> tuple[Tensor, Saved]:
+        """Solve costs (B, *S) and keep what `vjp` needs."""
+        solution = solver(costs, **instance)
+        return solution, Saved(costs, solution, instance)
+
+    @abstractmethod
+    def vjp(self, solver: Solver, saved: Saved, grad_solution: Tensor) -> Tensor:
+        """The replacement of dL/dcosts (B, *S) for dL/dsolution (B, *S)."""
+
+
+class _Solve(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        costs: Tensor,
+        solver: Solver,
+        gradient: GradientMethod,
+        instance: Mapping[str, Any],
+    ) -> Tensor:
+        solution, saved = gradient.forward(solver, costs, **instance)
+        ctx.solver, ctx.gradient, ctx.instance = solver, gradient, saved.instance
+        ctx.save_for_backward(saved.costs, saved.solution)
+        return solution
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None, None, None]:
+        if torch.is_grad_enabled():
+            raise DoubleBackwardError(
+                "a solver layer has no second derivative: its gradient is already a replacement. "
+                "Call backward() or autograd.grad() without create_graph=True."
+            )
+        costs, solution = ctx.saved_tensors
+        saved = Saved(costs, solution, ctx.instance)
+        return ctx.gradient.vjp(ctx.solver, saved, grad_outputs[0]), None, None, None
+
+
+def solve(solver: Solver, gradient: GradientMethod, costs: Tensor, **instance: Any) -> Tensor:
+    """The solution (B, *S) of costs (B, *S), differentiable by `gradient`."""
+    solution: Tensor = _Solve.apply(costs, solver, gradient, instance)
+    return solution

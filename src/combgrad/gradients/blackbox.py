@@ -1,0 +1,28 @@
+"""Blackbox: the slope of a piecewise linear interpolation, from a second solver call."""
+
+from torch import Tensor
+
+from combgrad.gradients.base import GradientMethod, Saved
+from combgrad.solvers.base import Solver
+
+
+class Blackbox(GradientMethod):
+    """dL/dw = (y(w + lam dL/dy) - y(w)) / lam.
+
+    Source: Vlastelica et al., ICLR 2020, algorithm 1; with a projection, `w` is the projected
+    cost (A-05).
+
+    Args:
+        lam: the interpolation strength, > 0, in units of cost per dL/dy. dL/dy carries the loss's
+            reduction, so `lam` belongs to a batch size and a mean or sum over it.
+    """
+
+    def __init__(self, lam: float) -> None:
+        if not 0 < lam < float("inf"):
+            raise ValueError(f"grad.lam is {lam}; it must be finite and greater than 0.")
+        self.lam = float(lam)
+
+    def vjp(self, solver: Solver, saved: Saved, grad_solution: Tensor) -> Tensor:
+        """Return (y_lam - y) / lam, shape (B, *S), with one solver call."""
+        perturbed = solver(saved.costs + self.lam * grad_solution, **saved.instance)
+        return (perturbed - saved.solution) / self.lam

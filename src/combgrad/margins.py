@@ -1,0 +1,116 @@
+"""Margins: costs made harder while training, so that they cannot collapse (paper, section 3.6)."""
+
+from abc import ABC, abstractmethod
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from combgrad.solvers.base import Trait
+
+Position = Literal["before", "after"]
+Distribution = Literal["two_point", "uniform"]
+
+
+class Margin(nn.Module, ABC):
+    """A perturbation of the costs of size `alpha`, active in training mode only.
+
+    Args:
+        alpha: the size, >= 0, in the unit of the costs it is added to.
+        until: when it ends: an int is an epoch, a float in [0, 1] a fraction of all epochs, None
+            never. The layer's `set_epoch` moves it along.
+        position: `before` or `after` the projection.
+    """
+
+    requires: frozenset[Trait] = frozenset()
+    needs_target = False
+
+    def __init__(
+        self, alpha: float, until: float | None = None, position: Position = "before"
+    ) -> None:
+        super().__init__()
+        if not 0 <= alpha < float("inf"):
+            raise ValueError(f"margin.alpha is {alpha}; it must be finite and at least 0.")
+        if isinstance(until, float) and not 0 <= until <= 1:
+            raise ValueError(
+                f"margin.until is {until}; give an epoch as an int or a fraction from 0.0 to 1.0."
+            )
+        if position not in get_args(Position):
+            raise ValueError(f"margin.position is {position!r}; choose 'before' or 'after'.")
+        self.alpha = float(alpha)
+        self.until = until
+        self.position: Position = position
+        self._ended = until == 0
+
+    def set_epoch(self, epoch: int, epochs: int) -> None:
+        """Switch the margin on or off for a 0-based `epoch` out of `epochs`."""
+        if self.until is None:
+            return
+        end = self.until * epochs if isinstance(self.until, float) else self.until
+        self._ended = epoch >= end
+
+    @property
+    def active(self) -> bool:
+        """Whether `forward` changes the costs now."""
+        return self.training and not self._ended and self.alpha > 0
+
+    def forward(self, costs: Tensor, target: Tensor | None = None) -> Tensor:
+        """Perturb costs (B, *S) -> (B, *S); the identity when not active.
+
+        Raises ValueError where the margin needs a `target` (B, *S) and has none.
+        """
+        if not self.active:
+            return costs
+        if self.needs_target and (target is None or target.shape != costs.shape):
+            shape = None if target is None else tuple(target.shape)
+            raise ValueError(
+                f"{type(self).__name__} needs the true solution: pass target of shape "
+                f"{tuple(costs.shape)} to the layer (got {shape}), or use NoiseMargin."
+            )
+        return costs + self._offset(costs.detach(), target)
+
+    @abstractmethod
+    def _offset(self, costs: Tensor, target: Tensor | None) -> Tensor:
+        """What is added to the costs (B, *S)."""
+
+
+class NoiseMargin(Margin):
+    """Fresh noise in every forward pass: w + xi, with xi drawn per entry.
+
+    `two_point`: xi is -alpha/2 or +alpha/2 with equal probability, E|xi| = alpha/2; `uniform`: xi
+    uniform on [-alpha/2, alpha/2], E|xi| = alpha/4. Source: paper, section 3.6 (A-01).
+    """
+
+    def __init__(
+        self,
+        alpha: float,
+        distribution: Distribution = "two_point",
+        until: float | None = None,
+        position: Position = "before",
+    ) -> None:
+        super().__init__(alpha, until, position)
+        if distribution not in get_args(Distribution):
+            raise ValueError(
+                f"margin.distribution is {distribution!r}; choose 'two_point' or 'uniform'."
+            )
+        self.distribution: Distribution = distribution
+
+    def _offset(self, costs: Tensor, target: Tensor | None) -> Tensor:
+        del target
+        draw = torch.rand_like(costs)
+        if self.distribution == "two_point":
+            draw = (draw < 0.5).to(costs.dtype)
+        return self.alpha * (draw - 0.5)
+
+
+class InformedMargin(Margin):
+    """Make the true solution less attractive: w + (alpha/2) y* - (alpha/2) (1 - y*).
+
+    Source: paper, section 3.6 (A-02).
+    """
+
+    needs_target = True
+
+    def _offset(self, costs: Tensor, target: Tensor | None) -> Tensor:
+        assert target is not None  # checked by forward
+        return self.alpha * (target.detach().to(costs) - 0.5)

@@ -1,0 +1,35 @@
+"""What is measured of a solution, one value an instance, shape (B,)."""
+
+from torch import Tensor
+
+from combgrad.solvers.edges import city_count
+
+
+def edge_accuracy(solution: Tensor, target: Tensor) -> Tensor:
+    """Share of the true edges found: <y, y*> / <y*, y*>, from 0 to 1; (B, E) -> (B,). (A-33)"""
+    return (solution * target).sum(dim=1) / target.sum(dim=1)
+
+
+def tour_accuracy(solution: Tensor, target: Tensor) -> Tensor:
+    """1 where every entry is right, else 0; (B, *S) -> (B,)."""
+    return (solution == target).flatten(1).all(dim=1).to(solution.dtype)
+
+
+def entry_accuracy(solution: Tensor, target: Tensor) -> Tensor:
+    """Share of right entries of the k x k adjacency matrices, diagonal included; (B, E) -> (B,).
+
+    1 - 2 sum |y - y*| / k^2: every wrong edge is two wrong entries.
+    """
+    cities = city_count(solution.shape[1])
+    return 1 - 2 * (solution - target).abs().sum(dim=1) / cities**2
+
+
+def cost_ratio(solution: Tensor, target: Tensor, true_costs: Tensor) -> Tensor:
+    """<w*, y> / <w*, y*> with the true costs w*, at least 1 for an optimal y*; (B, *S) -> (B,)."""
+    predicted = (true_costs * solution).flatten(1).sum(dim=1)
+    return predicted / (true_costs * target).flatten(1).sum(dim=1)
+
+
+def cost_norm(costs: Tensor) -> Tensor:
+    """||w||_2 of the raw predicted costs, which shrinks as they collapse; (B, *S) -> (B,)."""
+    return costs.flatten(1).norm(dim=1)

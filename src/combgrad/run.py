@@ -1,0 +1,202 @@
+"""One run: a configuration in, a record out."""
+
+import datetime
+import logging
+import shutil
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from combgrad import provenance
+from combgrad.configuration import digest, profile_label, resolved, scientific
+from combgrad.corruption import GradientNoise
+from combgrad.experiments import Experiment
+from combgrad.experiments.history import History
+from combgrad.layer import CombinatorialLayer
+from combgrad.lightning import pl
+from combgrad.pictures import save_figure
+from combgrad.results.record import RunRecord
+from combgrad.results.store import save_record
+
+log = logging.getLogger(__name__)
+
+#: Advice of Lightning that does not hold for batches taken from memory in one operation.
+MISPLACED_ADVICE = (
+    ".*does not have many workers.*",
+    ".*Checkpoint directory .* exists and is not empty.*",
+    ".*smaller than the logging interval.*",
+    ".*LeafSpec.*is deprecated.*",
+    ".*Experiment logs directory .* exists.*",
+)
+
+
+@dataclass
+class Parts:
+    """What a configuration describes, built."""
+
+    experiment: Experiment
+    data: Any
+    trainer: pl.Trainer
+    history: History
+    checkpoints: Path
+    key: str
+
+
+def build_layer(config: DictConfig) -> CombinatorialLayer:
+    """The layer of a configuration; IncompatibleError where its parts do not fit."""
+
+    def part(node: DictConfig) -> Any:
+        return instantiate(node) if node else None
+
+    sigma = config.corruption.gradient_sigma
+    return CombinatorialLayer(
+        solver=instantiate(config.solver),
+        gradient=instantiate(config.grad),
+        projection=part(config.proj),
+        margin=part(config.margin),
+        gradient_noise=GradientNoise(sigma) if sigma != 0 else None,
+    )
+
+
+def run_key(config: DictConfig, data_fingerprint: str) -> str:
+    """What makes two runs the same: the scientific configuration and the data."""
+    return digest(scientific(config), data_fingerprint)
+
+
+def build(config: DictConfig) -> Parts:
+    """Everything a run needs; the cheap checks come first, the data last."""
+    torch.manual_seed(config.seed)
+    layer = build_layer(config)
+    experiment = instantiate(config.task)(
+        net=instantiate(config.model),
+        layer=layer,
+        optimizer=instantiate(config.optimizer),
+        schedule=instantiate(config.schedule) if config.schedule else None,
+        seed=config.seed,
+    )
+    callbacks = [instantiate(node) for node in config.callbacks.values()]
+    logger = instantiate(config.logger) if config.logger else False
+    data = instantiate(config.data)
+    key = run_key(config, data.data_fingerprint)
+    history = History(key)
+    trainer = instantiate(config.trainer, default_root_dir=config.paths.output)(
+        logger=logger, callbacks=[history, *callbacks]
+    )
+    folder = Path(config.paths.output) / "checkpoints"
+    return Parts(experiment, data, trainer, history, folder, key)
+
+
+def checkpoint_to_resume(config: DictConfig, parts: Parts) -> Path | None:
+    """The last checkpoint where `resume` asks for it; otherwise old checkpoints are removed."""
+    folder = parts.checkpoints
+    last = folder / "last.ckpt"
+    if config.resume and last.exists():
+        return last
+    if config.resume:
+        log.info("no checkpoint in %s: starting from the beginning", folder)
+    if parts.trainer.is_global_zero:
+        shutil.rmtree(folder, ignore_errors=True)
+    return None
+
+
+def evaluate(parts: Parts) -> tuple[dict[str, float], int]:
+    """Test at the last and at the best epoch: `last/...` and `test/...`, and the best epoch."""
+    metrics: dict[str, float] = {}
+    epoch = 0
+    for name, prefix in (("last", "last"), ("best", "test")):
+        # Weights only: a test with `ckpt_path` would set the callbacks back to that epoch too.
+        checkpoint = torch.load(parts.checkpoints / f"{name}.ckpt", weights_only=True)
+        parts.experiment.load_state_dict(checkpoint["state_dict"])
+        found = parts.trainer.test(parts.experiment, parts.data, verbose=False)[0]
+        metrics |= {f"{prefix}/{key.split('/', 1)[1]}": value for key, value in found.items()}
+        epoch = int(checkpoint["epoch"])
+    return metrics, epoch
+
+
+def draw_pictures(parts: Parts, folder: Path) -> list[Path]:
+    """Save the experiment's figures as PNG files in `folder`."""
+    figures = parts.experiment.pictures(parts.data)
+    return [save_figure(figure, folder / f"{name}.png") for name, figure in figures.items()]
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def _six_digits(value: float) -> float:
+    return float(f"{value:.6g}")
+
+
+def make_record(config: DictConfig, parts: Parts, started: str) -> RunRecord:
+    """Evaluate a trained run and write down all about it."""
+    metrics, best_epoch = evaluate(parts)
+    choices = {key: str(value) for key, value in config.choices.items() if "hydra" not in key}
+    return RunRecord(
+        key=parts.key,
+        name=config.name,
+        experiment=choices["experiment"],
+        choices=choices,
+        config=scientific(config),
+        profile=profile_label(config),
+        data_source=parts.data.source,
+        data_fingerprint=parts.data.data_fingerprint,
+        seed=config.seed,
+        metrics={name: _six_digits(value) for name, value in sorted(metrics.items())},
+        best_epoch=best_epoch,
+        curves={k: [_six_digits(v) for v in c] for k, c in sorted(parts.history.curves.items())},
+        seconds={name: round(value, 2) for name, value in parts.history.seconds.items()},
+        versions=provenance.versions(),
+        commit=provenance.commit(),
+        hardware=provenance.hardware(type(parts.trainer.accelerator).__name__),
+        command=" ".join(["python train.py", *config.overrides]),
+        started=started,
+        finished=_now(),
+        resumed_at=parts.history.resumed_at,
+    )
+
+
+def run(config: DictConfig) -> RunRecord:
+    """Train, test and record what `config` describes; the record lies in `paths.results`.
+
+    With `resume=true` an interrupted run goes on from its last epoch; on the CPU the result is the
+    same, bit for bit, as that of an uninterrupted run.
+
+    Raises IncompatibleError before any data is touched where the chosen parts do not fit.
+    """
+    config = resolved(config)
+    started = _now()
+    torch.set_num_threads(config.threads)
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    output = Path(config.paths.output)
+    with warnings.catch_warnings():
+        for message in MISPLACED_ADVICE:
+            warnings.filterwarnings("ignore", message=message)
+        parts = build(config)
+        output.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(config, output / "config.yaml")
+        for logger in parts.trainer.loggers:
+            logger.log_hyperparams(scientific(config))
+        checkpoint = checkpoint_to_resume(config, parts)
+        parts.trainer.fit(parts.experiment, parts.data, ckpt_path=checkpoint, weights_only=True)
+        record = make_record(config, parts, started)
+    if parts.trainer.is_global_zero:
+        path = save_record(record, Path(config.paths.results))
+        log.info("record: %s", path)
+        for picture in draw_pictures(parts, output):
+            log.info("picture: %s", picture)
+    close(parts.trainer)
+    return record
+
+
+def close(trainer: pl.Trainer) -> None:
+    """End every logger's session, so that the next run of this process starts one of its own."""
+    for logger in trainer.loggers:
+        logger.finalize("success")
+        finish = getattr(getattr(logger, "experiment", None), "finish", None)
+        if callable(finish):
+            finish()

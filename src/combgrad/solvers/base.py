@@ -1,0 +1,96 @@
+"""What every solver promises: batched costs in, exact solutions out, never differentiable."""
+
+import enum
+import time
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from combgrad.errors import SolverInputError
+
+
+class Trait(enum.Enum):
+    """A fact about `y(w)` that holds for every cost vector and is proved by tests."""
+
+    SHIFT_INVARIANT = "y(w + c 1) = y(w): all solutions have the same sum"
+    SCALE_INVARIANT = "y(s w) = y(w) for s > 0"
+
+
+class Solver(ABC):
+    """An exact minimiser `y(w) = argmin over y in Y of <w, y>`, called on a batch.
+
+    A subclass states its `traits` and implements `_solve`. Called under `no_grad`; the gradient is
+    the business of a gradient method, not of the solver.
+
+    `seconds` and `calls` count the time spent in the solver and the batches solved.
+    """
+
+    traits: frozenset[Trait] = frozenset()
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.calls = 0
+
+    @torch.no_grad()
+    def __call__(self, costs: Tensor, **instance: Any) -> Tensor:
+        """Solve a batch: costs (B, *S) -> solution (B, *S), same dtype and device.
+
+        Keyword arguments describe the instances and reach the solver untouched.
+
+        Raises SolverInputError, naming the batch index, for NaN, inf or a wrong shape or dtype.
+        """
+        started = time.perf_counter()
+        costs = costs.detach()
+        self._check(costs)
+        if costs.shape[0] == 0:
+            return costs.clone()
+        solution = self._solve(costs, **instance)
+        self.seconds += time.perf_counter() - started
+        self.calls += 1
+        return solution
+
+    @abstractmethod
+    def _solve(self, costs: Tensor, *args: Any, **instance: Any) -> Tensor:
+        """Solve finite costs (B, *S), B >= 1, of a shape that `_check_shape` accepts."""
+
+    def _check_shape(self, shape: torch.Size) -> None:  # noqa: B027, any shape is fine here
+        """Raise SolverInputError where the instance shape S is not one of this solver's."""
+
+    def is_constant_on(self, normal: Tensor) -> bool:
+        """Whether <a, y> is the same for all solutions y, for a normal `a` of shape S."""
+        same = bool((normal == normal.flatten()[0]).all())
+        return same and Trait.SHIFT_INVARIANT in self.traits
+
+    def _check(self, costs: Tensor) -> None:
+        name = type(self).__name__
+        if not costs.is_floating_point():
+            raise SolverInputError(
+                f"{name}: costs have dtype {costs.dtype}; convert them with costs.float()."
+            )
+        if costs.dim() < 2:
+            raise SolverInputError(
+                f"{name}: costs have shape {tuple(costs.shape)}, but the first axis is the batch; "
+                f"use costs.unsqueeze(0) for one instance."
+            )
+        self._check_shape(costs.shape[1:])
+        if not bool(torch.isfinite(costs).all()):
+            bad = ~torch.isfinite(costs).flatten(1).all(dim=1)
+            index = int(bad.nonzero()[0])
+            raise SolverInputError(
+                f"{name}: costs of batch index {index} contain NaN or inf "
+                f"({int(bad.sum())} of {costs.shape[0]} instances do); look for a diverged network "
+                f"or a division by zero before the solver."
+            )
+
+
+def to_array(costs: Tensor) -> np.ndarray:
+    """The costs as a contiguous float64 array, which holds every smaller float exactly."""
+    return np.ascontiguousarray(costs.to(device="cpu", dtype=torch.float64).numpy())
+
+
+def to_tensor(solution: np.ndarray, like: Tensor) -> Tensor:
+    """A solution array as a tensor with the dtype and device of the costs it answers."""
+    return torch.from_numpy(solution).to(device=like.device, dtype=like.dtype)

@@ -1,0 +1,51 @@
+"""Solvers that try everything: slow, obviously right, the oracle of the tests."""
+
+import functools
+import itertools
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from combgrad.errors import SolverInputError
+from combgrad.solvers.base import Solver, Trait, to_array, to_tensor
+from combgrad.solvers.edges import city_count, edge_ends
+
+
+@functools.cache
+def all_tours(cities: int) -> np.ndarray:
+    """Every tour of k >= 3 cities once, (T, E) 0/1, T = (k-1)!/2, in lexicographic order."""
+    first, second = edge_ends(cities)
+    index = np.zeros((cities, cities), dtype=np.int64)
+    index[first, second] = index[second, first] = np.arange(len(first))
+    tours = []
+    for inner in itertools.permutations(range(1, cities)):
+        if inner[0] < inner[-1]:
+            order = np.array((0, *inner))
+            tour = np.zeros(len(first))
+            tour[index[order, np.roll(order, -1)]] = 1
+            tours.append(tour)
+    return np.stack(tours)
+
+
+class BruteForceTSP(Solver):
+    """The shortest of all (k-1)!/2 tours, for k = 3 to 9 cities.
+
+    Costs and solutions are (B, k(k-1)/2), see `combgrad.solvers.edges`. Ties go to the first tour
+    in lexicographic order.
+    """
+
+    traits = frozenset({Trait.SHIFT_INVARIANT, Trait.SCALE_INVARIANT})
+
+    def _check_shape(self, shape: torch.Size) -> None:
+        cities = city_count(shape[-1])
+        if len(shape) != 1 or not 3 <= cities <= 9:
+            raise SolverInputError(
+                f"BruteForceTSP: {cities} cities (instance shape {tuple(shape)}); it tries every "
+                f"tour of 3 to 9 cities. Use TSP() or GurobiTSP() for more."
+            )
+
+    def _solve(self, costs: Tensor) -> Tensor:
+        tours = all_tours(city_count(costs.shape[1]))
+        best = (to_array(costs) @ tours.T).argmin(axis=1)
+        return to_tensor(tours[best], like=costs)

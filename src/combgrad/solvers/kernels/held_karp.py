@@ -1,0 +1,166 @@
+"""Exact travelling salesman tours of few cities by dynamic programming over subsets.
+
+City k - 1 is the root. Only subsets of up to half the other cities are tabulated: two half tours
+that meet in a middle city make a tour, since with symmetric costs both run from the root.
+"""
+
+import numpy as np
+from numba import njit, prange
+from numpy.typing import NDArray
+
+from combgrad.solvers.kernels.tsp_costs import (
+    copy_vector,
+    fill_cost_matrix,
+    inner,
+    mark_edge,
+)
+
+# Table rows are padded to whole vectors of doubles.
+_LANES = 4
+
+
+@inner
+def _rank_subsets(n: int) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
+    """Number the subsets of n cities that half a tour can visit: masks (R,), rank of a mask or -1
+    (2^n,), and the sum of the subsets' sizes."""
+    size = np.zeros(1 << n, dtype=np.int64)
+    rank = np.zeros(1 << n, dtype=np.int64)
+    rank[:] = -1
+    masks = np.zeros(1 << n, dtype=np.int64)
+    rank[0] = 0
+    rows, steps = 1, 0
+    for mask in range(1, 1 << n):
+        size[mask] = size[mask >> 1] + (mask & 1)
+        if size[mask] <= n // 2:
+            rank[mask] = rows
+            masks[rows] = mask
+            rows += 1
+            steps += size[mask]
+    return masks[:rows], rank, steps
+
+
+@inner
+def _plan_steps(
+    n: int, width: int, masks: NDArray[np.int64], rank: NDArray[np.int64], steps: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """For each subset row, the table entries (steps,) of the paths that end in one of its cities,
+    as row * width + city, and the offsets (R + 1,) of a row's entries."""
+    offsets = np.zeros(masks.shape[0] + 1, dtype=np.int64)
+    heads = np.zeros(steps, dtype=np.int64)
+    step = 0
+    for row in range(masks.shape[0]):
+        for city in range(n):
+            if masks[row] >> city & 1:
+                heads[step] = rank[masks[row] ^ (1 << city)] * width + city
+                step += 1
+        offsets[row + 1] = step
+    return offsets, heads
+
+
+@inner
+def _plan_splits(
+    n: int, width: int, masks: NDArray[np.int64], rank: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """All pairs (P, 2) of table entries whose two paths together make a tour."""
+    everything = (1 << n) - 1
+    splits = np.zeros((masks.shape[0] * n, 2), dtype=np.int64)
+    pairs = 0
+    for row in range(masks.shape[0]):
+        for city in range(n):
+            if masks[row] >> city & 1:
+                continue
+            other = rank[everything ^ masks[row] ^ (1 << city)]
+            if other >= row:
+                splits[pairs, 0] = row * width + city
+                splits[pairs, 1] = other * width + city
+                pairs += 1
+    return splits[:pairs]
+
+
+@inner
+def _fill_table(
+    matrix: NDArray[np.float64],
+    table: NDArray[np.float64],
+    offsets: NDArray[np.int64],
+    heads: NDArray[np.int64],
+    n: int,
+) -> None:
+    """table[row * width + j] becomes the cheapest path root, subset row in any order, city j, for
+    costs matrix (width, width); table has R * width entries."""
+    width = matrix.shape[0]
+    copy_vector(matrix[n], table, width)
+    for row in range(1, offsets.shape[0] - 1):
+        lengths = table[row * width : (row + 1) * width]
+        lengths[:] = np.inf
+        for step in range(offsets[row], offsets[row + 1]):
+            head = table[heads[step]]
+            tails = matrix[heads[step] % width]
+            for j in range(width):
+                length = head + tails[j]
+                lengths[j] = length if length < lengths[j] else lengths[j]
+
+
+@inner
+def _mark_path(
+    matrix: NDArray[np.float64],
+    table: NDArray[np.float64],
+    offsets: NDArray[np.int64],
+    heads: NDArray[np.int64],
+    end: int,
+    solution: NDArray[np.uint8],
+    k: int,
+) -> None:
+    """Walk from table entry end back to the root and mark the path's edges in solution (E,)."""
+    width = matrix.shape[0]
+    row, city = end // width, end % width
+    while row > 0:
+        best, before = np.inf, 0
+        for step in range(offsets[row], offsets[row + 1]):
+            length = table[heads[step]] + matrix[heads[step] % width, city]
+            if length < best:
+                best, before = length, heads[step]
+        mark_edge(solution, before % width, city, k)
+        row, city = before // width, before % width
+    mark_edge(solution, k - 1, city, k)
+
+
+@inner
+def _solve_range(
+    costs: NDArray[np.float64], k: int, start: int, stop: int, solutions: NDArray[np.uint8]
+) -> None:
+    """Solve the instances start <= b < stop of costs (B, E) into solutions (B, E)."""
+    n = k - 1
+    width = (k + _LANES - 1) // _LANES * _LANES
+    masks, rank, steps = _rank_subsets(n)
+    offsets, heads = _plan_steps(n, width, masks, rank, steps)
+    splits = _plan_splits(n, width, masks, rank)
+    matrix = np.zeros((width, width))
+    table = np.empty(masks.shape[0] * width)
+    for b in range(start, stop):
+        fill_cost_matrix(costs[b], matrix, k)
+        _fill_table(matrix, table, offsets, heads, n)
+        best, meet = np.inf, 0
+        for pair in range(splits.shape[0]):
+            length = table[splits[pair, 0]] + table[splits[pair, 1]]
+            if length < best:
+                best, meet = length, pair
+        _mark_path(matrix, table, offsets, heads, splits[meet, 0], solutions[b], k)
+        _mark_path(matrix, table, offsets, heads, splits[meet, 1], solutions[b], k)
+
+
+@njit(cache=True)
+def held_karp(costs: NDArray[np.float64], k: int) -> NDArray[np.uint8]:
+    """Optimal tours (B, E) for costs (B, E), 3 <= k <= 12 (Bellman 1962; Held & Karp 1962)."""
+    solutions = np.zeros(costs.shape, dtype=np.uint8)
+    _solve_range(costs, k, 0, costs.shape[0], solutions)
+    return solutions
+
+
+@njit(cache=True, parallel=True)
+def held_karp_parallel(costs: NDArray[np.float64], k: int, threads: int) -> NDArray[np.uint8]:
+    """The same as held_karp with the batch cut into as many parts as threads."""
+    batch = costs.shape[0]
+    solutions = np.zeros(costs.shape, dtype=np.uint8)
+    for part in prange(threads):
+        _solve_range(costs, k, batch * part // threads, batch * (part + 1) // threads, solutions)
+    return solutions

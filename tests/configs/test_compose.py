@@ -1,0 +1,127 @@
+"""Every configuration composes, means what it says, and refuses what makes no sense."""
+
+from pathlib import Path
+
+import pytest
+from hydra.errors import ConfigCompositionException, MissingConfigException
+
+from combgrad.configuration import CONFIG_FOLDER, compose, run_folder, run_name, scientific
+from combgrad.errors import IncompatibleError
+from combgrad.run import build_layer
+from combgrad.terminal import explain, valid_keys
+
+EXPERIMENTS = sorted(path.stem for path in (CONFIG_FOLDER / "experiment").glob("*.yaml"))
+
+
+def options(group: str) -> list[str]:
+    return sorted(path.stem for path in (CONFIG_FOLDER / group).glob("*.yaml"))
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+@pytest.mark.parametrize("profile", ["paper", "reduced", "smoke"])
+def test_every_experiment_composes_in_every_profile(experiment, profile):
+    config = compose([f"experiment={experiment}", f"profile={profile}"])
+    assert config.trainer.max_epochs == config.budget[profile].epochs
+    assert config.data.train_size == config.budget[profile].train_size
+    assert run_name(config).split("-")[0] == experiment
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_every_experiment_opens_with_command_metric_time_and_cell(experiment):
+    lines = (CONFIG_FOLDER / "experiment" / f"{experiment}.yaml").read_text().splitlines()
+    assert lines[0] == "# @package _global_"
+    for line, word in zip(
+        lines[1:5], ["# python", "# Expect:", "# Time:", "# Feeds:"], strict=True
+    ):
+        assert line.startswith(word)
+
+
+def test_choices_on_the_command_line_beat_the_experiment():
+    assert "Std" in compose(["experiment=tsp5"]).proj._target_
+    config = compose(["experiment=tsp5", "grad=blackbox", "proj=none", "margin=noise"])
+    assert config.choices.proj == "none"
+    assert not config.proj
+    assert config.grad.lam == 20.0
+    assert config.margin.until == 0.5
+    assert compose(["grad=blackbox", "grad.lam=5"]).grad.lam == 5
+
+
+def test_paper_protocol_of_globe_tsp():
+    config = compose(["experiment=tsp20", "profile=paper", "margin=noise", "margin.alpha=0.2"])
+    assert (config.trainer.max_epochs, config.data.batch_size, config.data.cities) == (100, 50, 20)
+    assert (config.data.train_size, config.data.eval_size) == (10_000, 1_000)
+    assert config.optimizer.lr == 1e-4
+    assert config.margin.distribution == "two_point"
+    assert config.margin.position == "before"
+    assert config.task.distance == config.data.distance == "chord"
+
+
+@pytest.mark.parametrize("trainer", options("trainer"))
+@pytest.mark.parametrize("logger", options("logger"))
+def test_every_trainer_and_logger_composes(trainer, logger):
+    config = compose([f"trainer={trainer}", f"logger={logger}"])
+    assert config.choices.trainer == trainer
+    assert bool(config.logger) == (logger != "none")
+
+
+@pytest.mark.parametrize("solver", options("solver"))
+@pytest.mark.parametrize("grad", options("grad"))
+@pytest.mark.parametrize("proj", sorted(set(options("proj")) - {"plane"}))
+def test_every_layer_of_the_groups_can_be_built(solver, grad, proj):
+    if solver == "gurobi_tsp":
+        pytest.importorskip("gurobipy")
+    layer = build_layer(compose([f"solver={solver}", f"grad={grad}", f"proj={proj}"]))
+    assert (layer.projection is None) == (proj == "none")
+
+
+def test_the_key_follows_science_and_ignores_the_rest():
+    base = scientific(compose(["experiment=tsp5"]))
+    for neutral in ("logger=none", "paths.outputs=elsewhere", "trainer=cpu", "resume=true"):
+        assert scientific(compose(["experiment=tsp5", neutral])) == base, neutral
+    for change in (
+        "seed=1",
+        "proj=mean",
+        "grad=blackbox",
+        "data.distance=great_circle",
+        "optimizer.lr=1e-3",
+        "corruption.label_rho=0.5",
+        "trainer.max_epochs=3",
+        "margin=noise",
+        "model.hidden=10",
+        "solver=gurobi_tsp",
+        "profile=paper",
+    ):
+        assert scientific(compose(["experiment=tsp5", change])) != base, change
+
+
+def test_a_run_whose_sizes_were_overridden_is_not_called_by_its_profile():
+    assert "-paper-" in run_name(compose(["profile=paper"]))
+    for change in ("trainer.max_epochs=3", "data.train_size=10", "budget.paper.epochs=1"):
+        config = compose(["profile=paper", change])
+        assert "-custom-" in run_name(config), change
+        assert "-paper-" not in run_folder(config)
+
+
+def test_unknown_options_and_keys_name_the_valid_ones():
+    with pytest.raises(MissingConfigException) as caught:
+        compose(["grad=banana"])
+    assert "blackbox" in explain(caught.value, ["grad=banana"])
+    words = ["grad=blackbox", "grad.lamda=3"]
+    with pytest.raises(ConfigCompositionException) as error:
+        compose(words)
+    message = explain(error.value, words)
+    assert "'grad' has lam" in message
+    assert "Did you mean grad.lam?" in message
+    assert "Did you mean seed?" in valid_keys("sed", ["sed=1"])
+
+
+def test_a_plane_that_does_not_fit_is_refused_in_the_layer():
+    config = compose(["proj=plane", "proj.a=[1,2,3,4,5,6,7,8,9,10]"])
+    with pytest.raises(IncompatibleError, match="normal"):
+        build_layer(config)
+
+
+def test_nothing_in_the_configs_names_a_machine():
+    for path in Path(CONFIG_FOLDER).rglob("*.yaml"):
+        assert "/home/" not in path.read_text(), path
+        assert "/root/" not in path.read_text(), path

@@ -1,0 +1,533 @@
+"""Downloads from a local server that misbehaves on request."""
+
+import functools
+import hashlib
+import io
+import json
+import multiprocessing
+import random
+import shutil
+import sys
+import tarfile
+import threading
+import zipfile
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from combgrad.data import download as module
+from combgrad.data.download import DownloadError, download, extract
+
+CONTENT = bytes(range(256)) * 4096
+SHA256 = "sha256:" + hashlib.sha256(CONTENT).hexdigest()
+fetch = functools.partial(download, progress=False)
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Serves `content`; `plan` holds one behaviour per coming request, "" being the right one."""
+
+    content: ClassVar[bytes]
+    tag: ClassVar[str]
+    plan: ClassVar[list[str]]
+    seen: ClassVar[list[dict[str, str]]]
+    barrier: ClassVar[threading.Event]
+
+    def do_GET(self) -> None:
+        """Answer as the plan says."""
+        cls = type(self)
+        cls.seen.append(dict(self.headers))
+        behaviour = cls.plan.pop(0) if cls.plan else ""
+        if behaviour.isdigit():
+            self.send_error(int(behaviour))
+            return
+        if behaviour.startswith("to "):
+            self.send_response(302)
+            self.send_header("Location", behaviour.removeprefix("to "))
+            self.end_headers()
+            return
+        self.answer(behaviour)
+
+    def answer(self, behaviour: str) -> None:
+        """Send the content, or as much of it as was asked for."""
+        cls = type(self)
+        wanted = self.headers.get("Range")
+        same = self.headers.get("If-Range", cls.tag) == cls.tag or behaviour == "ignore if-range"
+        start = 0
+        if wanted and same and behaviour != "ignore range":
+            start = int(wanted.removeprefix("bytes=").removesuffix("-"))
+            self.send_response(206)
+            total = len(cls.content)
+            self.send_header("Content-Range", f"bytes {start}-{total - 1}/{total}")
+        else:
+            self.send_response(200)
+        if cls.tag:
+            self.send_header("ETag", cls.tag)
+        if behaviour != "no length":
+            self.send_header("Content-Length", str(len(cls.content) - start))
+        self.end_headers()
+        if behaviour == "wait":
+            cls.barrier.wait(10)
+        stop = start + (len(cls.content) - start) // 2 if behaviour == "cut" else None
+        self.wfile.write(cls.content[start:stop])
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Stay silent."""
+
+
+class Server:
+    """A running server and what it was asked."""
+
+    def __init__(self) -> None:
+        plan: list[str] = []
+        seen: list[dict[str, str]] = []
+        fields = {"content": CONTENT, "tag": '"one"', "plan": plan, "seen": seen}
+        fields["barrier"] = threading.Event()
+        self.handler: Any = type("Handler", (Handler,), fields)
+        self.plan, self.seen = plan, seen
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), self.handler)
+        self.url = f"http://127.0.0.1:{self.http.server_port}/set.tar.gz"
+        threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.01}).start()
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """A server, with pauses between attempts too short to wait for and no proxy before it."""
+    monkeypatch.setattr(module, "FIRST_PAUSE_SECONDS", 0.001)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    running = Server()
+    yield running
+    running.http.shutdown()
+    running.http.server_close()
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    """Where a download goes, in a folder that is not there yet."""
+    return tmp_path / "sub" / "set.tar.gz"
+
+
+def visible(target: Path) -> list[str]:
+    """The names beside a target, without the lock."""
+    return sorted(path.name for path in target.parent.iterdir() if path.name[0] != ".")
+
+
+def test_whole_file_arrives_with_its_record(server: Server, target: Path) -> None:
+    assert fetch(server.url, target) == target
+    assert target.read_bytes() == CONTENT
+    record = target.with_name("set.tar.gz.sha256").read_text()
+    assert record == f"{SHA256.removeprefix('sha256:')}  set.tar.gz\n"
+    assert visible(target) == ["set.tar.gz", "set.tar.gz.sha256"]
+
+
+@pytest.mark.parametrize("digest", [SHA256, "md5:" + hashlib.md5(CONTENT).hexdigest().upper()])
+def test_given_checksum_is_compared(server: Server, target: Path, digest: str) -> None:
+    fetch(server.url, target, checksum=digest)
+    assert visible(target) == ["set.tar.gz"]
+
+
+def test_resumes_after_a_cut(server: Server, target: Path) -> None:
+    server.plan += ["cut", "cut"]
+    fetch(server.url, target, checksum=SHA256)
+    assert target.read_bytes() == CONTENT
+    half, more = len(CONTENT) // 2, len(CONTENT) * 3 // 4
+    assert [request.get("Range") for request in server.seen] == [
+        None,
+        f"bytes={half}-",
+        f"bytes={more}-",
+    ]
+    assert server.seen[1]["If-Range"] == '"one"'
+
+
+def test_later_call_resumes_what_an_earlier_one_left(server: Server, target: Path) -> None:
+    server.plan += ["cut"]
+    with pytest.raises(DownloadError, match=r"closed at .* Call again to go on"):
+        fetch(server.url, target, retries=0)
+    assert not target.exists()
+    fetch(server.url, target)
+    assert server.seen[1]["Range"] == f"bytes={len(CONTENT) // 2}-"
+    assert target.read_bytes() == CONTENT
+
+
+def test_complete_part_is_not_fetched_again(server: Server, target: Path) -> None:
+    target.parent.mkdir()
+    target.with_name("set.tar.gz.part").write_bytes(CONTENT)
+    remote = {"url": server.url, "validator": '"one"', "total": len(CONTENT)}
+    target.with_name("set.tar.gz.part.json").write_text(json.dumps(remote))
+    fetch(server.url, target, checksum=SHA256)
+    assert target.read_bytes() == CONTENT
+    assert server.seen == []
+
+
+@pytest.mark.parametrize("record", [None, "{", '{"url": 1}'])
+def test_part_of_unknown_origin_is_not_resumed(
+    server: Server, target: Path, record: str | None
+) -> None:
+    target.parent.mkdir()
+    target.with_name("set.tar.gz.part").write_bytes(b"x" * 100)
+    if record is not None:
+        target.with_name("set.tar.gz.part.json").write_text(record)
+    fetch(server.url, target)
+    assert "Range" not in server.seen[0]
+    assert target.read_bytes() == CONTENT
+
+
+def test_server_without_ranges_starts_again(server: Server, target: Path) -> None:
+    server.plan += ["cut", "ignore range"]
+    fetch(server.url, target)
+    assert "Range" in server.seen[1]
+    assert target.read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("second", ["", "ignore if-range"])
+def test_file_changed_on_the_server_starts_again(server: Server, target: Path, second: str) -> None:
+    server.plan += ["cut"]
+    with pytest.raises(DownloadError):
+        fetch(server.url, target, retries=0)
+    server.plan += [second]
+    server.handler.content, server.handler.tag = CONTENT[::-1] + b"more", '"two"'
+    fetch(server.url, target)
+    assert target.read_bytes() == CONTENT[::-1] + b"more"
+
+
+def test_file_changed_in_length_only_starts_again(server: Server, target: Path) -> None:
+    server.handler.tag = ""
+    server.plan += ["cut"]
+    with pytest.raises(DownloadError):
+        fetch(server.url, target, retries=0)
+    server.handler.content = CONTENT[::-1] + b"more"
+    fetch(server.url, target)
+    assert "If-Range" not in server.seen[1]
+    assert target.read_bytes() == CONTENT[::-1] + b"more"
+
+
+def test_weak_tag_is_not_sent_back(server: Server, target: Path) -> None:
+    server.handler.tag = 'W/"one"'
+    server.plan += ["cut"]
+    fetch(server.url, target, checksum=SHA256)
+    assert "Range" in server.seen[1]
+    assert "If-Range" not in server.seen[1]
+
+
+def test_unsatisfiable_range_starts_again(server: Server, target: Path) -> None:
+    server.plan += ["cut", "416"]
+    fetch(server.url, target)
+    assert "Range" not in server.seen[2]
+    assert target.read_bytes() == CONTENT
+
+
+def test_busy_server_is_asked_again(server: Server, target: Path) -> None:
+    server.plan += ["503", "429", "no length"]
+    fetch(server.url, target)
+    assert len(server.seen) == 3
+    assert target.read_bytes() == CONTENT
+
+
+def test_attempts_are_counted(server: Server, target: Path) -> None:
+    server.plan += ["503"] * 9
+    with pytest.raises(DownloadError, match=r"answered 503 .* after 3 attempt"):
+        fetch(server.url, target, retries=2)
+    assert len(server.seen) == 3
+
+
+def test_absent_file_is_named_with_the_remedy(server: Server, target: Path) -> None:
+    server.plan += ["404"]
+    with pytest.raises(DownloadError, match="404") as caught:
+        fetch(server.url, target)
+    assert server.url in str(caught.value)
+    assert f"download it by hand and put it at {target}" in str(caught.value)
+    assert len(server.seen) == 1
+    assert visible(target) == []
+
+
+def test_no_network_is_named_with_the_remedy(server: Server, target: Path) -> None:
+    running = Server()
+    running.http.shutdown()
+    running.http.server_close()
+    with pytest.raises(DownloadError, match=f"refused.*put it at {target}"):
+        fetch(running.url, target, retries=1)
+    assert not target.exists()
+
+
+def test_wrong_checksum_removes_the_part(server: Server, target: Path) -> None:
+    with pytest.raises(DownloadError, match=r"its md5 is .* not the 0000"):
+        fetch(server.url, target, checksum="md5:" + "0" * 32)
+    assert visible(target) == []
+
+
+@pytest.mark.parametrize("digest", ["sha256:12", "md5", "crc:00", "", "md5:" + "g" * 32])
+def test_unusable_checksum_is_refused_before_the_download(
+    server: Server, target: Path, digest: str
+) -> None:
+    with pytest.raises(DownloadError, match="is no checksum"):
+        fetch(server.url, target, checksum=digest)
+    assert server.seen == []
+
+
+def test_recorded_checksum_is_verified_later(server: Server, target: Path) -> None:
+    fetch(server.url, target)
+    fetch(server.url, target)
+    assert len(server.seen) == 1
+    target.write_bytes(CONTENT + b"tampered")
+    with pytest.raises(DownloadError, match=r"not the .* recorded in .*set\.tar\.gz\.sha256"):
+        fetch(server.url, target)
+    assert target.exists()
+
+
+def test_record_outlives_the_file(server: Server, target: Path) -> None:
+    fetch(server.url, target)
+    target.unlink()
+    server.handler.content = CONTENT[::-1]
+    with pytest.raises(DownloadError, match="If the publisher changed the file on purpose"):
+        fetch(server.url, target)
+    assert visible(target) == ["set.tar.gz.sha256"]
+
+
+def test_damaged_record_is_named(server: Server, target: Path) -> None:
+    fetch(server.url, target)
+    target.with_name("set.tar.gz.sha256").write_text("what\n")
+    with pytest.raises(DownloadError, match=r"if it comes from .*\.sha256, delete that file"):
+        fetch(server.url, target)
+
+
+def test_full_disk_is_found_before_writing(
+    server: Server, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(target.parent.parent)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage._replace(free=1000))
+    with pytest.raises(DownloadError, match="1,048,576 bytes are needed and 1,000 free"):
+        fetch(server.url, target)
+    assert not target.exists()
+    assert not target.with_name("set.tar.gz.part").exists()
+
+
+def test_folder_that_cannot_be_made_is_named(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "sub").write_text("a file")
+    with pytest.raises(DownloadError, match=r"sub/set\.tar\.gz"):
+        fetch(server.url, tmp_path / "sub" / "set.tar.gz")
+
+
+@pytest.mark.parametrize("url", ["ftp://x/y", "file:///etc/passwd", "data:,x", "/etc/passwd"])
+def test_other_schemes_are_refused(url: str, target: Path) -> None:
+    with pytest.raises(DownloadError, match="is refused"):
+        fetch(url, target)
+    assert not target.parent.exists()
+
+
+def test_redirects_are_followed_to_the_web_only(server: Server, target: Path) -> None:
+    server.plan += [f"to {server.url}x", "", "to ftp://127.0.0.1/x"]
+    fetch(server.url, target)
+    assert target.read_bytes() == CONTENT
+    with pytest.raises(DownloadError, match="'ftp' is refused"):
+        fetch(server.url, target.with_name("other"))
+
+
+def test_two_threads_download_once(server: Server, target: Path) -> None:
+    server.plan += ["wait"]
+    threads = [threading.Thread(target=fetch, args=(server.url, target)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    server.handler.barrier.set()
+    for thread in threads:
+        thread.join()
+    assert target.read_bytes() == CONTENT
+    assert len(server.seen) == 1
+
+
+def test_two_processes_download_once(server: Server, target: Path) -> None:
+    server.plan += ["wait"]
+    start = multiprocessing.get_context("spawn").Process
+    processes = [
+        start(target=download, args=(server.url, target), kwargs={"progress": False})
+        for _ in range(2)
+    ]
+    for process in processes:
+        process.start()
+    server.handler.barrier.set()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0, 0]
+    assert target.read_bytes() == CONTENT
+    assert len(server.seen) == 1
+
+
+def test_bar_shows_the_name(
+    server: Server, target: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("tqdm")
+    download(server.url, target)
+    assert "set.tar.gz: 100%" in capsys.readouterr().err
+
+
+def test_lines_stand_in_for_the_bar(
+    server: Server,
+    target: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    monkeypatch.setattr(module, "REPORT_SECONDS", 0.0)
+    download(server.url, target)
+    assert capsys.readouterr().err.splitlines()[-1] == "set.tar.gz: 1.0 of 1.0 MB"
+
+
+def tar_of(path: Path, *members: tuple[str, bytes | str], kind: bytes = tarfile.REGTYPE) -> Path:
+    """Write a tar of (name, content) files; where the content is a str, it is a link of `kind`."""
+    with tarfile.open(path, "w:gz" if path.suffix in (".gz", ".tgz") else "w") as bundle:
+        for name, content in members:
+            info = tarfile.TarInfo(name)
+            if isinstance(content, str):
+                info.type, info.linkname = kind, content
+                bundle.addfile(info)
+            else:
+                info.size = len(content)
+                bundle.addfile(info, io.BytesIO(content))
+    return path
+
+
+def zip_of(path: Path, *members: tuple[str, bytes], mode: int = 0o100644) -> Path:
+    """Write a zip of (name, content) files, all of one Unix mode."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as bundle:
+        for name, content in members:
+            info = zipfile.ZipInfo(name)
+            info.external_attr = mode << 16
+            bundle.writestr(info, content, zipfile.ZIP_DEFLATED)
+    return path
+
+
+def pack(path: Path, *members: tuple[str, bytes]) -> Path:
+    """Write an archive of the kind that the name says."""
+    return zip_of(path, *members) if path.suffix == ".zip" else tar_of(path, *members)
+
+
+def assert_refused(archive: Path, match: str, **options: int) -> None:
+    """Assert that nothing of the archive reaches the disk, inside or outside of its folder."""
+    before = sorted(archive.parent.rglob("*"))
+    with pytest.raises(DownloadError, match=match) as caught:
+        extract(archive, archive.parent / "out", **options)
+    assert str(archive) in str(caught.value)
+    assert sorted(archive.parent.rglob("*")) == before
+
+
+KINDS = pytest.mark.parametrize("name", ["a.tar.gz", "a.tgz", "a.tar", "a.zip"])
+FILES = (("top/one.txt", CONTENT), ("top/deep/two.txt", b"two"))
+
+
+@KINDS
+def test_extracts(tmp_path: Path, name: str) -> None:
+    folder = extract(pack(tmp_path / name, *FILES), tmp_path / "new" / "out")
+    assert (folder / "top/one.txt").read_bytes() == CONTENT
+    assert (folder / "top/deep/two.txt").read_bytes() == b"two"
+    assert [path.name for path in folder.parent.iterdir()] == ["out"]
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    assert folder.stat().st_mode == plain.stat().st_mode
+
+
+def test_complete_folder_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine").write_text("kept")
+    extract(pack(tmp_path / "a.zip", *FILES), tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine"]
+
+
+def test_faster_process_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = pack(tmp_path / "a.tar", *FILES)
+
+    def slow(source: Path, content: Path, limit_bytes: int) -> None:
+        monkeypatch.undo()
+        extract(source, tmp_path / "out", limit_bytes=limit_bytes)
+        (content / "late").write_text("late")
+
+    monkeypatch.setattr(module, "_unpack_tar", slow)
+    extract(archive, tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["top"]
+
+
+@KINDS
+@pytest.mark.parametrize(
+    "member", ["../evil", "/evil", "top/../../evil", "..\\evil", "C:\\evil", "C:evil", "\\evil"]
+)
+def test_paths_that_leave_are_refused(tmp_path: Path, name: str, member: str) -> None:
+    (tmp_path / "box").mkdir()
+    archive = pack(tmp_path / "box" / name, *FILES, (member, b"evil"))
+    assert_refused(archive, "outside of the folder")
+    assert [path.name for path in tmp_path.iterdir()] == ["box"]
+
+
+@pytest.mark.parametrize("goal", ["/etc/passwd", "../../evil", "top/../../evil"])
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE])
+def test_links_that_leave_are_refused(tmp_path: Path, goal: str, kind: bytes) -> None:
+    archive = tar_of(tmp_path / "a.tar", FILES[0], ("link", goal), kind=kind)
+    assert_refused(archive, "refused|outside of the folder")
+
+
+def test_chain_of_links_that_leaves_is_refused(tmp_path: Path) -> None:
+    chain = (("a/b/c/up", "../../.."), ("a/b/c/out", "up/../.."))
+    archive = tar_of(tmp_path / "a.tar", *chain, kind=tarfile.SYMTYPE)
+    assert_refused(archive, "link|refused")
+
+
+@pytest.mark.parametrize("member", ["link", "link/file", "./link//file"])
+def test_writing_through_a_link_is_refused(tmp_path: Path, member: str) -> None:
+    links = (("link", "top"), (member, b"through"))
+    archive = tar_of(tmp_path / "a.tar", *links, kind=tarfile.SYMTYPE)
+    assert_refused(archive, "lies behind a link")
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE])
+def test_links_inside_are_kept(tmp_path: Path, kind: bytes) -> None:
+    goal = "one" if kind == tarfile.SYMTYPE else "top/one"
+    archive = tar_of(tmp_path / "a.tar", ("top/one", b"1"), ("top/two", goal), kind=kind)
+    assert (extract(archive, tmp_path / "out") / "top/two").read_bytes() == b"1"
+
+
+@pytest.mark.parametrize("kind", [tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE])
+def test_devices_are_refused(tmp_path: Path, kind: bytes) -> None:
+    archive = tar_of(tmp_path / "a.tgz", FILES[0], ("device", ""), kind=kind)
+    assert_refused(archive, "'device' is a device or a pipe")
+
+
+@pytest.mark.parametrize("mode", [0o120777, 0o020666])
+def test_links_and_devices_in_a_zip_are_refused(tmp_path: Path, mode: int) -> None:
+    assert_refused(zip_of(tmp_path / "a.zip", ("link", b"/etc"), mode=mode), "link or a device")
+
+
+@KINDS
+def test_bombs_are_refused(tmp_path: Path, name: str) -> None:
+    archive = pack(tmp_path / name, ("one", bytes(600)), ("two", bytes(600)))
+    assert_refused(archive, "'two' brings the content to 1,200 bytes", limit_bytes=1000)
+    assert extract(archive, tmp_path / "fits", limit_bytes=1200).is_dir()
+
+
+@KINDS
+@pytest.mark.parametrize("kept", [0.0, 0.3, 0.999])
+def test_truncated_archives_are_named(tmp_path: Path, name: str, kept: float) -> None:
+    noise = random.Random(0).randbytes(30_000)
+    archive = pack(tmp_path / name, ("one", noise), ("two", noise))
+    content = archive.read_bytes()
+    # A tar ends in padding, which may be lost without harm.
+    content = content.rstrip(b"\0") if archive.suffix == ".tar" else content
+    archive.write_bytes(content[: int(kept * len(content))])
+    assert_refused(archive, r"damaged, cut short or no archive.* Delete it")
+
+
+def test_tar_cut_between_members_is_named(tmp_path: Path) -> None:
+    archive = tar_of(tmp_path / "a.tar", ("one", bytes([1]) * 1024), ("two", b"2"))
+    archive.write_bytes(archive.read_bytes()[: 512 + 1024])
+    assert_refused(archive, "the end mark is missing")
+
+
+@pytest.mark.parametrize("name", ["a.tar.gz", "a.zip"])
+def test_flipped_bits_are_named(tmp_path: Path, name: str) -> None:
+    archive = pack(tmp_path / name, ("one", random.Random(0).randbytes(30_000)))
+    content = bytearray(archive.read_bytes())
+    content[20_000] ^= 1
+    archive.write_bytes(content)
+    assert_refused(archive, "damaged")
+
+
+def test_absent_archive_is_named(tmp_path: Path) -> None:
+    assert_refused(tmp_path / "a.zip", "No such file.*by hand")

@@ -1,0 +1,87 @@
+"""A killed run goes on where it stopped and ends exactly where an undisturbed one does."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from combgrad.configuration import CONFIG_FOLDER
+from combgrad.results import load_records
+
+TRAIN = CONFIG_FOLDER.parent / "train.py"
+OVERRIDES = [
+    "experiment=tsp5",
+    "profile=smoke",
+    "margin=noise",
+    "trainer.max_epochs=12",
+    "data.train_size=1000",
+    "trainer=cpu",
+    "corruption.gradient_sigma=0.1",
+]
+
+
+def command(root: Path, *more: str) -> list[str]:
+    return [sys.executable, str(TRAIN), *OVERRIDES, f"paths.root={root}", *more]
+
+
+def outcome(root: Path):
+    (record,) = load_records(root / "results" / "runs")
+    (folder,) = (root / "outputs").glob("tsp5*")
+    last = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+    return record, last
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    root = tmp_path_factory.mktemp("undisturbed")
+    subprocess.run(command(root), check=True, timeout=240, capture_output=True)
+    return outcome(root)
+
+
+def interrupt(root: Path, how: signal.Signals, epochs: int) -> int:
+    """Start a run, send it a signal once `epochs` epochs are in its checkpoint."""
+    log = (root / "log.txt").open("w")
+    process = subprocess.Popen(command(root), stdout=log, stderr=log)
+    deadline = time.monotonic() + 200
+    while time.monotonic() < deadline and process.poll() is None:
+        for path in (root / "outputs").glob("tsp5*/checkpoints/last.ckpt"):
+            if torch.load(path, weights_only=True)["epoch"] + 1 >= epochs:
+                os.kill(process.pid, how)
+                return process.wait(timeout=60)
+        time.sleep(0.01)
+    raise AssertionError((root / "log.txt").read_text())
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["kill", "ctrl-c"])
+def test_a_resumed_run_is_bit_identical_to_an_undisturbed_one(undisturbed, tmp_path, how):
+    code = interrupt(tmp_path, how, epochs=2)
+    assert code != 0
+    assert load_records(tmp_path / "results" / "runs") == []
+    subprocess.run(command(tmp_path, "resume=true"), check=True, timeout=240, capture_output=True)
+    record, last = outcome(tmp_path)
+    expected, expected_last = undisturbed
+    assert record.key == expected.key
+    assert record.metrics == expected.metrics
+    assert record.curves == expected.curves
+    assert record.best_epoch == expected.best_epoch
+    assert len(record.curves["train/loss"]) == 12
+    assert len(record.resumed_at) == 1
+    assert 0 < record.resumed_at[0] < 12
+    assert last["epoch"] == expected_last["epoch"] == 11
+    for name, weights in expected_last["state_dict"].items():
+        assert torch.equal(weights, last["state_dict"][name]), name
+    moments = last["optimizer_states"][0]["state"][0]["exp_avg"]
+    assert torch.equal(moments, expected_last["optimizer_states"][0]["state"][0]["exp_avg"])
+
+
+def test_resuming_with_other_data_is_refused(tmp_path):
+    from combgrad.experiments.history import History
+
+    saved = History("one key").state_dict()
+    with pytest.raises(ValueError, match="other settings or other data"):
+        History("another key").load_state_dict(saved)

@@ -1,0 +1,159 @@
+"""The layer puts its parts in the right order and refuses parts that do not fit."""
+
+import copy
+
+import pytest
+import torch
+
+import combgrad
+from combgrad import CombinatorialLayer, IncompatibleError, SolverInputError
+from combgrad.corruption import GradientNoise, flip_labels
+from combgrad.gradients import Blackbox, Identity
+from combgrad.margins import InformedMargin, NoiseMargin
+from combgrad.projections import Mean, Norm, Plane, Std
+from combgrad.solvers import TSP, BruteForceTSP, Solver, Trait
+
+
+class Picky(Solver):
+    """Chooses the entries below 1: neither shifting nor scaling leaves its answer alone."""
+
+    traits = frozenset()
+
+    def _solve(self, costs):
+        return (costs < 1).to(costs.dtype)
+
+
+class Recorder(Solver):
+    """Keeps what it was asked to solve."""
+
+    traits = frozenset({Trait.SHIFT_INVARIANT, Trait.SCALE_INVARIANT})
+
+    def _solve(self, costs, **instance):
+        self.seen, self.instance = costs, instance
+        return torch.zeros_like(costs)
+
+
+def test_the_five_line_example_of_the_readme_trains():
+    torch.manual_seed(0)
+    costs = torch.nn.Parameter(torch.randn(4, 10))
+    target = BruteForceTSP()(torch.randn(4, 10))
+    layer = CombinatorialLayer(TSP(), Identity(), Std(), NoiseMargin(0.1))
+    optimizer = torch.optim.SGD([costs], lr=0.5)
+    for _ in range(200):
+        optimizer.zero_grad()
+        (layer(costs) - target).abs().sum(1).mean().backward()
+        optimizer.step()
+    layer.eval()
+    assert torch.equal(layer(costs).detach(), target)
+
+
+@pytest.mark.parametrize("position", ["before", "after"])
+def test_margin_stands_before_or_after_the_projection(position):
+    costs, target = torch.randn(3, 10), torch.zeros(3, 10)
+    solver, margin = Recorder(), InformedMargin(0.4, position=position)
+    CombinatorialLayer(solver, Identity(), Std(), margin)(costs, target)
+    offset = -0.2  # the target is all zeros
+    expected = Std()(costs + offset) if position == "before" else Std()(costs) + offset
+    torch.testing.assert_close(solver.seen, expected)
+
+
+def test_instance_arguments_reach_the_solver_forwards_and_backwards():
+    solver = Recorder()
+    costs = torch.randn(2, 10, requires_grad=True)
+    CombinatorialLayer(solver, Blackbox(1.0))(costs, start=3).sum().backward()
+    assert solver.instance == {"start": 3}
+    assert solver.calls == 2
+    assert solver.seconds > 0
+
+
+@pytest.mark.parametrize(
+    ("projection", "trait"),
+    [(Mean(), "shift_invariant"), (Norm(), "scale_invariant"), (Std(), "shift_invariant")],
+)
+def test_a_projection_the_solver_does_not_allow_is_refused(projection, trait):
+    with pytest.raises(IncompatibleError, match=trait) as caught:
+        CombinatorialLayer(Picky(), Identity(), projection)
+    assert type(projection).__name__ in str(caught.value)
+    assert "Picky" in str(caught.value)
+    assert "use projection none" in str(caught.value)
+
+
+def test_a_plane_is_allowed_exactly_where_its_normal_is_constant_on_tours():
+    potentials = torch.tensor([1.0, -2.0, 0.5, 3.0, 0.0])
+    first, second = torch.triu_indices(5, 5, offset=1)
+    normal = potentials[first] + potentials[second]
+    layer = CombinatorialLayer(TSP(), Identity(), Plane(normal))
+    costs = torch.randn(50, 10, dtype=torch.float64)
+    assert torch.equal(layer(costs), BruteForceTSP()(costs))
+    with pytest.raises(IncompatibleError, match="normal"):
+        CombinatorialLayer(TSP(), Identity(), Plane(torch.arange(1.0, 11.0)))
+
+
+def test_traits_of_tsp_are_true_and_those_of_the_picky_solver_false():
+    generator = torch.Generator().manual_seed(0)
+    costs = torch.randn(100, 10, dtype=torch.float64, generator=generator)
+    for projection in (Mean(), Norm(), Std()):
+        assert torch.equal(TSP()(projection(costs)), TSP()(costs))
+    picky = Picky()
+    assert not torch.equal(picky(costs + 1), picky(costs))
+    assert not torch.equal(picky(costs * 0.1), picky(costs))
+
+
+def test_wrong_costs_are_refused_with_the_batch_index():
+    layer = CombinatorialLayer(TSP(), Identity())
+    for bad in (float("nan"), float("inf"), -float("inf")):
+        costs = torch.randn(5, 10)
+        costs[3, 2] = bad
+        with pytest.raises(SolverInputError, match="batch index 3"):
+            layer(costs)
+    with pytest.raises(SolverInputError, match="unsqueeze"):
+        layer(torch.randn(10))
+    with pytest.raises(SolverInputError, match=r"costs\.float"):
+        layer(torch.ones(2, 10, dtype=torch.int64))
+    with pytest.raises(SolverInputError, match="any number of cities"):
+        layer(torch.randn(2, 11))
+
+
+def test_gradient_noise_has_the_scale_of_one_instance_and_only_while_training():
+    torch.manual_seed(0)
+    rows, sigma = 50, 0.25
+    layer = CombinatorialLayer(TSP(), Identity(), gradient_noise=GradientNoise(sigma))
+    gradients = []
+    for _ in range(200):
+        costs = torch.randn(rows, 10, dtype=torch.float64, requires_grad=True)
+        layer(costs).sum(1).mean().backward()
+        gradients.append(costs.grad)
+    noise = torch.stack(gradients) + 1 / rows
+    assert float(noise.std()) * rows == pytest.approx(sigma, rel=0.01)
+    assert float(noise.mean()) * rows == pytest.approx(0, abs=0.01)
+    layer.eval()
+    costs = torch.randn(rows, 10, requires_grad=True)
+    layer(costs).sum(1).mean().backward()
+    torch.testing.assert_close(costs.grad, torch.full((rows, 10), -1 / rows))
+    with pytest.raises(ValueError, match="gradient_sigma"):
+        GradientNoise(-1)
+
+
+def test_flipped_labels_have_the_asked_rate_and_depend_on_the_seed_alone():
+    target = (torch.rand(2000, 10, generator=torch.Generator().manual_seed(0)) < 0.5).float()
+    flipped = flip_labels(target, 0.1, torch.Generator().manual_seed(1))
+    rate = float((flipped != target).double().mean())
+    assert abs(rate - 0.1) < 5 * (0.1 * 0.9 / target.numel()) ** 0.5
+    assert set(flipped.unique().tolist()) == {0.0, 1.0}
+    assert torch.equal(flipped, flip_labels(target, 0.1, torch.Generator().manual_seed(1)))
+    assert torch.equal(target, flip_labels(target, 0.0, torch.Generator().manual_seed(1)))
+
+
+def test_a_layer_can_be_copied_and_shows_its_parts():
+    layer = CombinatorialLayer(TSP(), Blackbox(2.0), Std(), NoiseMargin(0.1))
+    twin = copy.deepcopy(layer)
+    costs = torch.randn(3, 10)
+    layer.eval()
+    twin.eval()
+    assert torch.equal(layer(costs), twin(costs))
+    assert "solver=TSP, gradient=Blackbox" in repr(layer)
+
+
+def test_the_public_names_are_there():
+    for name in combgrad.__all__:
+        assert hasattr(combgrad, name)

@@ -1,0 +1,96 @@
+"""Losses and metrics against the same sums in plain Python."""
+
+import math
+
+import pytest
+import torch
+
+from combgrad.losses import bilinear_hamming, hamming
+from combgrad.metrics import cost_norm, cost_ratio, edge_accuracy, entry_accuracy, tour_accuracy
+from combgrad.solvers import BruteForceTSP
+from combgrad.solvers.edges import city_count, edges_to_matrix, matrix_to_edges
+from combgrad.sphere import edge_distances, unit_vectors
+
+
+def tours(seed, rows=8):
+    costs = torch.randn(rows, 10, generator=torch.Generator().manual_seed(seed))
+    return BruteForceTSP()(costs)
+
+
+def test_hamming_counts_wrong_edges_and_its_gradient_is_the_sign():
+    solution, target = tours(0).requires_grad_(), tours(1)
+    loss = hamming(solution, target)
+    pairs = list(zip(solution.tolist(), target.tolist(), strict=True))
+    wrong = [sum(a != b for a, b in zip(*pair, strict=True)) for pair in pairs]
+    assert float(loss.detach()) == pytest.approx(sum(wrong) / len(wrong))
+    loss.backward()
+    torch.testing.assert_close(solution.grad, torch.sign(solution.detach() - target) / 8)
+
+
+def test_bilinear_hamming_has_the_same_value_and_a_constant_gradient():
+    solution, target = tours(0).requires_grad_(), tours(1)
+    loss = bilinear_hamming(solution, target)
+    assert float(loss.detach()) == pytest.approx(float(hamming(solution, target).detach()))
+    loss.backward()
+    torch.testing.assert_close(solution.grad, (1 - 2 * target) / 8)
+
+
+def test_accuracies_equal_their_matrix_definitions():
+    solution, target = tours(0), tours(1)
+    solution[3] = target[3]
+    a, b = edges_to_matrix(solution), edges_to_matrix(target)
+    for row in range(8):
+        found = sum(bool(a[row, i, j] * b[row, i, j]) for i in range(5) for j in range(5))
+        same = sum(bool(a[row, i, j] == b[row, i, j]) for i in range(5) for j in range(5))
+        assert float(edge_accuracy(solution, target)[row]) == pytest.approx(found / 10)
+        assert float(entry_accuracy(solution, target)[row]) == pytest.approx(same / 25)
+        assert float(tour_accuracy(solution, target)[row]) == float(same == 25)
+    assert float(tour_accuracy(solution, target)[3]) == 1
+
+
+def test_cost_ratio_and_norm():
+    costs = torch.rand(8, 10, generator=torch.Generator().manual_seed(2)) + 0.1
+    target = BruteForceTSP()(costs)
+    ratio = cost_ratio(tours(0), target, costs)
+    assert bool((ratio >= 1).all())
+    torch.testing.assert_close(cost_ratio(target, target, costs), torch.ones(8))
+    expected = math.sqrt(math.fsum(c * c for c in costs[2].double().tolist()))
+    assert float(cost_norm(costs)[2]) == pytest.approx(expected)
+
+
+def test_edges_and_matrices_are_two_views_of_one_thing():
+    edges = torch.arange(1.0, 7.0).unsqueeze(0)
+    expected = [[0, 1, 2, 3], [1, 0, 4, 5], [2, 4, 0, 6], [3, 5, 6, 0]]
+    matrix = edges_to_matrix(edges)
+    assert matrix[0].tolist() == expected
+    assert torch.equal(matrix_to_edges(matrix), edges)
+    assert [city_count(e) for e in (0, 1, 3, 6, 190, 1953)] == [1, 2, 3, 4, 20, 63]
+
+
+def test_distances_on_the_sphere_equal_the_haversine_formula():
+    places = torch.tensor([[2.35, 48.86], [13.40, 52.52], [139.69, 35.69], [-77.03, -12.05]])
+    points = unit_vectors(places.double())
+    torch.testing.assert_close(points.norm(dim=1), torch.ones(4, dtype=torch.float64))
+    chord = edge_distances(points.unsqueeze(0))[0]
+    arc = edge_distances(points.unsqueeze(0), "great_circle")[0]
+    for edge, (i, j) in enumerate([(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)]):
+        (lon1, lat1), (lon2, lat2) = torch.deg2rad(places.double())[[i, j]].tolist()
+        h = (
+            math.sin((lat2 - lat1) / 2) ** 2
+            + math.cos(lat1) * math.cos(lat2) * math.sin((lon2 - lon1) / 2) ** 2
+        )
+        assert float(arc[edge]) == pytest.approx(2 * math.asin(math.sqrt(h)), rel=1e-9)
+        assert float(chord[edge]) == pytest.approx(2 * math.sqrt(h), rel=1e-9)
+    assert float(arc[0]) * 6371 == pytest.approx(878, abs=2)  # Paris to Berlin, km
+
+
+@pytest.mark.parametrize("distance", ["chord", "great_circle"])
+def test_equal_and_opposite_points_keep_a_finite_gradient(distance):
+    points = torch.tensor([[[1.0, 0, 0], [1.0, 0, 0], [-1.0, 0, 0]]], requires_grad=True)
+    edge_distances(points, distance).sum().backward()
+    assert bool(torch.isfinite(points.grad).all())
+
+
+def test_an_unknown_distance_is_refused():
+    with pytest.raises(ValueError, match="great_circle"):
+        edge_distances(torch.zeros(1, 3, 3), "planar")

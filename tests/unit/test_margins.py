@@ -1,0 +1,81 @@
+"""Margins perturb by exactly what they promise, when they promise it."""
+
+import pytest
+import torch
+
+from combgrad.margins import InformedMargin, NoiseMargin
+
+
+def test_two_point_noise_takes_both_values_equally_often():
+    torch.manual_seed(0)
+    offsets = NoiseMargin(0.2)(torch.zeros(100, 1000))
+    torch.testing.assert_close(offsets.unique(), torch.tensor([-0.1, 0.1]))
+    share = float((offsets > 0).double().mean())
+    assert abs(share - 0.5) < 5 * 0.5 / 100_000**0.5
+    assert float(offsets.abs().mean()) == pytest.approx(0.1)
+
+
+def test_uniform_noise_fills_the_interval():
+    torch.manual_seed(0)
+    offsets = NoiseMargin(0.2, distribution="uniform")(torch.zeros(100, 1000, dtype=torch.float64))
+    assert float(offsets.abs().max()) <= 0.1
+    assert float(offsets.abs().mean()) == pytest.approx(0.05, rel=0.02)
+    assert float(offsets.var()) == pytest.approx(0.2**2 / 12, rel=0.02)
+
+
+def test_noise_is_fresh_and_passes_the_gradient_through():
+    costs = torch.zeros(2, 50, requires_grad=True)
+    margin = NoiseMargin(0.5)
+    first, second = margin(costs), margin(costs)
+    assert not torch.equal(first, second)
+    first.sum().backward()
+    torch.testing.assert_close(costs.grad, torch.ones(2, 50))
+
+
+def test_informed_margin_equals_the_formula():
+    costs = torch.tensor([[1.0, 2.0, 3.0]])
+    target = torch.tensor([[1.0, 0.0, 1.0]])
+    alpha = 0.4
+    expected = costs + alpha / 2 * target - alpha / 2 * (1 - target)
+    torch.testing.assert_close(InformedMargin(alpha)(costs, target), expected)
+    with pytest.raises(ValueError, match="needs the true solution"):
+        InformedMargin(alpha)(costs)
+    with pytest.raises(ValueError, match="needs the true solution"):
+        InformedMargin(alpha)(costs, target[:, :2])
+
+
+@pytest.mark.parametrize(
+    ("until", "last_active"), [(None, 9), (0.5, 4), (3, 2), (0, -1), (0.0, -1), (1.0, 9), (99, 9)]
+)
+def test_schedule_ends_where_it_says(until, last_active):
+    margin = NoiseMargin(0.1, until=until)
+    active = []
+    for epoch in range(10):
+        margin.set_epoch(epoch, 10)
+        active.append(margin.active)
+    assert active == [epoch <= last_active for epoch in range(10)]
+
+
+def test_no_margin_at_evaluation_or_with_alpha_zero():
+    costs = torch.randn(2, 4)
+    margin = NoiseMargin(0.3)
+    margin.eval()
+    assert margin(costs) is costs
+    margin.train()
+    assert margin(costs) is not costs
+    assert NoiseMargin(0.0)(costs) is costs
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"alpha": -1}, "alpha"),
+        ({"alpha": float("nan")}, "alpha"),
+        ({"alpha": 1, "distribution": "normal"}, "two_point"),
+        ({"alpha": 1, "until": 1.5}, "until"),
+        ({"alpha": 1, "position": "inside"}, "before"),
+    ],
+)
+def test_bad_arguments_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        NoiseMargin(**arguments)
