@@ -41,6 +41,9 @@ def valid_keys(key: str, arguments: Sequence[str]) -> str:
         parent, _, name = parent.rpartition(".")
         node = OmegaConf.select(config, parent) if parent else config
     keys = sorted(str(k) for k in node if not str(k).startswith("_"))
+    if not parent:
+        groups = [str(group) for group in config.choices if "/" not in str(group)]
+        keys = sorted({*keys, *groups})
     place = f"{parent!r} has" if parent else "The top level has"
     if not keys:
         return f"{place} no keys with the chosen option; choose another option of the group first."

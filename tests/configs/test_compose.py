@@ -113,6 +113,7 @@ def test_unknown_options_and_keys_name_the_valid_ones():
     assert "'grad' has lam" in message
     assert "Did you mean grad.lam?" in message
     assert "Did you mean seed?" in valid_keys("sed", ["sed=1"])
+    assert "Did you mean experiment?" in valid_keys("expriment", ["expriment=tsp5"])
 
 
 def test_a_plane_that_does_not_fit_is_refused_in_the_layer():

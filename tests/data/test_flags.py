@@ -201,9 +201,11 @@ def test_drawing_is_byte_identical():
 
 def test_contact_sheet_is_written(tmp_path):
     pytest.importorskip("matplotlib")
-    from combgrad.pictures.flag_sheet import save_flag_sheet
+    from combgrad.pictures import save_figure
+    from combgrad.pictures.flag_sheet import draw_flag_sheet
 
-    save_flag_sheet(regenerated(), tmp_path / "new" / "sheet.png")
+    data = regenerated()
+    save_figure(draw_flag_sheet(data.flags, data.names), tmp_path / "new" / "sheet.png")
     assert (tmp_path / "new" / "sheet.png").read_bytes().startswith(b"\x89PNG")
 
 

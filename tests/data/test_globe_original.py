@@ -237,6 +237,12 @@ def two_triangles(tours: np.ndarray) -> None:
     tours[2, :3, :3] = tours[2, 3:, 3:] = tour_of(np.arange(3))
 
 
+def path_with_loops(tours: np.ndarray) -> None:
+    """Replace the tour of one instance by a path whose two ends lead to themselves."""
+    tours[1] = np.eye(K, k=1)
+    tours[1, 0, 0] = tours[1, -1, -1] = 1
+
+
 def repeat_city(indices: np.ndarray) -> None:
     """Let one instance visit a country twice."""
     indices[1, 4] = indices[1, 0]
@@ -254,6 +260,7 @@ def repeat_city(indices: np.ndarray) -> None:
         ("tsp_tours", put(2, 0, 0, 1), "instance 0 holds values other than 0 and 1"),
         ("tsp_tours", put(np.nan, 0, 0, 1), "instance 0 holds values other than 0 and 1"),
         ("tsp_tours", put(1, 1, 3, 3), "instance 1 does not have 12 ones"),
+        ("tsp_tours", path_with_loops, "instance 1 does not have 12 ones"),
         ("tsp_tours", np.zeros_like, r"instance 0 does not .* \(3 of 3 instances do\)"),
         ("tsp_tours", two_triangles, "instance 2 falls into several tours"),
         ("tsp_tours", lambda a: a[:2], r"expected .* \(3, 6, 6\), found"),

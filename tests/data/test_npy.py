@@ -186,7 +186,7 @@ def test_other_globals_are_refused(tmp_path: Path, name: str) -> None:
 
 
 def test_dotted_names_are_refused(tmp_path: Path) -> None:
-    content = b"\x80\x04\x8c\x05numpy\x8c\x0fndarray.tofile.x\x93."
+    content = b"\x80\x04\x8c\x05numpy\x8c\x10ndarray.tofile.x\x93."
     path = write_pickle(tmp_path / "rows.npy", content)
     with pytest.raises(DataFileError, match=r"numpy\.ndarray\.tofile\.x, which is refused"):
         load_object_array(path)

@@ -2,7 +2,6 @@
 
 import contextlib
 import fcntl
-import gzip
 import hashlib
 import http.client
 import importlib
@@ -11,31 +10,24 @@ import os
 import re
 import shutil
 import ssl
-import stat
 import sys
-import tarfile
-import tempfile
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import IO, Any
 
 from combgrad.errors import CombgradError
-from combgrad.files import write_atomically
+from combgrad.files import write_text_atomically
 
 CHUNK_BYTES = 1 << 18
 TIMEOUT_SECONDS = 60.0
 FIRST_PAUSE_SECONDS = 1.0
 REPORT_SECONDS = 5.0
-EXTRACT_LIMIT_BYTES = 50 * 10**9
 
-_ZIP_ENCRYPTED = 1
 _HEX_DIGITS = {"md5": 32, "sha256": 64}
 _RANGE_NOT_SATISFIABLE = 416
 _WORTH_RETRYING = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -46,15 +38,6 @@ _NETWORK_ERRORS = (
     TimeoutError,
     ConnectionError,
     ssl.SSLError,
-)
-_DAMAGE = (
-    tarfile.TarError,
-    zipfile.BadZipFile,
-    zlib.error,
-    gzip.BadGzipFile,
-    EOFError,
-    ValueError,
-    NotImplementedError,
 )
 
 
@@ -187,7 +170,7 @@ def _verify(file: Path, url: str, target: Path, checksum: str | None) -> None:
     record = _beside(target, ".sha256")
     if expected is None:
         line = f"{digest}  {target.name}\n"
-        write_atomically(record, lambda path: _write_text(path, line))
+        write_text_atomically(record, line)
     elif digest != expected[1]:
         origin = f" recorded in {record}" if checksum is None else ""
         remedy = f"Delete {target} if it exists and try again, or put a right copy there."
@@ -195,10 +178,6 @@ def _verify(file: Path, url: str, target: Path, checksum: str | None) -> None:
             remedy += f" If the publisher changed the file on purpose, delete {record} too."
         problem = f"its {algorithm} is {digest}, not the {expected[1]}{origin}"
         raise _failure(url, target, problem, remedy)
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
 
 
 def _fetch(url: str, part: Path, target: Path, progress: bool, retries: int) -> None:
@@ -244,7 +223,7 @@ def _try_once(url: str, part: Path, target: Path, progress: bool) -> None:
             # Description before bytes: bytes must never be taken for those of another version.
             _discard(part)
             record = json.dumps(asdict(remote))
-            write_atomically(_beside(part, ".json"), lambda path: _write_text(path, record))
+            write_text_atomically(_beside(part, ".json"), record)
         _receive(reply, part, target, remote, progress)
 
 
@@ -326,126 +305,3 @@ def _line_printer(name: str, done: int, total: int | None) -> Callable[[int], ob
             print(f"{name}: {done / 1e6:,.1f}{whole} MB", file=sys.stderr)
 
     return advance
-
-
-def extract(archive: Path, folder: Path, *, limit_bytes: int = EXTRACT_LIMIT_BYTES) -> Path:
-    """Unpack a .tar.gz, .tgz, .tar or .zip into the new folder `folder` and return it.
-
-    The folder appears only when complete; one with content is taken for complete and left as it
-    is. Refuses members that would lie or point outside of it, devices, and more than `limit_bytes`
-    in all. Raises DownloadError.
-    """
-    archive, folder = Path(archive), Path(folder)
-    if _has_content(folder):
-        return folder
-    unpack = _unpack_zip if archive.suffix == ".zip" else _unpack_tar
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(
-            dir=folder.parent, prefix=f".{folder.name}-", ignore_cleanup_errors=True
-        ) as temporary:
-            content = Path(temporary) / "content"
-            content.mkdir()
-            unpack(archive, content, limit_bytes)
-            _move_into_place(content, folder)
-    except _DAMAGE as error:
-        raise DownloadError(
-            f"{archive} is damaged, cut short or no archive ({type(error).__name__}: {error}). "
-            f"Delete it, and {archive.name}.sha256 beside it, and download it again."
-        ) from error
-    except OSError as error:
-        raise DownloadError(
-            f"{archive} could not be unpacked: {error}. Or unpack it by hand into {folder}."
-        ) from error
-    return folder
-
-
-def _has_content(folder: Path) -> bool:
-    return folder.is_dir() and any(folder.iterdir())
-
-
-def _move_into_place(content: Path, folder: Path) -> None:
-    try:
-        content.rename(folder)
-    except OSError:
-        # Another process that unpacked the same archive may have been faster.
-        if not _has_content(folder):
-            raise
-
-
-def _refusal(archive: Path, member: str, problem: str) -> DownloadError:
-    return DownloadError(
-        f"{archive}: {member!r} {problem}; nothing was unpacked. Compare the archive with its "
-        f"publisher's checksum, and do not use it if they differ."
-    )
-
-
-def _inner_path(archive: Path, name: str) -> PurePosixPath:
-    """The path of a member, refused where on any system it would lie outside of the folder."""
-    path = PureWindowsPath(name)
-    if path.drive or path.root or ".." in path.parts:
-        raise _refusal(archive, name, "would be written outside of the folder")
-    return PurePosixPath(name)
-
-
-def _check_size(archive: Path, member: str, total: int, limit_bytes: int) -> None:
-    if total > limit_bytes:
-        problem = f"brings the content to {total:,} bytes, over the limit of {limit_bytes:,}"
-        raise _refusal(archive, member, problem)
-
-
-def _unpack_tar(archive: Path, folder: Path, limit_bytes: int) -> None:
-    total, links = 0, set[PurePosixPath]()
-    packed = archive.suffix in (".gz", ".tgz")
-    opened: Callable[..., IO[bytes]] = gzip.open if packed else open  # type: ignore[assignment]
-    with opened(archive, "rb") as stream, tarfile.open(fileobj=stream, mode="r:") as bundle:
-        for member in bundle:
-            _check_tar_member(archive, member, links)
-            total += member.size
-            _check_size(archive, member.name, total, limit_bytes)
-            try:
-                bundle.extract(member, folder, filter="data")
-            except tarfile.FilterError as error:
-                raise _refusal(archive, member.name, f"is refused ({error})") from error
-            if member.issym():
-                links.add(PurePosixPath(member.name))
-        _check_tar_end(stream, packed)
-    for link in links:
-        if not (folder / link).resolve().is_relative_to(folder.resolve()):
-            raise _refusal(archive, str(link), "is a link that leaves the folder")
-
-
-def _check_tar_member(archive: Path, member: tarfile.TarInfo, links: set[PurePosixPath]) -> None:
-    if not (member.isfile() or member.isdir() or member.issym() or member.islnk()):
-        raise _refusal(archive, member.name, "is a device or a pipe")
-    # Nothing is reached through a link, so that where links lead can be checked at the end.
-    for name in (member.name, *([member.linkname] if member.islnk() else [])):
-        path = _inner_path(archive, name)
-        if not links.isdisjoint((path, *path.parents)):
-            raise _refusal(archive, member.name, "lies behind a link of the same archive")
-
-
-def _check_tar_end(stream: IO[bytes], packed: bool) -> None:
-    """Raise EOFError for a cut at the edge of a member, which tarfile takes for the end."""
-    if packed:
-        # To read on to the end makes gzip compare its checksum of the whole.
-        while stream.read(CHUNK_BYTES):
-            pass
-        return
-    stream.seek(-tarfile.BLOCKSIZE, os.SEEK_END)
-    if any(stream.read()):
-        raise EOFError("the end mark is missing")
-
-
-def _unpack_zip(archive: Path, folder: Path, limit_bytes: int) -> None:
-    total = 0
-    with zipfile.ZipFile(archive) as bundle:
-        for member in bundle.infolist():
-            _inner_path(archive, member.filename)
-            if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
-                raise _refusal(archive, member.filename, "is a link or a device")
-            if member.flag_bits & _ZIP_ENCRYPTED:
-                raise _refusal(archive, member.filename, "is encrypted")
-            total += member.file_size
-            _check_size(archive, member.filename, total, limit_bytes)
-        bundle.extractall(folder)

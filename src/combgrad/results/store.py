@@ -3,19 +3,13 @@
 import warnings
 from pathlib import Path
 
-from combgrad.files import write_atomically
+from combgrad.files import write_text_atomically
 from combgrad.results.record import RunRecord
 
 
 def save_record(record: RunRecord, folder: Path) -> Path:
     """Write a record into `folder` by atomic rename and return its path."""
-    return write_atomically(
-        Path(folder) / record.file_name, lambda path: _write_text(path, record.to_json())
-    )
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
+    return write_text_atomically(Path(folder) / record.file_name, record.to_json())
 
 
 def load_record(path: Path) -> RunRecord:

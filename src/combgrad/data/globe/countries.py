@@ -119,8 +119,13 @@ def _read_only(countries: Countries) -> Countries:
 
 
 def pictures(path: str | Path) -> Countries:
-    """Return 100 countries from an npz of flag pictures, the embedded list's before the others."""
+    """Return 100 countries from an npz of flag pictures, the embedded list's before the others.
+
+    `path` is the npz, or a folder of data sets that holds `flags/flags_capitals.npz`.
+    """
     path = Path(path)
+    if path.is_dir():
+        path = path / "flags" / "flags_capitals.npz"
     arrays = _load_pictures(path)
     codes = [str(code).lower() for code in arrays["iso2"]]
     usable = _on_globe(arrays["lonlat"])

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from combgrad.data.download import DownloadError, download, extract
+from combgrad.data.archives import extract
+from combgrad.data.download import DownloadError, download
 from combgrad.data.globe.countries import COUNTRY_COUNT, Countries
 from combgrad.data.globe.flag_drawing import FLAG_SHAPE
 from combgrad.data.npy import REMEDY, DataFileError, load_array, load_object_array
@@ -189,7 +190,8 @@ def _load_tours(path: Path, count: int, k: int) -> np.ndarray:
     _check_rows(path, stored, binary, "holds values other than 0 and 1")
     tours = ((stored + stored.swapaxes(1, 2)) > 0).astype(np.uint8)
     regular = (tours.sum(2) == 2).all(1) & ~np.diagonal(tours, axis1=1, axis2=2).any(1)
-    _check_rows(path, tours, regular, f"does not have {2 * k} ones with two in each row")
+    problem = f"does not have {2 * k} ones, two in each row and none on the diagonal"
+    _check_rows(path, tours, regular, problem)
     _check_rows(path, tours, is_one_cycle(tours), "falls into several tours")
     return tours
 

@@ -1,0 +1,74 @@
+"""train.py as a user meets it: sweeps, loggers, errors."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from combgrad.configuration import CONFIG_FOLDER
+from combgrad.results import load_records
+
+TRAIN = CONFIG_FOLDER.parent / "train.py"
+
+
+def train(root, *words, check=True):
+    environment = {key: value for key, value in os.environ.items() if key != "HYDRA_FULL_ERROR"}
+    environment["WANDB_SILENT"] = "true"
+    root_words = [] if "--help" in words else [f"paths.root={root}"]
+    return subprocess.run(
+        [sys.executable, str(TRAIN), *words, *root_words],
+        check=check,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        env=environment,
+    )
+
+
+def test_a_sweep_of_offline_wandb_runs_keeps_them_apart(tmp_path):
+    done = train(
+        tmp_path, "-m", "experiment=tsp5,tsp10", "grad=identity,blackbox", "profile=smoke",
+        "logger=wandb",
+    )  # fmt: skip
+    records = load_records(tmp_path / "results" / "runs")
+    assert sorted((r.experiment, r.choices["grad"]) for r in records) == [
+        ("tsp10", "blackbox"), ("tsp10", "identity"), ("tsp5", "blackbox"), ("tsp5", "identity"),
+    ]  # fmt: skip
+    sessions = list(tmp_path.glob("outputs/tsp*/wandb/offline-run-*/run-*.wandb"))
+    assert len({path.parts[-4] for path in sessions}) == len(sessions) == 4
+    assert "edge_accuracy" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("logger", "file"), [("csv", "csv/metrics.csv"), ("tensorboard", "tensorboard/events*")]
+)
+def test_loggers_write_into_the_run_folder(tmp_path, logger, file):
+    train(tmp_path, "experiment=tsp5", "profile=smoke", f"logger={logger}")
+    (folder,) = (tmp_path / "outputs").glob("tsp5-*")
+    logs = list(folder.glob(file))
+    assert max(log.stat().st_size for log in logs) > 100
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["grad=banana"], "Available options in 'grad'"),
+        (["margin=noise", "margin.alfa=1"], "Did you mean margin.alpha?"),
+        (["proj=plane", "proj.a=[1,2,3,4,5,6,7,8,9,10]"], "Choose another `a`"),
+        (["data.source=original"], "COMBGRAD_DATA"),
+        (["data.source=original", "data.path=."], "10.17617/3.YJCQ5S"),
+    ],
+)
+def test_mistakes_get_one_message_without_a_traceback(tmp_path, words, message):
+    failed = train(tmp_path, *words, check=False)
+    assert failed.returncode == 1
+    assert message in failed.stderr
+    assert "Traceback" not in failed.stderr
+    assert not (tmp_path / "results").exists()
+
+
+def test_help_lists_the_groups(tmp_path):
+    text = train(tmp_path, "--help").stdout
+    for line in ("grad: blackbox, identity", "margin: informed, noise, none", "resume=true"):
+        assert line in text
