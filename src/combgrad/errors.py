@@ -19,3 +19,7 @@ class IncompatibleError(CombgradError, ValueError):
 
 class DoubleBackwardError(CombgradError, RuntimeError):
     """A second derivative was asked of a solver, whose gradient is itself a replacement."""
+
+
+class WrongAnswerError(CombgradError, AssertionError):
+    """COMBGRAD_CHECK=1 found a solution that is infeasible or not optimal: a bug of the solver."""

@@ -77,7 +77,7 @@ class GlobeTSPExperiment(Experiment):
         return draw(
             datamodule.countries,
             true_points,
-            self.net(self.flags).double().cpu().numpy(),
+            self.net(self.flags).cpu().double().numpy(),
             test.cities[chosen],
             test.target[chosen],
             found[chosen],

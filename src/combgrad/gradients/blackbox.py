@@ -24,5 +24,8 @@ class Blackbox(GradientMethod):
 
     def vjp(self, solver: Solver, saved: Saved, grad_solution: Tensor) -> Tensor:
         """Return (y_lam - y) / lam, shape (B, *S), with one solver call."""
-        perturbed = solver(saved.costs + self.lam * grad_solution, **saved.instance)
+        instance = dict(saved.instance)
+        if solver.warm_startable:
+            instance["warm"] = saved.solution
+        perturbed = solver(saved.costs + self.lam * grad_solution, **instance)
         return (perturbed - saved.solution) / self.lam

@@ -1,5 +1,6 @@
 """What every solver promises: batched costs in, exact solutions out, never differentiable."""
 
+import contextlib
 import enum
 import time
 from abc import ABC, abstractmethod
@@ -10,6 +11,8 @@ import torch
 from torch import Tensor
 
 from combgrad.errors import SolverInputError
+from combgrad.solvers.checking import check_answers, checking
+from combgrad.solvers.compiling import notice_while_compiling
 
 
 class Trait(enum.Enum):
@@ -25,14 +28,21 @@ class Solver(ABC):
     A subclass states its `traits` and implements `_solve`. Called under `no_grad`; the gradient is
     the business of a gradient method, not of the solver.
 
-    `seconds` and `calls` count the time spent in the solver and the batches solved.
+    `seconds` and `calls` count the time spent in the solver and the batches solved. With
+    COMBGRAD_CHECK=1 in the environment every answer is checked by `feasible`, and some by
+    `optimum`.
     """
 
     traits: frozenset[Trait] = frozenset()
 
-    def __init__(self) -> None:
-        self.seconds = 0.0
-        self.calls = 0
+    #: Whether the first call compiles, which deserves a word when it takes long.
+    compiled = False
+
+    #: Whether `_solve` takes `warm`, solutions (B, *S) of similar costs to start from.
+    warm_startable = False
+
+    seconds = 0.0
+    calls = 0
 
     @torch.no_grad()
     def __call__(self, costs: Tensor, **instance: Any) -> Tensor:
@@ -47,7 +57,10 @@ class Solver(ABC):
         self._check(costs)
         if costs.shape[0] == 0:
             return costs.clone()
-        solution = self._solve(costs, **instance)
+        with notice_while_compiling(type(self)) if self.compiled else contextlib.nullcontext():
+            solution = self._solve(costs, **instance)
+        if checking():
+            check_answers(self, costs, solution, instance)
         self.seconds += time.perf_counter() - started
         self.calls += 1
         return solution
@@ -58,6 +71,14 @@ class Solver(ABC):
 
     def _check_shape(self, shape: torch.Size) -> None:  # noqa: B027, any shape is fine here
         """Raise SolverInputError where the instance shape S is not one of this solver's."""
+
+    def feasible(self, solution: Tensor, *args: Any, **instance: Any) -> Tensor:
+        """Which of the solutions (B, *S) are members of Y, (B,) bool; all, unless overridden."""
+        return torch.ones(len(solution), dtype=torch.bool, device=solution.device)
+
+    def optimum(self, costs: Tensor, *args: Any, **instance: Any) -> Tensor | None:
+        """The least <w, y> of costs (B, *S) by an independent method, (B,), or None for none."""
+        return None
 
     def is_constant_on(self, normal: Tensor) -> bool:
         """Whether <a, y> is the same for all solutions y, for a normal `a` of shape S."""
@@ -88,7 +109,7 @@ class Solver(ABC):
 
 def to_array(costs: Tensor) -> np.ndarray:
     """The costs as a contiguous float64 array, which holds every smaller float exactly."""
-    return np.ascontiguousarray(costs.to(device="cpu", dtype=torch.float64).numpy())
+    return np.ascontiguousarray(costs.cpu().to(torch.float64).numpy())
 
 
 def to_tensor(solution: np.ndarray, like: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ def thread_count(work_seconds: float, asked: int | None = None) -> int:
     Raises ValueError for a number that is not at least 1.
     """
     pinned = asked if asked is not None else os.environ.get("COMBGRAD_NUM_THREADS")
-    most: int = numba.config.NUMBA_NUM_THREADS
+    most: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
     if pinned is not None:
         try:
             count = int(pinned)

@@ -1,0 +1,55 @@
+"""The debug mode COMBGRAD_CHECK=1: every answer of every solver is checked, cheaply."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from torch import Tensor
+
+from combgrad.errors import WrongAnswerError
+
+if TYPE_CHECKING:
+    from combgrad.solvers.base import Solver
+
+
+def checking() -> bool:
+    """Whether COMBGRAD_CHECK asks for checks."""
+    return os.environ.get("COMBGRAD_CHECK", "0") != "0"
+
+
+def check_answers(
+    solver: Solver, costs: Tensor, solution: Tensor, instance: Mapping[str, Any]
+) -> None:
+    """Raise WrongAnswerError for an infeasible solution, or one that costs more than the optimum.
+
+    The optimum is asked for the first instance of the batch only, so that checking stays cheap.
+    """
+    name = type(solver).__name__
+    feasible = solver.feasible(solution, **instance)
+    if not bool(feasible.all()):
+        index = int((~feasible).nonzero()[0])
+        raise WrongAnswerError(
+            f"{name}: the solution of batch index {index} is not feasible. This is a bug of the "
+            f"solver; please report it with these costs: {costs[index].tolist()}"
+        )
+    best = solver.optimum(costs[:1], **{k: _first(v, len(costs)) for k, v in instance.items()})
+    if best is None:
+        return
+    first = costs[:1].double().flatten(1)
+    found = float((first * solution[:1].double().flatten(1)).sum())
+    slack = 1e-9 * float(first.abs().sum())
+    if found > float(best[0]) + slack:
+        raise WrongAnswerError(
+            f"{name}: the solution of batch index 0 costs {found!r}, and {float(best[0])!r} is "
+            f"possible. This is a bug of the solver; please report it with these costs: "
+            f"{costs[0].tolist()}"
+        )
+
+
+def _first(value: Any, rows: int) -> Any:
+    """The share of the first instance in a keyword argument that holds one entry an instance."""
+    batched = isinstance(value, Tensor | np.ndarray) and value.ndim > 0 and len(value) == rows
+    return value[:1] if batched else value
