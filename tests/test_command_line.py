@@ -29,7 +29,7 @@ def train(root, *words, check=True):
 def test_a_sweep_of_offline_wandb_runs_keeps_them_apart(tmp_path):
     done = train(
         tmp_path, "-m", "experiment=tsp5,tsp10", "grad=identity,blackbox", "profile=smoke",
-        "logger=wandb",
+        "logger=wandb", "pictures=false",
     )  # fmt: skip
     records = load_records(tmp_path / "results" / "runs")
     assert sorted((r.experiment, r.choices["grad"]) for r in records) == [
@@ -44,7 +44,7 @@ def test_a_sweep_of_offline_wandb_runs_keeps_them_apart(tmp_path):
     ("logger", "file"), [("csv", "csv/metrics.csv"), ("tensorboard", "tensorboard/events*")]
 )
 def test_loggers_write_into_the_run_folder(tmp_path, logger, file):
-    train(tmp_path, "experiment=tsp5", "profile=smoke", f"logger={logger}")
+    train(tmp_path, "experiment=tsp5", "profile=smoke", f"logger={logger}", "pictures=false")
     (folder,) = (tmp_path / "outputs").glob("tsp5-*")
     logs = list(folder.glob(file))
     assert max(log.stat().st_size for log in logs) > 100

@@ -23,6 +23,7 @@ NEUTRAL_NODES = frozenset(
         "name",
         "overrides",
         "paths",
+        "pictures",
         "profile",
         "resume",
         "threads",

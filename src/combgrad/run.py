@@ -187,7 +187,7 @@ def run(config: DictConfig) -> RunRecord:
     if parts.trainer.is_global_zero:
         path = save_record(record, Path(config.paths.results))
         log.info("record: %s", path)
-        for picture in draw_pictures(parts, output):
+        for picture in draw_pictures(parts, output) if config.pictures else ():
             log.info("picture: %s", picture)
     close(parts.trainer)
     return record

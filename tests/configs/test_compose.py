@@ -53,6 +53,7 @@ def test_paper_protocol_of_globe_tsp():
     assert config.optimizer.lr == 1e-4
     assert config.margin.distribution == "two_point"
     assert config.margin.position == "before"
+    assert config.choices.solver == "tsp"
     assert config.task.distance == config.data.distance == "chord"
 
 
@@ -76,7 +77,13 @@ def test_every_layer_of_the_groups_can_be_built(solver, grad, proj):
 
 def test_the_key_follows_science_and_ignores_the_rest():
     base = scientific(compose(["experiment=tsp5"]))
-    for neutral in ("logger=none", "paths.outputs=elsewhere", "trainer=cpu", "resume=true"):
+    for neutral in (
+        "logger=none",
+        "paths.outputs=elsewhere",
+        "trainer=cpu",
+        "resume=true",
+        "pictures=false",
+    ):
         assert scientific(compose(["experiment=tsp5", neutral])) == base, neutral
     for change in (
         "seed=1",

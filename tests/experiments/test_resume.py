@@ -21,6 +21,7 @@ OVERRIDES = [
     "trainer.max_epochs=12",
     "data.train_size=1000",
     "trainer=cpu",
+    "pictures=false",
     "corruption.gradient_sigma=0.1",
 ]
 

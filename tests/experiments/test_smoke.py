@@ -10,7 +10,7 @@ from combgrad.run import run
 
 
 def smoke(root, *overrides):
-    words = ["profile=smoke", f"paths.root={root}", "logger=none", *overrides]
+    words = ["profile=smoke", f"paths.root={root}", "logger=none", "pictures=false", *overrides]
     return run(compose(words))
 
 
@@ -21,7 +21,9 @@ def root(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def record(root):
-    return smoke(root, "experiment=tsp5", "margin=noise", "margin.alpha=0.2", "seed=3")
+    return smoke(
+        root, "experiment=tsp5", "margin=noise", "margin.alpha=0.2", "seed=3", "pictures=true"
+    )
 
 
 def test_the_record_says_everything(record, root):

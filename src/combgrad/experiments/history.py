@@ -11,7 +11,8 @@ class History(pl.callbacks.Checkpoint):
 
     It is a `Checkpoint` because Lightning calls only those after the module has logged its epoch.
 
-    `curves` maps a metric to one value an epoch; `seconds` has `train`, `eval` and `solver`;
+    `curves` maps a metric to one value an epoch; `seconds` has `train`, `eval` and `solver`,
+    the solver's share of `train`;
     `run_key` ties a checkpoint to the run that may resume from it.
     """
 
@@ -57,13 +58,15 @@ class History(pl.callbacks.Checkpoint):
         self._eval_mark = self.seconds["eval"]
         self._solver_mark = pl_module.layer.solver.seconds
 
-    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start the clock of an evaluation."""
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        """Start the clock of an evaluation, and stop the solver's."""
         self._eval_started = time.perf_counter()
+        self._solver_mark -= pl_module.layer.solver.seconds
 
-    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Add an evaluation to its clock."""
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        """Add an evaluation to its clock, and let the solver's go on."""
         self.seconds["eval"] += time.perf_counter() - self._eval_started
+        self._solver_mark += pl_module.layer.solver.seconds
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """Add the epoch's metrics to the curves and its seconds to the clocks."""

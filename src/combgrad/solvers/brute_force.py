@@ -42,7 +42,7 @@ class BruteForceTSP(Solver):
         if len(shape) != 1 or not 3 <= cities <= 9:
             raise SolverInputError(
                 f"BruteForceTSP: {cities} cities (instance shape {tuple(shape)}); it tries every "
-                f"tour of 3 to 9 cities. Use TSP() or GurobiTSP() for more."
+                f"tour of 3 to 9 cities. Use TSP() for more."
             )
 
     def _solve(self, costs: Tensor) -> Tensor:

@@ -106,7 +106,7 @@ class GurobiTSP(Solver):
         self._environment: Any = None
 
     def _check_shape(self, shape: torch.Size) -> None:
-        check_edges(self, shape, MOST_CITIES, "Larger instances are beyond an exact layer.")
+        check_edges(self, shape, MOST_CITIES)
 
     def is_constant_on(self, normal: Tensor) -> bool:
         """True for a_ij = u_i + u_j: every city has two edges in every tour."""

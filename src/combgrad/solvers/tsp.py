@@ -1,17 +1,29 @@
 """The travelling salesman problem, exact, in compiled code."""
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from combgrad.errors import SolverInputError
 from combgrad.solvers.base import Solver, Trait, to_array, to_tensor
+from combgrad.solvers.brute_force import all_tours
 from combgrad.solvers.edges import city_count, edge_ends
-from combgrad.solvers.kernels.held_karp import held_karp
+from combgrad.solvers.kernels.held_karp import held_karp, held_karp_parallel
+from combgrad.solvers.kernels.tour_order import tour_orders
+from combgrad.solvers.kernels.tsp_branch import branch_and_bound
+from combgrad.solvers.threads import thread_count
 
-MOST_CITIES = 12
+#: Up to here dynamic programming is faster than branching, whatever the costs.
+MOST_BY_PROGRAMMING = 11
+
+#: Larger instances are answered too, but nothing has been tried on them.
+MOST_CITIES = 200
+
+#: Up to here the debug mode compares with all (k-1)!/2 tours.
+MOST_BY_BRUTE_FORCE = 8
 
 
-def check_edges(solver: Solver, shape: torch.Size, most: int, remedy: str) -> None:
+def check_edges(solver: Solver, shape: torch.Size, most: int) -> None:
     """Raise SolverInputError unless `shape` is (k(k-1)/2,) for 3 <= k <= most."""
     name = type(solver).__name__
     if len(shape) != 1:
@@ -24,7 +36,10 @@ def check_edges(solver: Solver, shape: torch.Size, most: int, remedy: str) -> No
     if cities < 3:
         raise SolverInputError(f"{name}: a tour needs at least 3 cities, and there are {cities}.")
     if cities > most:
-        raise SolverInputError(f"{name}: {cities} cities, and it solves up to {most}. {remedy}")
+        raise SolverInputError(
+            f"{name}: {cities} cities, and more than {most} are beyond an exact layer; split the "
+            f"instance, or wrap a heuristic with combgrad.solvers.from_function."
+        )
 
 
 def is_node_potential(normal: Tensor) -> bool:
@@ -34,26 +49,79 @@ def is_node_potential(normal: Tensor) -> bool:
     edges = torch.arange(normal.numel())
     incidence = torch.zeros(normal.numel(), cities, dtype=torch.float64)
     incidence[edges, first] = incidence[edges, second] = 1.0
-    flat = normal.flatten().to(device="cpu", dtype=torch.float64)
+    flat = normal.flatten().cpu().to(torch.float64)
     fitted = incidence @ (torch.linalg.pinv(incidence) @ flat)
     return bool(torch.allclose(fitted, flat, rtol=1e-6, atol=1e-9 * float(flat.abs().max())))
 
 
-class TSP(Solver):
-    """The shortest tour through k cities, by dynamic programming (Held and Karp, 1962).
+def orders_of(solution: Tensor) -> np.ndarray:
+    """The cities of tours (B, E) in visiting order, (B, k) int64; -1 first where it is no tour."""
+    return tour_orders((solution > 0.5).cpu().numpy(), city_count(solution.shape[1]))
 
-    Costs (B, k(k-1)/2), any sign, 3 <= k <= 12: the upper triangle of the distance matrix in
-    row-major order. Solutions have the same shape, 1 on the k edges of the tour.
+
+def are_tours(solution: Tensor) -> Tensor:
+    """Which of (B, E) are 0/1 and one cycle through all cities, (B,) bool."""
+    binary = ((solution == 0) | (solution == 1)).all(dim=1)
+    cycles = torch.from_numpy(orders_of(solution)[:, 0] == 0)
+    return binary & cycles.to(solution.device)
+
+
+class TSP(Solver):
+    """The shortest tour through k cities: y(w) = argmin <w, y> over tours y.
+
+    Costs (B, k(k-1)/2), any sign, k >= 3: the upper triangle of the distance matrix in row-major
+    order. Solutions have the same shape, 1 on the k edges of the tour. Dynamic programming
+    (Held and Karp, 1962) for few cities; beyond, branch and cut on the 1-tree bound (Held and Karp,
+    1971) and the sub-tour relaxation (Dantzig, Fulkerson and Johnson, 1954). Among equally short
+    tours the choice is deterministic.
+
+    Args:
+        threads: how many to use; None decides by the work.
     """
 
     traits = frozenset({Trait.SHIFT_INVARIANT, Trait.SCALE_INVARIANT})
+    compiled = True
+    warm_startable = True
+
+    def __init__(self, threads: int | None = None) -> None:
+        thread_count(0.0, threads)
+        self.threads = threads
 
     def _check_shape(self, shape: torch.Size) -> None:
-        check_edges(self, shape, MOST_CITIES, "Use GurobiTSP() (solver=gurobi_tsp) for more.")
+        check_edges(self, shape, MOST_CITIES)
 
     def is_constant_on(self, normal: Tensor) -> bool:
         """True for a_ij = u_i + u_j: every city has two edges in every tour."""
         return is_node_potential(normal)
 
-    def _solve(self, costs: Tensor) -> Tensor:
-        return to_tensor(held_karp(to_array(costs), city_count(costs.shape[1])), like=costs)
+    def feasible(self, solution: Tensor, warm: Tensor | None = None) -> Tensor:
+        """Which of (B, E) are tours, (B,) bool."""
+        del warm
+        return are_tours(solution)
+
+    def optimum(self, costs: Tensor, warm: Tensor | None = None) -> Tensor | None:
+        """The length of the shortest of all tours (B,), for few cities."""
+        del warm
+        cities = city_count(costs.shape[1])
+        if cities > MOST_BY_BRUTE_FORCE:
+            return None
+        return (costs.cpu().to(torch.float64) @ torch.from_numpy(all_tours(cities)).T).amin(dim=1)
+
+    def _solve(self, costs: Tensor, warm: Tensor | None = None) -> Tensor:
+        """Solve costs (B, E); `warm` (B, E) holds tours that are expected to be nearly right."""
+        array, cities = to_array(costs), city_count(costs.shape[1])
+        work = len(array) * _expected_seconds(cities)
+        threads = min(thread_count(work, self.threads), len(array))
+        if cities > MOST_BY_PROGRAMMING:
+            orders = orders_of(warm) if warm is not None else None
+            return to_tensor(branch_and_bound(array, cities, orders, threads), like=costs)
+        if threads == 1:
+            return to_tensor(held_karp(array, cities), like=costs)
+        return to_tensor(held_karp_parallel(array, cities, threads), like=costs)
+
+
+def _expected_seconds(cities: int) -> float:
+    """A rough time for one instance, for the choice of threads."""
+    if cities <= MOST_BY_PROGRAMMING:
+        return 2e-8 * 2.0**cities
+    return 1.5e-4 * (cities / 20) ** 3

@@ -1,13 +1,20 @@
 """Edge lists, cost matrices and tours shared by the travelling salesman kernels."""
 
 import math
+from typing import Any
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 # For functions that only compiled code calls: no entry from Python halves the compile time.
-inner = njit(cache=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+_INNER: dict[str, Any] = {
+    "cache": True,
+    "error_model": "numpy",
+    "no_cpython_wrapper": True,
+    "no_cfunc_wrapper": True,
+}
+inner = njit(**_INNER)
 
 # Relative to the largest cost: what adding up a tour may lose, and what counts as no difference.
 _ROUNDING = 1e-12
