@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test lint format clean
+.PHONY: help run test lint format bench fuzz clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -28,6 +28,13 @@ lint: $(VENV)/installed  ## style and types
 format: $(VENV)/installed  ## mend the style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+bench: $(VENV)/installed  ## time every solver against its reference, into results/bench
+	$(BIN)/python scripts/bench.py
+
+MINUTES ?= 10
+fuzz: $(VENV)/installed  ## look for wrong answers for MINUTES=10
+	$(BIN)/python scripts/fuzz.py --minutes $(MINUTES)
 
 clean:  ## remove generated instances, run folders and caches, but no records
 	rm -rf .cache outputs .pytest_cache .mypy_cache .ruff_cache .hypothesis

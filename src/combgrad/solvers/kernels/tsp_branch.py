@@ -34,6 +34,7 @@ from combgrad.solvers.kernels.tsp_node import (
     follow_usage,
     keep_better,
     new_search,
+    round_usage,
 )
 from combgrad.solvers.kernels.tsp_one_tree import ascend, fix_edges, one_tree_bound
 from combgrad.solvers.kernels.tsp_propagate import propagate
@@ -178,7 +179,9 @@ def _branch_and_cut(
             depth -= 1
             continue
         bound = bound_node(s, allowed, sets, k, length, saving)
-        if bound < length - saving and follow_usage(s, k):
+        if bound < length - saving:
+            if not follow_usage(s, k):
+                round_usage(s, k)
             length = keep_better(s, k, length)
         if bound >= length - saving:
             depth -= 1

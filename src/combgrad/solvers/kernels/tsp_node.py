@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from combgrad.solvers.kernels.tsp_costs import copy_square, copy_vector, inner
 from combgrad.solvers.kernels.tsp_cuts import CutSearch, find_cuts, new_cut_search
-from combgrad.solvers.kernels.tsp_heuristic import tour_length
+from combgrad.solvers.kernels.tsp_heuristic import improve_tour, nearest_neighbour, tour_length
 from combgrad.solvers.kernels.tsp_one_tree import (
     OneTree,
     fix_edges,
@@ -20,6 +20,8 @@ from combgrad.solvers.kernels.tsp_simplex import CUT_OFF, OPTIMAL, Tableau, mini
 
 _PIVOTS_PER_CITY = 50
 _MOST_LEVELS = 4
+# How many times the largest cost an edge value of 1 outweighs when rounding.
+_PULL = 8.0
 
 
 class Search(NamedTuple):
@@ -105,6 +107,16 @@ def follow_usage(s: Search, k: int) -> bool:
         previous, city = city, following
     s.trial[k] = 0
     return city == 0
+
+
+@inner
+def round_usage(s: Search, k: int) -> None:
+    """Make trial a tour that prefers edges of high value, then those of low reduced cost."""
+    for i in range(k):
+        for j in range(k):
+            s.priced[i, j] = s.matrix[i, j] - _PULL * s.usage[i, j]
+    nearest_neighbour(s.priced, s.potential, s.trial, k)
+    improve_tour(s.matrix, s.trial, k)
 
 
 @inner

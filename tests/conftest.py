@@ -1,0 +1,9 @@
+"""Settings that all tests share."""
+
+from hypothesis import settings
+
+# Compiled solvers make the first example slow, so no deadline; CI repeats the same examples, and
+# `make fuzz` looks for new ones.
+settings.register_profile("ci", deadline=None, max_examples=60, derandomize=True)
+settings.register_profile("fuzz", deadline=None, max_examples=500, print_blob=True)
+settings.load_profile("ci")
