@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from hydra.errors import ConfigCompositionException, MissingConfigException
+from hydra.utils import instantiate
 
 from combgrad.configuration import CONFIG_FOLDER, compose, run_folder, run_name, scientific
 from combgrad.errors import IncompatibleError
@@ -65,14 +66,33 @@ def test_every_trainer_and_logger_composes(trainer, logger):
     assert bool(config.logger) == (logger != "none")
 
 
+BACKENDS = {"gurobi_tsp": "gurobipy", "ilp": "highspy"}
+
+ARGUMENTS = {
+    "cached": ["solver.solver={_target_:combgrad.solvers.TSP}"],
+    "from_function": ["solver.f.path=numpy.sign"],
+    "graph_shortest_path": [
+        "solver.edges=[[0,1],[1,2]]", "solver.nodes=3", "solver.start=0", "solver.end=2"
+    ],
+    "ilp": ["solver.A=[[1,1,1]]", "solver.lower=1"],
+    "knapsack": ["solver.weights=[1,2]", "solver.capacity=2"],
+    "topk": ["solver.k=2"],
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("solver", options("solver"))
-@pytest.mark.parametrize("grad", options("grad"))
 @pytest.mark.parametrize("proj", sorted(set(options("proj")) - {"plane"}))
-def test_every_layer_of_the_groups_can_be_built(solver, grad, proj):
-    if solver == "gurobi_tsp":
-        pytest.importorskip("gurobipy")
-    layer = build_layer(compose([f"solver={solver}", f"grad={grad}", f"proj={proj}"]))
-    assert (layer.projection is None) == (proj == "none")
+def test_every_layer_of_the_groups_can_be_built_or_is_refused(solver, proj):
+    if solver in BACKENDS:
+        pytest.importorskip(BACKENDS[solver])
+    words = [f"solver={solver}", *ARGUMENTS.get(solver, []), f"proj={proj}", "grad=blackbox"]
+    config = compose(words)
+    needs = instantiate(config.proj).requires if config.proj else frozenset()
+    if needs <= instantiate(config.solver).traits:
+        assert (build_layer(config).projection is None) == (proj == "none")
+    else:
+        with pytest.raises(IncompatibleError, match="use projection none"):
+            build_layer(config)
 
 
 def test_the_key_follows_science_and_ignores_the_rest():

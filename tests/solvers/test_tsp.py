@@ -5,7 +5,7 @@ import sys
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from combgrad.errors import SolverInputError, SolverUnavailableError
@@ -59,7 +59,6 @@ def assert_tours(solution):
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
-@settings(max_examples=60, deadline=None)
 @given(values=instances())
 def test_the_tour_is_as_short_as_the_best(solver, values):
     costs = torch.tensor([values], dtype=torch.float64)

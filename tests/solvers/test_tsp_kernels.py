@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.optimize import LinearConstraint, milp
@@ -159,7 +159,6 @@ def instances(draw: st.DrawFn) -> tuple[Costs, int]:
 
 @SOLVERS
 @given(instance=instances(), exponent=st.sampled_from([0, 0, 0, 333, 996, -333, -1020]))
-@settings(max_examples=150, deadline=None)
 def test_matches_enumeration(
     solve: Callable[..., NDArray[np.uint8]], instance: tuple[Costs, int], exponent: int
 ) -> None:

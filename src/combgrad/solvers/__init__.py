@@ -1,8 +1,37 @@
 """Exact solvers: plain objects that map costs (B, *S) to solutions (B, *S)."""
 
+from combgrad.solvers.alignment import Alignment, move_costs
+from combgrad.solvers.assignment import Assignment
 from combgrad.solvers.base import Solver, Trait
 from combgrad.solvers.brute_force import BruteForceTSP
+from combgrad.solvers.cache import Cached
+from combgrad.solvers.function import from_function
+from combgrad.solvers.graph_path import GraphShortestPath
 from combgrad.solvers.gurobi_tsp import GurobiTSP
+from combgrad.solvers.ilp import ILP
+from combgrad.solvers.knapsack import Knapsack
+from combgrad.solvers.ranking import Ranking
+from combgrad.solvers.shortest_path import ShortestPath
+from combgrad.solvers.spanning_tree import SpanningTree
+from combgrad.solvers.topk import TopK
 from combgrad.solvers.tsp import TSP
 
-__all__ = ["TSP", "BruteForceTSP", "GurobiTSP", "Solver", "Trait"]
+__all__ = [
+    "ILP",
+    "TSP",
+    "Alignment",
+    "Assignment",
+    "BruteForceTSP",
+    "Cached",
+    "GraphShortestPath",
+    "GurobiTSP",
+    "Knapsack",
+    "Ranking",
+    "ShortestPath",
+    "Solver",
+    "SpanningTree",
+    "TopK",
+    "Trait",
+    "from_function",
+    "move_costs",
+]

@@ -82,7 +82,7 @@ class Solver(ABC):
 
     def is_constant_on(self, normal: Tensor) -> bool:
         """Whether <a, y> is the same for all solutions y, for a normal `a` of shape S."""
-        same = bool((normal == normal.flatten()[0]).all())
+        same = bool((normal == normal.flatten()[:1]).all())
         return same and Trait.SHIFT_INVARIANT in self.traits
 
     def _check(self, costs: Tensor) -> None:
@@ -97,7 +97,8 @@ class Solver(ABC):
                 f"use costs.unsqueeze(0) for one instance."
             )
         self._check_shape(costs.shape[1:])
-        if not bool(torch.isfinite(costs).all()):
+        # A finite sum proves every entry finite at a fraction of the price of looking at each.
+        if not bool(torch.isfinite(costs.sum())) and not bool(torch.isfinite(costs).all()):
             bad = ~torch.isfinite(costs).flatten(1).all(dim=1)
             index = int(bad.nonzero()[0])
             raise SolverInputError(
@@ -107,9 +108,25 @@ class Solver(ABC):
             )
 
 
+def check_rows(solver: Solver, shape: torch.Size) -> None:
+    """Raise SolverInputError unless an instance has one axis."""
+    if len(shape) != 1:
+        raise SolverInputError(
+            f"{type(solver).__name__}: costs have instance shape {tuple(shape)}; pass the n costs "
+            f"of each instance as one row of (B, n), for example costs.flatten(1)."
+        )
+
+
 def to_array(costs: Tensor) -> np.ndarray:
     """The costs as a contiguous float64 array, which holds every smaller float exactly."""
     return np.ascontiguousarray(costs.cpu().to(torch.float64).numpy())
+
+
+def to_native_array(costs: Tensor) -> np.ndarray:
+    """The costs as a contiguous array of float32 or float64, halves widened to float32."""
+    kept = costs.dtype in (torch.float32, torch.float64)
+    array = costs.cpu() if kept else costs.cpu().to(torch.float32)
+    return np.ascontiguousarray(array.numpy())
 
 
 def to_tensor(solution: np.ndarray, like: Tensor) -> Tensor:

@@ -1,0 +1,168 @@
+"""Global alignment of two sequences, exact, in compiled code."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from combgrad.errors import SolverInputError
+from combgrad.solvers.base import Solver, Trait, to_native_array, to_tensor
+from combgrad.solvers.kernels.needleman_wunsch import align, align_parallel
+from combgrad.solvers.kernels.scaling import DOWN, has_huge
+from combgrad.solvers.threads import thread_count
+
+#: Expected work, for the choice of threads.
+SECONDS_A_NODE = 2e-9
+
+Lengths = Tensor | np.ndarray | Sequence[Sequence[int]] | None
+
+
+def check_lengths(lengths: Lengths, shape: torch.Size, least: int, name: str) -> Tensor:
+    """The lengths (B, 2), int64 on the CPU, of two sequences an instance; all of them if None.
+
+    `shape` is (B, longest prediction, longest target); raises SolverInputError for lengths that
+    are not between `least` and the longest.
+    """
+    longest = torch.tensor(shape[1:3])
+    if lengths is None:
+        return longest.repeat(shape[0], 1)
+    given = torch.as_tensor(lengths).cpu()
+    if given.shape != (shape[0], 2) or given.is_floating_point() or given.dtype == torch.bool:
+        raise SolverInputError(
+            f"{name}: lengths have shape {tuple(given.shape)} and dtype {given.dtype}; pass the "
+            f"lengths of the prediction and of the target of each instance, integers ({shape[0]}, "
+            f"2)."
+        )
+    wrong = ((given < least) | (given > longest)).any(dim=1)
+    if bool(wrong.any()):
+        index = int(wrong.nonzero()[0])
+        raise SolverInputError(
+            f"{name}: lengths of batch index {index} are {tuple(given[index].tolist())}; with "
+            f"these costs they are between {least} and {tuple(longest.tolist())}."
+        )
+    return given.to(torch.int64)
+
+
+def move_mask(lengths: Tensor, rows: int, columns: int) -> Tensor:
+    """Which moves exist, (B, rows, columns, 3) bool, for sequences of `lengths` (B, 2).
+
+    Node (i, j), i <= the prediction's and j <= the target's length, is left by the moves to
+    (i+1, j+1), (i, j+1) and (i+1, j); a move exists if it ends in such a node too.
+    """
+    down = torch.arange(rows, device=lengths.device) < lengths[:, :1]
+    right = torch.arange(columns, device=lengths.device) < lengths[:, 1:]
+    row = torch.arange(rows, device=lengths.device) <= lengths[:, :1]
+    column = torch.arange(columns, device=lengths.device) <= lengths[:, 1:]
+    pairs = ((down, right), (row, right), (down, column))
+    return torch.stack([first[:, :, None] & second[:, None, :] for first, second in pairs], dim=3)
+
+
+def move_costs(match_costs: Tensor, gap: float = 1.5, lengths: Lengths = None) -> Tensor:
+    """The costs of all moves of `Alignment`, differentiable, from the costs of matching.
+
+    The diagonal move that leaves node (i, j) costs w_ij, matching prediction i with target j; the
+    two gap moves that leave it cost gap * w_ij. No diagonal leaves the nodes after the end of a
+    sequence, so there the nearest one prices the gap: gap * w_ij with i and j clamped to the last
+    position. Moves that do not exist cost 0, and padding of match_costs is never read.
+
+    Args:
+        match_costs: (B, n, m), prediction positions times target positions, n, m >= 1.
+        gap: the price of a gap relative to the match that leaves the same node.
+        lengths: (B, 2) integers >= 1, where the sequences are shorter than n and m.
+
+    Returns (B, n+1, m+1, 3): diagonal, gap in the prediction (j+1), gap in the target (i+1).
+    """
+    if match_costs.dim() != 3 or 0 in match_costs.shape[1:]:
+        raise SolverInputError(
+            f"move_costs: match costs have shape {tuple(match_costs.shape)}; pass (B, n, m) with "
+            f"at least one position in each sequence."
+        )
+    batch, n, m = match_costs.shape
+    device = match_costs.device
+    used = check_lengths(lengths, match_costs.shape, 1, "move_costs").to(device)
+    rows = torch.minimum(torch.arange(n + 1, device=device), used[:, :1] - 1)
+    columns = torch.minimum(torch.arange(m + 1, device=device), used[:, 1:] - 1)
+    instances = torch.arange(batch, device=device)[:, None, None]
+    nearest = match_costs[instances, rows[:, :, None], columns[:, None, :]]
+    moves = torch.stack([nearest, gap * nearest, gap * nearest], dim=3)
+    return moves.masked_fill(~move_mask(used, n + 1, m + 1), 0.0)
+
+
+def scale_huge(costs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Costs (B, N, M, 3) with huge instances scaled down, and 0 for moves that do not exist."""
+    exists = move_mask(torch.from_numpy(lengths), *costs.shape[1:3]).numpy()
+    scaled = np.where(exists, costs, 0.0)
+    huge = np.array([has_huge(instance.reshape(-1)) for instance in scaled])
+    scaled[huge] *= DOWN
+    return scaled
+
+
+class Alignment(Solver):
+    """The cheapest global alignment: y(w) = argmin <w, y> over paths y from corner to corner.
+
+    Costs (B, N, M, 3) are those of the moves that leave the nodes (i, j) of an N x M grid, where i
+    positions of the prediction and j of the target are consumed: a diagonal to (i+1, j+1), a gap
+    in the prediction to (i, j+1), a gap in the target to (i+1, j). Sequences of length n and m
+    have N = n+1, M = m+1 nodes: the path leads from (0, 0) to (n, m). Solutions (B, N, M, 3) are 1
+    on its moves. Costs have any sign; at ties the move that comes first above is taken, seen from
+    the start. Moves that leave the grid, or the lengths, are never used, whatever they cost (it
+    has to be finite).
+
+    `move_costs` builds the costs from those of matching, with a price for gaps.
+
+    Args:
+        gap: the price of a gap in the method `move_costs`, relative to a match.
+        threads: how many to use; None decides by the work.
+
+    A call takes `lengths`, integers (B, 2): those of prediction and target of each instance.
+    Raises SolverInputError for other shapes or lengths. Source: Needleman & Wunsch 1970.
+    """
+
+    traits = frozenset({Trait.SCALE_INVARIANT})
+    compiled = True
+
+    def __init__(self, gap: float = 1.5, threads: int | None = None) -> None:
+        super().__init__()
+        thread_count(0.0, threads)
+        self.gap, self.threads = gap, threads
+
+    def move_costs(self, match_costs: Tensor, lengths: Lengths = None) -> Tensor:
+        """Costs (B, n+1, m+1, 3) from match costs (B, n, m); see the function of this name."""
+        return move_costs(match_costs, self.gap, lengths)
+
+    def _check_shape(self, shape: torch.Size) -> None:
+        if len(shape) != 3 or shape[2] != 3 or 0 in shape:
+            raise SolverInputError(
+                f"Alignment: costs have instance shape {tuple(shape)}; pass the three moves that "
+                f"leave each node as (B, N, M, 3), which move_costs makes of match costs (B, n, m)."
+            )
+
+    def feasible(self, solution: Tensor, lengths: Lengths = None) -> Tensor:
+        """Whether the solutions (B, N, M, 3) are paths along moves that exist, (B,) bool."""
+        batch, rows, columns, _ = solution.shape
+        ends = self._ends(lengths, solution.shape).to(solution.device)
+        moves = (solution == 1).long()
+        exists = (solution == 0) | ((solution == 1) & move_mask(ends, rows, columns))
+        flow = moves.sum(dim=3)
+        flow[:, 1:, 1:] -= moves[:, :-1, :-1, 0]
+        flow[:, :, 1:] -= moves[:, :, :-1, 1]
+        flow[:, 1:, :] -= moves[:, :-1, :, 2]
+        flow[:, 0, 0] -= 1
+        flow[torch.arange(batch, device=solution.device), ends[:, 0], ends[:, 1]] += 1
+        return exists.flatten(1).all(dim=1) & (flow == 0).flatten(1).all(dim=1)
+
+    def _ends(self, lengths: Lengths, shape: torch.Size) -> Tensor:
+        longest = torch.Size((shape[0], shape[1] - 1, shape[2] - 1))
+        return check_lengths(lengths, longest, 0, "Alignment")
+
+    def _solve(self, costs: Tensor, lengths: Lengths = None) -> Tensor:
+        ends = self._ends(lengths, costs.shape).numpy()
+        array = to_native_array(costs)
+        # Sums of smaller floats are added up in float64 and cannot overflow.
+        if array.dtype == np.float64 and has_huge(array.reshape(-1)):
+            array = scale_huge(array, ends)
+        work = array.size / 3 * SECONDS_A_NODE
+        threads = min(thread_count(work, self.threads), len(array))
+        solution = align(array, ends) if threads == 1 else align_parallel(array, ends, threads)
+        return to_tensor(solution, like=costs)

@@ -1,0 +1,80 @@
+"""Linear assignment, square and rectangular, exact, in compiled code."""
+
+import numpy as np
+import torch
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+from combgrad.errors import SolverInputError
+from combgrad.solvers.base import Solver, Trait, to_array, to_tensor
+from combgrad.solvers.kernels.augmenting_paths import assign, assign_parallel
+from combgrad.solvers.threads import thread_count
+
+#: Expected work, for the choice of threads.
+SECONDS_AN_ENTRY = 7e-9
+
+
+class Assignment(Solver):
+    """The cheapest matching: y(w) = argmin <w, y> over 0/1 matrices y that match min(n, m) pairs.
+
+    Costs (B, n, m) of any sign; solutions (B, n, m) with one 1 in each row and column of a square
+    matrix, and in each row (column) of a matrix with fewer rows (columns). Exact up to rounding in
+    float64, and deterministic among equally cheap matchings.
+
+    Args:
+        threads: how many to use; None decides by the work.
+
+    Raises SolverInputError for costs that are no matrices. Source: Jonker & Volgenant, A Shortest
+    Augmenting Path Algorithm for Dense and Sparse Linear Assignment Problems, Computing 1987.
+    """
+
+    traits = frozenset({Trait.SHIFT_INVARIANT, Trait.SCALE_INVARIANT})
+    compiled = True
+
+    def __init__(self, threads: int | None = None) -> None:
+        super().__init__()
+        thread_count(0.0, threads)
+        self.threads = threads
+
+    def _check_shape(self, shape: torch.Size) -> None:
+        if len(shape) != 2:
+            raise SolverInputError(
+                f"Assignment: costs have instance shape {tuple(shape)}; pass the cost of each pair "
+                f"as matrices (B, n, m), for example costs.unsqueeze(0) for one matrix."
+            )
+
+    def feasible(self, solution: Tensor) -> Tensor:
+        """Whether the solutions (B, n, m) are matchings of min(n, m) pairs, (B,) bool."""
+        ones = solution == 1
+        binary = (ones | (solution == 0)).flatten(1).all(dim=1)
+        rows, columns = ones.sum(dim=2), ones.sum(dim=1)
+        pairs = min(solution.shape[1:])
+        alone = (rows <= 1).all(dim=1) & (columns <= 1).all(dim=1)
+        return binary & alone & (rows.sum(dim=1) == pairs)
+
+    def optimum(self, costs: Tensor) -> Tensor:
+        """The least <w, y> of costs (B, n, m) by scipy, (B,) in float64."""
+        best = [matrix[linear_sum_assignment(matrix)].sum() for matrix in to_array(costs)]
+        return torch.tensor(best, dtype=torch.float64)
+
+    def is_constant_on(self, normal: Tensor) -> bool:
+        """True for a_ij = u_i + v_j, with v constant where columns stay unmatched, or u, rows."""
+        a = normal.to(device="cpu", dtype=torch.float64)
+        if a.numel() == 0:
+            return True
+        rows, columns = a.mean(dim=1, keepdim=True), a.mean(dim=0, keepdim=True)
+        fitted = torch.full_like(a, float(a.mean()))
+        if a.shape[0] <= a.shape[1]:
+            fitted = fitted + (rows - a.mean())
+        if a.shape[0] >= a.shape[1]:
+            fitted = fitted + (columns - a.mean())
+        return bool(torch.allclose(fitted, a, rtol=1e-6, atol=1e-9 * float(a.abs().max())))
+
+    def _solve(self, costs: Tensor) -> Tensor:
+        if costs.numel() == 0:
+            return torch.zeros_like(costs)
+        array = to_array(costs)
+        work = array.size * min(array.shape[1:]) ** 0.5 * SECONDS_AN_ENTRY
+        threads = min(thread_count(work, self.threads), len(array))
+        solution: np.ndarray = assign(array) if threads == 1 else assign_parallel(array, threads)
+        return to_tensor(solution, like=costs)

@@ -1,0 +1,152 @@
+"""Solutions of recent instances, for solvers that are slow and costs that come back."""
+
+from collections import OrderedDict
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from combgrad.errors import CombgradError
+from combgrad.solvers.base import Solver
+
+Key = tuple[Any, ...]
+
+
+class Cached(Solver):
+    """Another solver whose recent solutions are kept: the same y(w), solved once.
+
+    An instance is the same where dtype, shape, costs and keyword arguments agree bit by bit, so
+    solutions never depend on the cache. Duplicates within a batch are solved once. Traits, shapes
+    and checks are those of the inner solver.
+
+    Args:
+        solver: the solver behind the cache; it must be deterministic.
+        size: how many solutions to keep; the least recently used one is dropped first.
+        batched: the names of the keyword arguments that hold one entry for each instance, like
+            start and end of `ShortestPath`. Calls with other arguments that look as if they did,
+            or that have no bytes to compare, go past the cache.
+
+    Raises ValueError for a size below 1.
+    """
+
+    def __init__(self, solver: Solver, size: int = 10_000, batched: Collection[str] = ()) -> None:
+        super().__init__()
+        if size < 1:
+            raise ValueError(f"size is {size}; a cache keeps at least 1 solution.")
+        self.solver, self.size, self.batched = solver, size, frozenset(batched)
+        self.traits = solver.traits
+        self._solutions: OrderedDict[Key, Tensor] = OrderedDict()
+        self._asked = self._solved = 0
+
+    @property
+    def hit_rate(self) -> float:
+        """The share of instances so far that needed no call of the inner solver, 0 to 1."""
+        return 1.0 - self._solved / self._asked if self._asked else 0.0
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A worker that gets a copy is better off with its own few solutions than with all of ours.
+        return self.__dict__ | {"_solutions": OrderedDict()}
+
+    def _check_shape(self, shape: torch.Size) -> None:
+        self.solver._check_shape(shape)
+
+    def is_constant_on(self, normal: Tensor) -> bool:
+        """See the inner solver."""
+        return self.solver.is_constant_on(normal)
+
+    def feasible(self, solution: Tensor, *args: Any, **instance: Any) -> Tensor:
+        """See the inner solver."""
+        return self.solver.feasible(solution, *args, **instance)
+
+    def optimum(self, costs: Tensor, *args: Any, **instance: Any) -> Tensor | None:
+        """See the inner solver."""
+        return self.solver.optimum(costs, *args, **instance)
+
+    def _solve(self, costs: Tensor, **instance: Any) -> Tensor:
+        keys = self._keys(costs, instance)
+        self._asked += len(costs)
+        if keys is None:
+            self._solved += len(costs)
+            return self.solver(costs, **instance)
+        known: dict[Key, Tensor] = {}
+        missing: dict[Key, int] = {}
+        for row, key in enumerate(keys):
+            if key in self._solutions:
+                self._solutions.move_to_end(key)
+                known[key] = self._solutions[key]
+            else:
+                missing.setdefault(key, row)
+        if missing:
+            self._solved += len(missing)
+            found = self._solve_rows(list(missing.values()), costs, instance).cpu()
+            known |= {key: row.clone() for key, row in zip(missing, found, strict=True)}
+            self._solutions |= {key: known[key] for key in missing}
+            while len(self._solutions) > self.size:
+                self._solutions.popitem(last=False)
+        return torch.stack([known[key] for key in keys]).to(costs.device)
+
+    def _solve_rows(self, rows: list[int], costs: Tensor, instance: dict[str, Any]) -> Tensor:
+        """The solutions of some rows of the batch, by the inner solver."""
+        share = {
+            name: value[rows] if name in self.batched and _is_array(value) else value
+            for name, value in instance.items()
+        }
+        try:
+            return self.solver(costs[rows], **share)
+        except CombgradError:
+            # Once more with the whole batch, so that the message counts as the caller does.
+            self.solver(costs, **instance)
+            raise
+
+    def _keys(self, costs: Tensor, instance: dict[str, Any]) -> list[Key] | None:
+        """What tells the instances of a batch apart, or None where that cannot be told."""
+        batch = len(costs)
+        shared: list[Key | None] = [(costs.dtype, costs.shape[1:])]
+        single: list[list[Key | None]] = [[(_bytes(row),) for row in costs]]
+        for name, value in sorted(instance.items()):
+            if name in self.batched and _is_array(value):
+                if value.ndim == 0 or len(value) != batch:
+                    return None
+                single.append([_key(entry) for entry in value])
+            elif _may_hold_batch(value, batch):
+                return None
+            else:
+                shared += [(name,), _key(value)]
+        if None in shared or any(None in keys for keys in single):
+            return None
+        return [(*shared, *keys) for keys in zip(*single, strict=True)]
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, Tensor | np.ndarray)
+
+
+def _may_hold_batch(value: Any, batch: int) -> bool:
+    """Whether an argument of every instance looks as if it held an entry for each."""
+    if _is_array(value):
+        return batch in value.shape
+    if isinstance(value, tuple | list):
+        return len(value) == batch or any(_may_hold_batch(entry, batch) for entry in value)
+    return False
+
+
+def _bytes(values: Tensor) -> bytes:
+    return values.detach().cpu().flatten().view(torch.uint8).numpy().tobytes()
+
+
+def _key(value: Any) -> Key | None:
+    """Equal for equal arguments only; None where nothing can promise that."""
+    if isinstance(value, Tensor):
+        return Tensor, value.dtype, value.shape, _bytes(value)
+    if isinstance(value, np.ndarray | np.generic):
+        if value.dtype.hasobject:
+            return None
+        return type(value), value.dtype.str, value.shape, value.tobytes()
+    if value is None or isinstance(value, bool | int | float | str):
+        return type(value), repr(value)
+    if isinstance(value, tuple | list):
+        keys = [_key(entry) for entry in value]
+        return None if None in keys else (type(value), *keys)
+    return None

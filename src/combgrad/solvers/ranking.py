@@ -1,0 +1,73 @@
+"""The ranks of n scores, exact, in compiled code or in torch."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from combgrad.errors import SolverInputError
+from combgrad.solvers.base import Solver, Trait, check_rows, to_native_array
+from combgrad.solvers.kernels.ordering import rank_descending, rank_descending_parallel
+from combgrad.solvers.threads import thread_count
+
+#: Expected work, for the choice of threads.
+SECONDS_AN_ENTRY = 1.5e-8
+
+
+def ranks_by_sorting(costs: Tensor) -> Tensor:
+    """The same answer as `Ranking()` for costs (B, n) on any device, by a stable sort in torch."""
+    # Adding zero turns -0.0 into 0.0, so that no sort can tell them apart.
+    order = torch.sort(costs + 0.0, dim=1, descending=True, stable=True).indices
+    ranks = torch.arange(1, costs.shape[1] + 1, dtype=costs.dtype, device=costs.device)
+    return torch.empty_like(costs).scatter_(1, order, ranks.expand_as(costs))
+
+
+class Ranking(Solver):
+    """The ranks of n scores: y(w) = argmin <w, y> over the permutations y of (1, ..., n).
+
+    Costs (B, n) of any sign; solutions (B, n), rank 1 for the largest cost. Among equal costs the
+    lower index gets the smaller rank; 0.0 and -0.0 are equal.
+
+    Args:
+        threads: how many to use; None decides by the work.
+
+    Raises SolverInputError where n is more than the dtype can count (256 in bfloat16, 2048 in
+    float16). Source: Rolinek et al., Optimizing Rank-based Metrics with Blackbox Differentiation,
+    CVPR 2020.
+    """
+
+    traits = frozenset({Trait.SHIFT_INVARIANT, Trait.SCALE_INVARIANT})
+    compiled = True
+
+    def __init__(self, threads: int | None = None) -> None:
+        super().__init__()
+        thread_count(0.0, threads)
+        self.threads = threads
+
+    def _check_shape(self, shape: torch.Size) -> None:
+        check_rows(self, shape)
+
+    def feasible(self, solution: Tensor) -> Tensor:
+        """Whether the solutions (B, n) are permutations of 1..n, (B,) bool."""
+        ranks = torch.arange(1, solution.shape[1] + 1, device=solution.device)
+        return (solution.sort(dim=1).values == ranks).all(dim=1)
+
+    def _solve(self, costs: Tensor) -> Tensor:
+        countable = int(2 / torch.finfo(costs.dtype).eps)
+        if costs.shape[1] > countable:
+            raise SolverInputError(
+                f"Ranking: {costs.shape[1]} ranks cannot be told apart in {costs.dtype}, which "
+                f"counts to {countable}; use costs.float()."
+            )
+        if costs.is_cuda:
+            return ranks_by_sorting(costs)
+        array = to_native_array(costs)
+        ranks = np.empty_like(array)
+        if array.size:
+            width = array.itemsize
+            bits = array.view(np.uint32) if width == 4 else array.view(np.uint64)
+            threads = min(thread_count(array.size * SECONDS_AN_ENTRY, self.threads), len(array))
+            if threads == 1:
+                rank_descending(bits, width, ranks)
+            else:
+                rank_descending_parallel(bits, width, ranks, threads)
+        return torch.from_numpy(ranks).to(dtype=costs.dtype, device=costs.device)

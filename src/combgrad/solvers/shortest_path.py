@@ -1,0 +1,160 @@
+"""The cheapest path across a grid with costs on its cells, exact, in compiled code."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import max_pool2d
+
+from combgrad.errors import SolverInputError
+from combgrad.solvers.base import Solver, Trait, to_array, to_tensor
+from combgrad.solvers.kernels.grid_dijkstra import grid_paths, grid_paths_parallel
+from combgrad.solvers.threads import thread_count
+
+#: Expected work, for the choice of threads.
+SECONDS_A_CELL = 3e-8
+
+#: One (row, column), or one for each instance: (B, 2).
+Cells = Sequence[int] | Tensor | np.ndarray | None
+
+
+def refuse_negative(solver: Solver, costs: np.ndarray, remedy: str) -> None:
+    """Raise SolverInputError, naming the batch index, where costs (B, *S) have an entry < 0."""
+    if costs.size and costs.min() < 0:
+        negative = (costs.reshape(len(costs), -1) < 0).any(axis=1)
+        index = int(negative.argmax())
+        raise SolverInputError(
+            f"{type(solver).__name__}: costs of batch index {index} are negative (down to "
+            f"{costs[index].min():.3g}; {int(negative.sum())} of {len(costs)} instances have such "
+            f"costs), and then going round in circles may pay. {remedy}"
+        )
+
+
+class ShortestPath(Solver):
+    """The cheapest path between two cells of a grid: y(w) = argmin <w, y> over paths y.
+
+    Costs (B, H, W), at least 0, are those of the cells; solutions (B, H, W) are 1 on the cells of
+    the path, both ends included. Exact for any non-negative costs (Dijkstra 1959, with the bucket
+    queue of Dial 1969); among equally cheap paths the choice is deterministic.
+
+    Args:
+        neighbours: 8, or 4 for paths without diagonal steps.
+        negative: "error" refuses negative costs; "clamp" solves for max(w, 0) (A-36), which the
+            costs of a perturbation or of noise need.
+        start, end: (row, column) of the ends; top left and bottom right where None. A call may
+            override them by keyword: a pair, or a tensor (B, 2) with one for each instance.
+        threads: how many to use; None decides by the work.
+
+    Raises ValueError for other options, SolverInputError for negative costs or cells off the grid.
+    """
+
+    traits = frozenset({Trait.SCALE_INVARIANT})
+    compiled = True
+
+    def __init__(
+        self,
+        neighbours: int = 8,
+        negative: str = "error",
+        start: Sequence[int] | None = None,
+        end: Sequence[int] | None = None,
+        threads: int | None = None,
+    ) -> None:
+        super().__init__()
+        if neighbours not in (4, 8):
+            raise ValueError(f"neighbours is {neighbours!r}; a cell of a grid has 4 or 8.")
+        if negative not in ("error", "clamp"):
+            raise ValueError(f"negative is {negative!r}; choose 'error' or 'clamp'.")
+        thread_count(0.0, threads)
+        self.neighbours, self.negative, self.threads = neighbours, negative, threads
+        self.start = None if start is None else tuple(start)
+        self.end = None if end is None else tuple(end)
+
+    def _check_shape(self, shape: torch.Size) -> None:
+        if len(shape) != 2 or 0 in shape:
+            raise SolverInputError(
+                f"ShortestPath: costs have instance shape {tuple(shape)}; pass the costs of the "
+                f"cells of each grid as (B, H, W) with H and W at least 1."
+            )
+
+    def _solve(self, costs: Tensor, start: Cells = None, end: Cells = None) -> Tensor:
+        array = to_array(costs)
+        if self.negative == "clamp":
+            array = np.maximum(array, 0.0)
+        else:
+            refuse_negative(
+                self, array, "Use ShortestPath(negative='clamp') or make the costs positive."
+            )
+        starts, ends = self._ends(array.shape, start, end)
+        threads = min(thread_count(array.size * SECONDS_A_CELL, self.threads), len(array))
+        if threads == 1:
+            solution = grid_paths(array, starts, ends, self.neighbours)
+        else:
+            solution = grid_paths_parallel(array, starts, ends, self.neighbours, threads)
+        return to_tensor(solution, like=costs)
+
+    def feasible(self, solution: Tensor, start: Cells = None, end: Cells = None) -> Tensor:
+        """Whether the cells marked 1 are connected and hold both ends, (B,)."""
+        path = solution.detach().double().cpu()
+        reached, goal = (torch.zeros_like(path) for _ in range(2))
+        rows = torch.arange(len(path))
+        for marks, cells in zip((reached, goal), self._ends(path.shape, start, end), strict=True):
+            marks[rows, cells[:, 0], cells[:, 1]] = 1.0
+        reached *= path
+        while not torch.equal(wider := self._spread(reached) * path, reached):
+            reached = wider
+        connected = ((reached == path) & ((path == 0) | (path == 1))).flatten(1).all(dim=1)
+        holds_goal = ((goal * path).flatten(1).sum(dim=1) == 1) & (reached.flatten(1) > 0).any(1)
+        return (connected & holds_goal).to(solution.device)
+
+    def optimum(self, costs: Tensor, start: Cells = None, end: Cells = None) -> Tensor:
+        """The cost of the cheapest path by Bellman-Ford sweeps over the whole grid, (B,)."""
+        cells = costs.detach().double().cpu().clamp_min(0.0)
+        starts, ends = self._ends(cells.shape, start, end)
+        rows = torch.arange(len(cells))
+        labels = torch.full_like(cells, torch.inf)
+        labels[rows, starts[:, 0], starts[:, 1]] = cells[rows, starts[:, 0], starts[:, 1]]
+        while not torch.equal(
+            lower := torch.minimum(labels, cells - self._spread(-labels)), labels
+        ):
+            labels = lower
+        return labels[rows, ends[:, 0], ends[:, 1]].to(costs.device)
+
+    def _spread(self, values: Tensor) -> Tensor:
+        """The largest of each cell's and its neighbours' values, (B, H, W)."""
+        if self.neighbours == 8:
+            return max_pool2d(values, 3, stride=1, padding=1)
+        down = max_pool2d(values, (3, 1), stride=1, padding=(1, 0))
+        return torch.maximum(down, max_pool2d(values, (1, 3), stride=1, padding=(0, 1)))
+
+    def _ends(
+        self, shape: Sequence[int], start: Cells, end: Cells
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The ends of every path, two int64 arrays (B, 2)."""
+        start = start if start is not None else self.start if self.start is not None else (0, 0)
+        corner = (shape[1] - 1, shape[2] - 1)
+        end = end if end is not None else self.end if self.end is not None else corner
+        return _checked_cells("start", start, shape), _checked_cells("end", end, shape)
+
+
+def _checked_cells(
+    name: str, chosen: Sequence[int] | Tensor | np.ndarray, shape: Sequence[int]
+) -> np.ndarray:
+    """One cell an instance, int64 (B, 2), for grids of shape (B, H, W)."""
+    batched = isinstance(chosen, Tensor | np.ndarray)
+    cells = chosen.detach().cpu().numpy() if isinstance(chosen, Tensor) else np.asarray(chosen)
+    if cells.shape != ((shape[0], 2) if batched else (2,)) or cells.dtype.kind not in "iu":
+        raise SolverInputError(
+            f"ShortestPath: {name} has shape {cells.shape} and dtype {cells.dtype}; pass a tuple "
+            f"(row, column), or a tensor of integers with one such pair for each of the "
+            f"{shape[0]} instances, (B, 2)."
+        )
+    outside = ((cells < 0) | (cells >= np.array(shape[1:]))).reshape(-1, 2).any(axis=1)
+    if outside.any():
+        index = int(outside.argmax())
+        raise SolverInputError(
+            f"ShortestPath: {name} of batch index {index} is the cell "
+            f"{tuple(cells.reshape(-1, 2)[index].tolist())}, which is not on the grid of "
+            f"{shape[1]} x {shape[2]} cells; rows and columns count from 0."
+        )
+    return np.array(np.broadcast_to(cells, (shape[0], 2)), dtype=np.int64, order="C")

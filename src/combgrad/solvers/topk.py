@@ -1,0 +1,69 @@
+"""The k smallest of n costs, exact, in compiled code or in torch."""
+
+import torch
+from torch import Tensor
+
+from combgrad.errors import SolverInputError
+from combgrad.solvers.base import Solver, Trait, check_rows, to_native_array
+from combgrad.solvers.kernels.selection import select_smallest, select_smallest_parallel
+from combgrad.solvers.threads import thread_count
+
+#: Expected work, for the choice of threads.
+SECONDS_AN_ENTRY = 3e-9
+
+
+def smallest_by_sorting(costs: Tensor, k: int) -> Tensor:
+    """The same answer as `TopK(k)` for costs (B, n) on any device, by a stable sort in torch."""
+    # Adding zero turns -0.0 into 0.0, so that no sort can tell them apart.
+    order = torch.sort(costs + 0.0, dim=1, stable=True).indices
+    return torch.zeros_like(costs).scatter_(1, order[:, :k], 1.0)
+
+
+class TopK(Solver):
+    """The k smallest of n costs: y(w) = argmin <w, y> over y in {0, 1}^n with sum(y) = k.
+
+    Costs (B, n) of any sign; solutions (B, n) with exactly k ones, 0 <= k <= n. Among equal costs
+    the lower index is taken first; 0.0 and -0.0 are equal. To select the k largest, pass -w.
+
+    Args:
+        k: how many to take.
+        threads: how many to use; None decides by the work.
+
+    Raises ValueError for a negative k, SolverInputError for k > n.
+    """
+
+    traits = frozenset({Trait.SHIFT_INVARIANT, Trait.SCALE_INVARIANT})
+    compiled = True
+
+    def __init__(self, k: int, threads: int | None = None) -> None:
+        super().__init__()
+        if k < 0:
+            raise ValueError(f"k is {k}; the number of entries to take is at least 0.")
+        thread_count(0.0, threads)
+        self.k, self.threads = k, threads
+
+    def _check_shape(self, shape: torch.Size) -> None:
+        check_rows(self, shape)
+        if self.k > shape[0]:
+            raise SolverInputError(
+                f"TopK: k = {self.k} of n = {shape[0]} costs cannot be taken; use a k of at most "
+                f"{shape[0]}."
+            )
+
+    def feasible(self, solution: Tensor) -> Tensor:
+        """Whether the solutions (B, n) are 0/1 with k ones, (B,) bool."""
+        binary = ((solution == 0) | (solution == 1)).all(dim=1)
+        return binary & ((solution == 1).sum(dim=1) == self.k)
+
+    def _solve(self, costs: Tensor) -> Tensor:
+        if costs.is_cuda:
+            return smallest_by_sorting(costs, self.k)
+        if self.k == 0:
+            return torch.zeros_like(costs)
+        array = to_native_array(costs)
+        threads = min(thread_count(array.size * SECONDS_AN_ENTRY, self.threads), len(array))
+        if threads == 1:
+            solution = select_smallest(array, self.k)
+        else:
+            solution = select_smallest_parallel(array, self.k, threads)
+        return torch.from_numpy(solution).to(dtype=costs.dtype, device=costs.device)

@@ -1,0 +1,240 @@
+"""Alignment finds the path that a plain Needleman-Wunsch finds, and no padding disturbs it."""
+
+import functools
+import pickle
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from combgrad.errors import IncompatibleError, SolverInputError
+from combgrad.gradients import Identity
+from combgrad.layer import CombinatorialLayer
+from combgrad.projections import Mean, Norm
+from combgrad.solvers.alignment import Alignment, move_costs, move_mask
+from combgrad.solvers.base import Trait
+
+STEPS = ((1, 1), (0, 1), (1, 0))
+
+costs_of_any_sign = st.one_of(st.floats(-1e3, 1e3), st.integers(-2, 2).map(float))
+
+
+def plain_alignment(costs, n, m):
+    """The cheapest path's cost and moves [(i, j, move)], by recursion over (N, M, 3) lists."""
+
+    @functools.cache
+    def best(i, j):
+        if (i, j) == (n, m):
+            return 0.0, ()
+        ways = []
+        for move, (di, dj) in enumerate(STEPS):
+            if i + di <= n and j + dj <= m:
+                cost, path = best(i + di, j + dj)
+                ways.append((costs[i][j][move] + cost, ((i, j, move), *path)))
+        return min(ways, key=lambda way: way[0])
+
+    return best(0, 0)
+
+
+def all_paths(n, m, i=0, j=0):
+    if (i, j) == (n, m):
+        yield []
+        return
+    for move, (di, dj) in enumerate(STEPS):
+        if i + di <= n and j + dj <= m:
+            for path in all_paths(n, m, i + di, j + dj):
+                yield [(i, j, move), *path]
+
+
+def indicator(path, shape):
+    solution = torch.zeros(shape, dtype=torch.float64)
+    for entry in path:
+        solution[entry] = 1
+    return solution
+
+
+def random(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+@st.composite
+def grids(draw, most=5):
+    n, m = draw(st.integers(0, most)), draw(st.integers(0, most))
+    count = (n + 1) * (m + 1) * 3
+    values = draw(st.lists(costs_of_any_sign, min_size=count, max_size=count))
+    return torch.tensor(values, dtype=torch.float64).view(1, n + 1, m + 1, 3)
+
+
+@given(costs=grids())
+def test_the_path_is_that_of_the_plain_recursion(costs):
+    solution = Alignment()(costs)
+    assert bool(Alignment().feasible(solution))
+    _, path = plain_alignment(costs[0].tolist(), costs.shape[1] - 1, costs.shape[2] - 1)
+    assert torch.equal(solution[0], indicator(path, costs.shape[1:]))
+
+
+@pytest.mark.parametrize(("n", "m"), [(0, 0), (1, 1), (3, 2), (2, 4), (4, 4)])
+def test_the_path_is_the_best_of_all_paths(n, m):
+    costs = random(30, n + 1, m + 1, 3, seed=n + m)
+    paths = torch.stack([indicator(path, costs.shape[1:]) for path in all_paths(n, m)])
+    best = (costs.flatten(1) @ paths.flatten(1).T).argmin(dim=1)
+    assert torch.equal(Alignment()(costs), paths[best])
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_every_dtype(dtype):
+    costs = random(5, 8, 9, 3).to(dtype)
+    solution = Alignment()(costs)
+    assert solution.dtype == dtype
+    assert torch.equal(solution.double(), Alignment()(costs.double()))
+
+
+def test_padding_beyond_the_lengths_has_no_say():
+    costs, lengths = random(6, 7, 9, 3), torch.tensor([[6, 8], [3, 5], [0, 4], [2, 0], [0, 0]])
+    costs = costs[:5]
+    exists = move_mask(lengths, 7, 9)
+    solution = Alignment()(costs, lengths=lengths)
+    assert bool(Alignment().feasible(solution, lengths=lengths).all())
+    assert float(solution[~exists].sum()) == 0
+    for value in (0.0, -1e30, 1e300, -1e308):
+        padded = costs.masked_fill(~exists, value)
+        assert torch.equal(Alignment()(padded, lengths=lengths), solution)
+        tiny = (costs * 1e-300).masked_fill(~exists, value)
+        assert torch.equal(Alignment()(tiny, lengths=lengths), solution)
+    for b, (n, m) in enumerate(lengths.tolist()):
+        alone = Alignment()(costs[b : b + 1, : n + 1, : m + 1])
+        assert torch.equal(solution[b, : n + 1, : m + 1], alone[0])
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-30, 1e30, 1e300, 1.6e307])
+def test_scale_does_not_matter(scale):
+    costs = random(20, 8, 9, 3)
+    assert torch.equal(Alignment()(costs * scale), Alignment()(costs))
+    assert torch.equal(Alignment()(Norm()(costs)), Alignment()(costs))
+
+
+def test_denormal_costs_keep_their_order():
+    whole = torch.randint(-9, 9, (20, 6, 6, 3), generator=torch.Generator().manual_seed(0)).double()
+    assert torch.equal(Alignment()(whole * 5e-324), Alignment()(whole))
+
+
+def test_a_shift_changes_the_path_because_numbers_of_moves_differ():
+    costs = torch.zeros(1, 2, 2, 3)
+    costs[0, 0, 0, 0] = 1.0  # the diagonal costs 1, two gap moves together 0
+    assert float(Alignment()(costs).sum()) == 2
+    assert float(Alignment()(costs + 2).sum()) == 1
+    assert Alignment.traits == {Trait.SCALE_INVARIANT}
+    with pytest.raises(IncompatibleError):
+        CombinatorialLayer(Alignment(), Identity(), projection=Mean())
+
+
+def test_ties_take_the_diagonal_then_the_gap_in_the_prediction():
+    assert Alignment()(torch.zeros(1, 3, 4, 3)).nonzero()[:, 1:].tolist() == [
+        [0, 0, 0],
+        [1, 1, 0],
+        [2, 2, 1],
+    ]
+
+
+def test_move_costs_price_gaps_by_the_match_that_leaves_the_node():
+    match = random(1, 2, 3)
+    costs = move_costs(match, gap=1.5)
+    assert costs.shape == (1, 3, 4, 3)
+    assert torch.equal(costs[:, :2, :3, 0], match)
+    assert torch.equal(costs[:, :2, :3, 1], 1.5 * match)
+    assert torch.equal(costs[:, :2, :3, 2], 1.5 * match)
+    assert torch.equal(costs[:, 2, :3, 1], 1.5 * match[:, 1])
+    assert torch.equal(costs[:, :2, 3, 2], 1.5 * match[:, :, 2])
+    exists = move_mask(torch.tensor([[2, 3]]), 3, 4)
+    assert float(costs[~exists].abs().sum()) == 0
+    assert torch.equal(Alignment(gap=2.0).move_costs(match), move_costs(match, gap=2.0))
+
+
+def test_the_gradient_counts_the_diagonal_and_the_priced_gaps():
+    match = random(4, 5, 6).abs().requires_grad_()
+    costs = move_costs(match)
+    solution = Alignment()(costs)
+    (costs * solution).sum().backward()
+    expected = solution[:, :5, :6, 0] + 1.5 * solution[:, :5, :6, 1:].sum(dim=3)
+    expected[:, 4] += 1.5 * solution[:, 5, :6, 1]
+    expected[:, :, 5] += 1.5 * solution[:, :5, 6, 2]
+    assert torch.equal(match.grad, expected)
+
+
+def test_the_gradient_of_the_cheapest_value_matches_finite_differences():
+    def value(match):
+        costs = move_costs(match)
+        return (costs * Alignment()(costs)).sum()
+
+    assert torch.autograd.gradcheck(value, (random(1, 4, 3).requires_grad_(),))
+
+
+def test_lengths_in_move_costs_equal_shorter_matrices():
+    match, lengths = random(3, 5, 6), torch.tensor([[5, 6], [2, 4], [1, 1]])
+    inside = (torch.arange(5)[:, None] < lengths[:, :1, None]) & (
+        torch.arange(6) < lengths[:, 1:, None]
+    )
+    padded = match.masked_fill(~inside, float("nan")).requires_grad_()
+    costs = Alignment().move_costs(padded, lengths=lengths)
+    costs.sum().backward()
+    assert bool(torch.isfinite(costs).all())
+    assert float(padded.grad[~inside].abs().sum()) == 0
+    for b, (n, m) in enumerate(lengths.tolist()):
+        alone = torch.zeros_like(costs[b])
+        alone[: n + 1, : m + 1] = move_costs(match[b : b + 1, :n, :m])[0]
+        assert torch.equal(costs[b], alone)
+
+
+def test_identical_sequences_align_on_the_diagonal():
+    words = torch.tensor([3, 1, 4, 1, 5])
+    match = 1.0 - torch.eye(6)[words] @ torch.eye(6)[words].T
+    solution = Alignment()(move_costs(match.unsqueeze(0)))
+    assert solution.nonzero()[:, 1:].tolist() == [[i, i, 0] for i in range(5)]
+
+
+def test_the_number_of_threads_does_not_matter():
+    costs = random(17, 6, 7, 3).round()
+    assert torch.equal(Alignment(threads=2)(costs), Alignment(threads=1)(costs))
+    assert torch.equal(Alignment(threads=2)(costs[:1]), Alignment(threads=1)(costs[:1]))
+
+
+def test_empty_batch():
+    assert Alignment()(torch.zeros(0, 3, 3, 3)).shape == (0, 3, 3, 3)
+    assert move_costs(torch.zeros(0, 2, 2)).shape == (0, 3, 3, 3)
+
+
+def test_wrong_shapes_and_lengths_are_refused():
+    with pytest.raises(SolverInputError, match="move_costs"):
+        Alignment()(torch.rand(2, 5, 5))
+    with pytest.raises(SolverInputError, match="at least one position"):
+        move_costs(torch.rand(2, 0, 5))
+    costs = torch.rand(2, 4, 5, 3)
+    with pytest.raises(SolverInputError, match="batch index 1"):
+        Alignment()(costs, lengths=torch.tensor([[3, 4], [4, 4]]))
+    with pytest.raises(SolverInputError, match="batch index 0"):
+        Alignment()(costs, lengths=torch.tensor([[-1, 4], [3, 4]]))
+    with pytest.raises(SolverInputError, match="integers"):
+        Alignment()(costs, lengths=torch.tensor([[3.0, 4.0], [3.0, 4.0]]))
+    with pytest.raises(SolverInputError, match=r"\(2, 2\)|integers \(2"):
+        Alignment()(costs, lengths=torch.tensor([3, 4]))
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_costs_that_are_not_finite_name_the_batch_index(bad):
+    costs = torch.rand(4, 3, 3, 3)
+    costs[2, 1, 1, 0] = bad
+    with pytest.raises(SolverInputError, match="batch index 2"):
+        Alignment()(costs)
+
+
+def test_the_check_sees_what_is_no_path():
+    solution = Alignment()(random(4, 4, 4, 3))
+    solution[1, 0, 0] = 0
+    solution[2, 3, 3, 1] = 1
+    assert Alignment().feasible(solution).tolist() == [True, False, False, True]
+
+
+def test_it_can_be_pickled():
+    costs = random(2, 4, 4, 3)
+    assert torch.equal(pickle.loads(pickle.dumps(Alignment()))(costs), Alignment()(costs))

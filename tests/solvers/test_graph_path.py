@@ -1,0 +1,148 @@
+"""Paths through graphs are as cheap as networkx's, with zeros and parallel edges kept."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from combgrad.errors import SolverInputError
+from combgrad.solvers.base import Trait
+from combgrad.solvers.graph_path import GraphShortestPath
+
+networkx = pytest.importorskip("networkx")
+
+COSTS = st.one_of(
+    st.floats(0, 10), st.integers(0, 2).map(float), st.sampled_from([0.0, 5e-324, 1e30])
+)
+
+
+@st.composite
+def graphs(draw):
+    """A graph with loops and parallel edges that joins node 0 to its last node, and costs."""
+    nodes = draw(st.integers(1, 7))
+    node = st.integers(0, nodes - 1)
+    chain = [(i, i + 1) for i in range(nodes - 1)]
+    edges = draw(st.permutations(chain + draw(st.lists(st.tuples(node, node), max_size=15))))
+    costs = draw(st.lists(COSTS, min_size=len(edges), max_size=len(edges)))
+    return nodes, edges, costs
+
+
+def cheapest(nodes, edges, costs, directed):
+    graph = networkx.MultiDiGraph() if directed else networkx.MultiGraph()
+    graph.add_nodes_from(range(nodes))
+    for (tail, head), cost in zip(edges, costs, strict=True):
+        graph.add_edge(tail, head, weight=cost)
+    return networkx.dijkstra_path_length(graph, 0, nodes - 1)
+
+
+@pytest.mark.parametrize("directed", [False, True])
+@given(drawn=graphs())
+def test_the_path_is_as_cheap_as_the_best(directed, drawn):
+    nodes, edges, values = drawn
+    solver = GraphShortestPath(edges, nodes, 0, nodes - 1, directed=directed)
+    costs = torch.tensor([values], dtype=torch.float64)
+    solution = solver(costs)
+    best = cheapest(nodes, edges, values, directed)
+    assert bool(solver.feasible(solution).all())
+    assert float((costs * solution).sum()) == pytest.approx(best, rel=1e-12, abs=0)
+    assert float(solver.optimum(costs)) == pytest.approx(best, rel=1e-12, abs=0)
+
+
+DIAMOND = [(0, 1), (1, 3), (0, 2), (2, 3), (0, 3), (0, 3)]
+
+
+def test_zero_costs_are_edges():
+    costs = torch.tensor([[0.0, 0.0, 1.0, 1.0, 0.5, 0.5], [1.0, 1.0, 0.0, 0.0, 0.5, 0.5]])
+    expected = torch.tensor([[1.0, 1, 0, 0, 0, 0], [0, 0, 1, 1, 0, 0]])
+    assert torch.equal(GraphShortestPath(DIAMOND, 4, 0, 3)(costs), expected)
+
+
+def test_of_parallel_edges_the_cheaper_counts():
+    costs = torch.tensor([[1.0, 1, 1, 1, 0.5, 0.4], [1, 1, 1, 1, 0.5, 0.6]])
+    expected = torch.tensor([[0.0, 0, 0, 0, 0, 1], [0, 0, 0, 0, 1, 0]])
+    assert torch.equal(GraphShortestPath(DIAMOND, 4, 0, 3)(costs), expected)
+
+
+def test_a_zero_plateau_ends_and_ties_are_deterministic():
+    edges = [(i, j) for i in range(8) for j in range(i)]
+    solver = GraphShortestPath(torch.tensor(edges), 8, 7, 2)
+    for value in (0.0, 1.0):
+        costs = torch.full((2, len(edges)), value)
+        solution = solver(costs)
+        assert bool(solver.feasible(solution).all())
+        assert torch.equal(solution[0], solution[1])
+        assert torch.equal(solution, solver(costs))
+
+
+def test_start_may_be_the_end():
+    assert float(GraphShortestPath(DIAMOND, 4, 2, 2)(torch.rand(3, 6)).sum()) == 0
+    assert GraphShortestPath([], 1, 0, 0)(torch.rand(3, 0)).shape == (3, 0)
+
+
+def test_a_missing_path_names_the_batch_index():
+    with pytest.raises(SolverInputError, match=r"no path .* batch index 0"):
+        GraphShortestPath([(0, 1)], 3, 0, 2)(torch.rand(2, 1))
+    with pytest.raises(SolverInputError, match="directed"):
+        GraphShortestPath([(1, 0)], 2, 0, 1, directed=True)(torch.rand(2, 1))
+    assert float(GraphShortestPath([(1, 0)], 2, 0, 1)(torch.rand(1, 1)).sum()) == 1
+
+
+def test_negative_costs_are_refused_or_clamped():
+    costs = torch.rand(3, 6)
+    costs[1, 2] = -1.0
+    with pytest.raises(SolverInputError, match=r"batch index 1 .*clamp"):
+        GraphShortestPath(DIAMOND, 4, 0, 3)(costs)
+    clamped = GraphShortestPath(DIAMOND, 4, 0, 3, negative="clamp")(costs)
+    assert torch.equal(clamped, GraphShortestPath(DIAMOND, 4, 0, 3)(costs.clamp_min(0)))
+
+
+@pytest.mark.parametrize("scale", [2.0**-1000, 1e-30, 1e30, 1e307])
+def test_scale_does_not_matter(scale):
+    generator = torch.Generator().manual_seed(0)
+    edges = [(i, j) for i in range(9) for j in range(i)]
+    costs = torch.rand(20, len(edges), dtype=torch.float64, generator=generator)
+    solver = GraphShortestPath(edges, 9, 0, 8)
+    assert torch.equal(solver(costs * scale), solver(costs))
+    assert solver.traits == {Trait.SCALE_INVARIANT}
+
+
+def test_costs_whose_sum_overflows_are_still_compared():
+    costs = torch.tensor([[1.7e308, 1.7e308, 1.6e308, 1.7e308]], dtype=torch.float64)
+    solution = GraphShortestPath([(0, 1), (1, 3), (0, 2), (2, 3)], 4, 0, 3)(costs)
+    assert solution.tolist() == [[0, 0, 1, 1]]
+
+
+def test_a_shift_does_matter():
+    costs = torch.tensor([[0.0, 0.0, 9.0, 9.0, 0.1, 9.0]])
+    solver = GraphShortestPath(DIAMOND, 4, 0, 3)
+    assert not torch.equal(solver(costs + 1), solver(costs))
+
+
+def test_feasible_refuses_what_is_no_path():
+    solver = GraphShortestPath(DIAMOND, 4, 0, 3)
+    wrong = torch.tensor(
+        [[1.0, 0, 0, 0, 0, 0], [1, 1, 0, 0, 1, 0], [0, 0, 0, 0, 0.5, 0], [0, 0, 0, 0, 0, 0]]
+    )
+    assert not bool(solver.feasible(wrong).any())
+
+
+def test_wrong_graphs_and_shapes_are_refused():
+    with pytest.raises(ValueError, match=r"\(E, 2\)"):
+        GraphShortestPath([(0.0, 1.0)], 2, 0, 1)
+    with pytest.raises(ValueError, match="edges names a node"):
+        GraphShortestPath([(0, 2)], 2, 0, 1)
+    with pytest.raises(ValueError, match="end names a node"):
+        GraphShortestPath([(0, 1)], 2, 0, 2)
+    with pytest.raises(ValueError, match="'clamp'"):
+        GraphShortestPath(DIAMOND, 4, 0, 3, negative="abs")
+    with pytest.raises(SolverInputError, match="6 edges"):
+        GraphShortestPath(DIAMOND, 4, 0, 3)(torch.rand(1, 5))
+
+
+def test_it_can_be_pickled_and_answers_float32_and_empty_batches():
+    solver = pickle.loads(pickle.dumps(GraphShortestPath(np.array(DIAMOND), 4, 0, 3)))
+    assert solver(torch.rand(2, 6)).dtype == torch.float32
+    assert solver(torch.rand(0, 6)).shape == (0, 6)

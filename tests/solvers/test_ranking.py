@@ -1,0 +1,131 @@
+"""Ranking gives rank 1 to the largest cost, the smaller rank to the lower index among equals."""
+
+import itertools
+import pickle
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from combgrad.errors import SolverInputError
+from combgrad.projections import Mean, Norm, Std
+from combgrad.solvers.ranking import Ranking, ranks_by_sorting
+
+costs_of_any_sign = st.one_of(
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.integers(-2, 2).map(float),
+    st.sampled_from([0.0, -0.0, 5e-324, -5e-324, 1e300, -1e300]),
+)
+
+
+def expected(row):
+    """Python's sort is stable, also in reverse, and holds -0.0 equal to 0.0."""
+    order = sorted(range(len(row)), key=lambda i: row[i], reverse=True)
+    ranks = [0.0] * len(row)
+    for place, i in enumerate(order):
+        ranks[i] = place + 1.0
+    return ranks
+
+
+def random(*shape, seed=0, dtype=torch.float64):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(*shape, generator=generator, dtype=torch.float64).to(dtype)
+
+
+@given(row=st.lists(costs_of_any_sign, min_size=1, max_size=60))
+def test_it_is_a_stable_sort(row):
+    costs = torch.tensor([row], dtype=torch.float64)
+    assert Ranking()(costs).tolist() == [expected(row)]
+    assert ranks_by_sorting(costs).tolist() == [expected(row)]
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 6])
+def test_it_is_the_best_of_all_permutations(n):
+    costs = random(40, n, seed=n)
+    permutations = torch.tensor(list(itertools.permutations(range(1, n + 1))), dtype=costs.dtype)
+    best = permutations[(costs @ permutations.T).argmin(dim=1)]
+    assert torch.equal(Ranking()(costs), best)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize("n", [1, 7, 127, 255])
+def test_every_size_and_dtype_agrees_with_sorting(dtype, n):
+    costs = random(20, n, seed=n, dtype=dtype)
+    costs[10:15] = costs[10:15].round()
+    ranks = Ranking()(costs)
+    assert ranks.dtype == dtype
+    assert torch.equal(ranks, ranks_by_sorting(costs))
+    assert bool(Ranking().feasible(ranks).all())
+
+
+def test_ranks_beyond_the_dtype_are_refused():
+    with pytest.raises(SolverInputError, match="counts to 256"):
+        Ranking()(torch.zeros(1, 257, dtype=torch.bfloat16))
+    assert float(Ranking()(torch.zeros(1, 2048, dtype=torch.float16)).max()) == 2048
+
+
+def test_the_two_zeros_are_equal():
+    costs = torch.tensor([[0.0, -0.0, 0.0, -0.0]])
+    assert Ranking()(costs).tolist() == [[1, 2, 3, 4]]
+    assert ranks_by_sorting(costs).tolist() == [[1, 2, 3, 4]]
+
+
+def test_empty_batches_and_rows():
+    assert Ranking()(torch.zeros(0, 5)).shape == (0, 5)
+    assert Ranking()(torch.zeros(3, 0)).shape == (3, 0)
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-30, 1e30, 1e300])
+def test_scale_does_not_matter(scale):
+    costs = random(20, 15)
+    assert torch.equal(Ranking()(costs * scale), Ranking()(costs))
+
+
+@pytest.mark.parametrize("projection", [Mean(), Norm(), Std()])
+def test_shift_and_scale_do_not_matter(projection):
+    costs = random(50, 20)
+    ranks = Ranking()(costs)
+    assert torch.equal(Ranking()(costs - 7), ranks)
+    assert torch.equal(Ranking()(costs * 7), ranks)
+    assert torch.equal(Ranking()(projection(costs)), ranks)
+
+
+def test_it_is_constant_on_multiples_of_one_only():
+    assert Ranking().is_constant_on(torch.full((5,), 2.0))
+    assert not Ranking().is_constant_on(torch.arange(5.0))
+
+
+def test_the_number_of_threads_does_not_matter():
+    costs = random(37, 60).round(decimals=1)
+    assert torch.equal(Ranking(threads=2)(costs), Ranking(threads=1)(costs))
+    assert torch.equal(Ranking(threads=2)(costs[:1]), Ranking(threads=1)(costs[:1]))
+
+
+def test_costs_that_are_no_contiguous_rows():
+    costs = random(12, 30).T[:, ::2]
+    assert torch.equal(Ranking()(costs), Ranking()(costs.contiguous()))
+
+
+def test_matrices_are_refused():
+    with pytest.raises(SolverInputError, match="flatten"):
+        Ranking()(torch.rand(2, 5, 5))
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("-inf")])
+def test_costs_that_are_not_finite_name_the_batch_index(bad):
+    costs = torch.rand(4, 5)
+    costs[2, 1] = bad
+    with pytest.raises(SolverInputError, match="batch index 2"):
+        Ranking()(costs)
+
+
+def test_it_can_be_pickled():
+    costs = random(2, 10)
+    assert torch.equal(pickle.loads(pickle.dumps(Ranking()))(costs), Ranking()(costs))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_cuda_tensor_gets_the_same_answer():
+    costs = random(40, 50).round()
+    assert torch.equal(Ranking()(costs.cuda()).cpu(), Ranking()(costs))
