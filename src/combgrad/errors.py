@@ -23,3 +23,19 @@ class DoubleBackwardError(CombgradError, RuntimeError):
 
 class WrongAnswerError(CombgradError, AssertionError):
     """COMBGRAD_CHECK=1 found a solution that is infeasible or not optimal: a bug of the solver."""
+
+
+class SolverFailedError(CombgradError, RuntimeError):
+    """A solver that came to an end without a solution; see the classes below for common reasons."""
+
+
+class InfeasibleError(SolverFailedError):
+    """An integer program that has no solution at all."""
+
+
+class UnboundedError(SolverFailedError):
+    """An integer program whose cost falls without end."""
+
+
+class TimeLimitError(SolverFailedError):
+    """A solver that was not done within its time limit."""
