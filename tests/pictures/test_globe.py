@@ -4,7 +4,8 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from combgrad.pictures.globe import GlobePanel, align, draw_learned_globe, draw_tours, save_figure
+from combgrad.pictures import save_figure
+from combgrad.pictures.globe import GlobePanel, align, draw_learned_globe, draw_tours
 from combgrad.pictures.labels import spread
 from combgrad.pictures.sphere import unit_vectors
 
