@@ -20,7 +20,7 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> Path:
         )
         os.close(handle)
     except OSError as error:
-        raise OSError(error.errno, f"cannot write {path}: {error.strerror}") from error
+        raise OSError(error.errno, f"cannot write {path}: {error.strerror or error}") from error
     temporary = Path(name)
     try:
         write(temporary)
@@ -29,7 +29,7 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> Path:
         temporary.chmod(0o644)
         temporary.replace(path)
     except OSError as error:
-        raise OSError(error.errno, f"cannot write {path}: {error.strerror}") from error
+        raise OSError(error.errno, f"cannot write {path}: {error.strerror or error}") from error
     finally:
         temporary.unlink(missing_ok=True)
     return path
