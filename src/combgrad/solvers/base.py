@@ -1,7 +1,7 @@
 """What every solver promises: batched costs in, exact solutions out, never differentiable."""
 
-import contextlib
 import enum
+import math
 import time
 from abc import ABC, abstractmethod
 from typing import Any
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from combgrad.errors import SolverInputError
 from combgrad.solvers.checking import check_answers, checking
-from combgrad.solvers.compiling import notice_while_compiling
+from combgrad.solvers.compiling import first_call, notice_while_compiling
 
 
 class Trait(enum.Enum):
@@ -57,7 +57,10 @@ class Solver(ABC):
         self._check(costs)
         if costs.shape[0] == 0:
             return costs.clone()
-        with notice_while_compiling(type(self)) if self.compiled else contextlib.nullcontext():
+        if self.compiled and first_call(type(self)):
+            with notice_while_compiling(type(self)):
+                solution = self._solve(costs, **instance)
+        else:
             solution = self._solve(costs, **instance)
         if checking():
             check_answers(self, costs, solution, instance)
@@ -98,7 +101,7 @@ class Solver(ABC):
             )
         self._check_shape(costs.shape[1:])
         # A finite sum proves every entry finite at a fraction of the price of looking at each.
-        if not bool(torch.isfinite(costs.sum())) and not bool(torch.isfinite(costs).all()):
+        if not math.isfinite(costs.sum().item()) and not bool(torch.isfinite(costs).all()):
             bad = ~torch.isfinite(costs).flatten(1).all(dim=1)
             index = int(bad.nonzero()[0])
             raise SolverInputError(

@@ -148,6 +148,7 @@ class GraphShortestPath(Solver):
         labels[:, self.start] = 0.0
         rows = np.arange(len(weights))[:, None]
         for _ in range(self.nodes):
-            longer = labels[:, self._arcs[:, 0]] + weights
+            with np.errstate(over="ignore"):
+                longer = labels[:, self._arcs[:, 0]] + weights
             np.minimum.at(labels, (rows, self._arcs[None, :, 1]), longer)
         return torch.from_numpy(labels[:, self.end]).to(costs.device)

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -130,7 +130,7 @@ class Gurobi:
         if time_limit is not None:
             self.model.Params.TimeLimit = time_limit
         kinds = np.where(program.integer, self.gurobi.GRB.INTEGER, self.gurobi.GRB.CONTINUOUS)
-        self.variables = self.model.addMVar(
+        self.variables: Any = self.model.addMVar(
             len(kinds), lb=program.least, ub=program.most, vtype=kinds
         )
         equal = program.lower == program.upper
