@@ -1,18 +1,21 @@
 """The debug mode COMBGRAD_CHECK=1: every answer of every solver is checked, cheaply."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 from torch import Tensor
 
 from combgrad.errors import WrongAnswerError
 
-if TYPE_CHECKING:
-    from combgrad.solvers.base import Solver
+
+class Checkable(Protocol):
+    """The two methods of a solver that the checks call; see `Solver`."""
+
+    def feasible(self, solution: Tensor, *args: Any, **instance: Any) -> Tensor: ...
+
+    def optimum(self, costs: Tensor, *args: Any, **instance: Any) -> Tensor | None: ...
 
 
 def checking() -> bool:
@@ -21,7 +24,7 @@ def checking() -> bool:
 
 
 def check_answers(
-    solver: Solver, costs: Tensor, solution: Tensor, instance: Mapping[str, Any]
+    solver: Checkable, costs: Tensor, solution: Tensor, instance: Mapping[str, Any]
 ) -> None:
     """Raise WrongAnswerError for an infeasible solution, or one that costs more than the optimum.
 

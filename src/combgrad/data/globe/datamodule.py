@@ -17,6 +17,7 @@ from combgrad.data.globe.instances import (
     GENERATOR_VERSION,
     SPLITS,
     Instances,
+    Recipe,
     fingerprint,
     generate_cached,
 )
@@ -132,16 +133,9 @@ class GlobeTSP(pl.LightningDataModule):
     def _load(self, split: str) -> Instances:
         lonlat = self.countries.lonlat
         if self._original is None:
-            return generate_cached(
-                self.cache,
-                lonlat,
-                self.cities,
-                self._size(split),
-                seed=self.seed,
-                split=split,
-                distance=self.distance,
-                solver=self.solver,
-            )
+            count = self._size(split)
+            recipe = Recipe(self.cities, count, self.seed, split, self.distance)
+            return generate_cached(self.cache, lonlat, recipe, self.solver)
         part = self._original.splits[split]
         everything = Instances(
             torch.from_numpy(part.indices),

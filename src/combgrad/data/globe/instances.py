@@ -1,7 +1,6 @@
 """Instances of Globe TSP: which cities, and the shortest tour through them."""
 
 import hashlib
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,52 +64,38 @@ def choose_cities(count: int, cities: int, countries: int, seed: int, split: str
     return torch.from_numpy(np.argsort(keys, axis=1)[:, :cities].copy())
 
 
-def generate(
-    lonlat: np.ndarray,
-    cities: int,
-    count: int,
-    *,
-    seed: int,
-    split: str,
-    distance: Distance,
-    solver: Solver,
-) -> Instances:
-    """`count` instances of `cities` capitals, lonlat (C, 2) in degrees, with optimal tours."""
-    chosen = choose_cities(count, cities, len(lonlat), seed, split)
-    costs = true_costs(chosen, lonlat, distance)
-    target = solver(costs)
-    return Instances(chosen, target.to(torch.float32), costs.to(torch.float32))
+@dataclass(frozen=True)
+class Recipe:
+    """What instances are made from, besides the capitals: how many, how large, by which numbers."""
+
+    cities: int
+    count: int
+    seed: int
+    split: str
+    distance: Distance
+
+
+def generate(lonlat: np.ndarray, recipe: Recipe, solver: Solver) -> Instances:
+    """Instances of capitals at lonlat (C, 2), in degrees, with optimal tours."""
+    chosen = choose_cities(recipe.count, recipe.cities, len(lonlat), recipe.seed, recipe.split)
+    costs = true_costs(chosen, lonlat, recipe.distance)
+    return Instances(chosen, solver(costs).to(torch.float32), costs.to(torch.float32))
 
 
 def generate_cached(
-    folder: Path | None,
-    lonlat: np.ndarray,
-    cities: int,
-    count: int,
-    *,
-    seed: int,
-    split: str,
-    distance: Distance,
-    solver: Solver,
+    folder: Path | None, lonlat: np.ndarray, recipe: Recipe, solver: Solver
 ) -> Instances:
     """`generate`, with the chosen cities and tours kept in `folder` under their fingerprint."""
-
-    def fresh() -> Instances:
-        return generate(
-            lonlat, cities, count, seed=seed, split=split, distance=distance, solver=solver
-        )
-
-    if folder is None or count == 0:
-        return fresh()
-    mark = fingerprint(GENERATOR_VERSION, lonlat, cities, count, seed, split, distance)
-    path = folder / f"globe-{cities}-{split}-{mark[:16]}.npy"
-    if path.exists():
-        stored = _read(path, count, cities)
-        if stored is not None:
-            chosen, tours = stored
-            costs = true_costs(chosen, lonlat, distance)
-            return Instances(chosen, tours.to(torch.float32), costs.to(torch.float32))
-    made = fresh()
+    if folder is None:
+        return generate(lonlat, recipe, solver)
+    mark = fingerprint(GENERATOR_VERSION, lonlat, recipe)
+    path = folder / f"globe-{recipe.cities}-{recipe.split}-{mark[:16]}.npy"
+    stored = _read(path, recipe.count, recipe.cities) if path.exists() else None
+    if stored is not None:
+        chosen, tours = stored
+        costs = true_costs(chosen, lonlat, recipe.distance)
+        return Instances(chosen, tours.to(torch.float32), costs.to(torch.float32))
+    made = generate(lonlat, recipe, solver)
     packed = np.concatenate(
         [made.cities.numpy().astype(np.uint8), made.target.numpy().astype(np.uint8)], axis=1
     )
@@ -127,7 +112,7 @@ def _read(path: Path, count: int, cities: int) -> tuple[Tensor, Tensor] | None:
     """The stored cities and tours, or None for a file that is damaged and must be made anew."""
     try:
         packed = load_array(path, shape=(count, cities + edge_count(cities)), dtype_kind="u")
-    except (OSError, ValueError, zipfile.BadZipFile):
+    except (OSError, ValueError):
         return None
     table = torch.from_numpy(packed.astype(np.int64))
     return table[:, :cities], table[:, cities:]
