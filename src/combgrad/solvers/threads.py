@@ -5,8 +5,9 @@ import os
 import numba
 import torch
 
-#: Below this much expected work, starting threads costs more than they save.
-WORTH_SPLITTING_SECONDS = 2e-3
+#: Below this much expected work threads save little, and on a busy machine waking them can cost tens
+#: of milliseconds.
+WORTH_SPLITTING_SECONDS = 5e-3
 
 
 def thread_count(work_seconds: float, asked: int | None = None) -> int:
