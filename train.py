@@ -39,4 +39,5 @@ if __name__ == "__main__":
             raise
         sys.exit(explain(error, sys.argv[1:]))
     except KeyboardInterrupt:
+        print("stopped; the same command with resume=true goes on from here", file=sys.stderr)
         sys.exit(130)

@@ -68,6 +68,14 @@ def test_mistakes_get_one_message_without_a_traceback(tmp_path, words, message):
     assert not (tmp_path / "results").exists()
 
 
+def test_without_a_root_everything_goes_below_the_current_folder(tmp_path):
+    words = ["-m", "experiment=tsp5", "seed=0,1", "profile=smoke", "logger=none", "pictures=false"]
+    command = [sys.executable, str(TRAIN), *words]
+    subprocess.run(command, check=True, capture_output=True, timeout=280, cwd=tmp_path)
+    assert [r.seed for r in load_records(tmp_path / "results" / "runs")] == [0, 1]
+    assert len(list((tmp_path / "outputs").glob("tsp5-*"))) == 2
+
+
 def test_help_lists_the_groups(tmp_path):
     text = train(tmp_path, "--help").stdout
     for line in ("grad: blackbox, identity", "margin: informed, noise, none", "resume=true"):

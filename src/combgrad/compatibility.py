@@ -31,6 +31,24 @@ def name_of(part: object) -> str:
     return type(part).__name__
 
 
+def check_kinds(*parts: tuple[object, str, type]) -> None:
+    """Raise IncompatibleError for a part (part, its name, its class) of the wrong kind.
+
+    None stands for an absent projection or margin.
+    """
+    for part, name, kind in parts:
+        if isinstance(part, kind) or (part is None and name in ("projection", "margin")):
+            continue
+        hint = (
+            f"pass an instance, {part.__name__}(...)"
+            if isinstance(part, type)
+            else ("the order is solver, gradient, projection, margin")
+        )
+        if name == "solver" and callable(part) and not isinstance(part, type):
+            hint = "wrap a plain function with combgrad.solvers.from_function"
+        raise IncompatibleError(f"{name} is {part!r}, not a {kind.__name__}: {hint}.")
+
+
 def missing_traits(part: Part, solver: Solver) -> list[Trait]:
     """The traits that `part` requires and `solver` does not have, in a fixed order."""
     return sorted(part.requires - solver.traits, key=lambda trait: trait.name)

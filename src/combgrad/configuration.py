@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -98,13 +99,15 @@ def run_folder(config: DictConfig) -> str:
 
 
 def register_resolvers() -> None:
-    """Make `${run_name:}` and `${run_folder:}` known to OmegaConf."""
+    """Make `${run_name:}`, `${run_folder:}` and `${start_folder:}` known to OmegaConf."""
     for function in (run_name, run_folder):
         OmegaConf.register_new_resolver(
             function.__name__,
             lambda *, _root_, function=function: function(_root_),
             replace=True,
         )
+    # Hydra reads the sweep's folder before `${hydra:runtime.cwd}` can be resolved.
+    OmegaConf.register_new_resolver("start_folder", os.getcwd, replace=True)
 
 
 def resolved(config: DictConfig) -> DictConfig:

@@ -22,7 +22,7 @@ class DoubleBackwardError(CombgradError, RuntimeError):
 
 
 class WrongAnswerError(CombgradError, AssertionError):
-    """COMBGRAD_CHECK=1 found a solution that is infeasible or not optimal: a bug of the solver."""
+    """A solution of the wrong form or, with COMBGRAD_CHECK=1, infeasible or not optimal: a bug."""
 
 
 class SolverFailedError(CombgradError, RuntimeError):

@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from combgrad.compatibility import check_compatible
+from combgrad.compatibility import check_compatible, check_kinds
 from combgrad.corruption import GradientNoise
 from combgrad.gradients.base import GradientMethod, solve
 from combgrad.margins import Margin
@@ -37,6 +37,12 @@ class CombinatorialLayer(nn.Module):
         gradient_noise: GradientNoise | None = None,
     ) -> None:
         super().__init__()
+        check_kinds(
+            (solver, "solver", Solver),
+            (gradient, "gradient", GradientMethod),
+            (projection, "projection", Projection),
+            (margin, "margin", Margin),
+        )
         check_compatible(solver, gradient, projection, margin)
         self.solver = solver
         self.gradient = gradient
@@ -51,6 +57,7 @@ class CombinatorialLayer(nn.Module):
 
     def forward(self, costs: Tensor, target: Tensor | None = None, **instance: Any) -> Tensor:
         """The solution (B, *S) of costs (B, *S); `target` (B, *S) is for margins that need it."""
+        self.solver.check_form(costs)
         after = self.margin is not None and self.margin.position == "after"
         if self.margin is not None and not after:
             costs = self.margin(costs, target)

@@ -3,6 +3,7 @@
 import datetime
 import logging
 import shutil
+import signal
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from combgrad.layer import CombinatorialLayer
 from combgrad.lightning import pl
 from combgrad.pictures import save_figure
 from combgrad.results.record import RunRecord
-from combgrad.results.store import save_record
+from combgrad.results.store import load_records, save_record
 
 log = logging.getLogger(__name__)
 
@@ -132,6 +133,11 @@ def _six_digits(value: float) -> float:
     return float(f"{value:.6g}")
 
 
+def asked_for(config: DictConfig) -> list[str]:
+    """The overrides of a run, without the one that only says how it came to its end."""
+    return [word for word in config.overrides if not word.startswith("resume=")]
+
+
 def make_record(config: DictConfig, parts: Parts, started: str) -> RunRecord:
     """Evaluate a trained run and write down all about it."""
     metrics, best_epoch = evaluate(parts)
@@ -153,7 +159,7 @@ def make_record(config: DictConfig, parts: Parts, started: str) -> RunRecord:
         versions=provenance.versions(),
         commit=provenance.commit(),
         hardware=provenance.hardware(type(parts.trainer.accelerator).__name__),
-        command=" ".join(["python train.py", *config.overrides]),
+        command=" ".join(["python train.py", *asked_for(config)]),
         started=started,
         finished=_now(),
         resumed_at=parts.history.resumed_at,
@@ -170,6 +176,8 @@ def run(config: DictConfig) -> RunRecord:
     """
     config = resolved(config)
     started = _now()
+    if not isinstance(config.threads, int) or config.threads < 1:
+        raise ValueError(f"threads is {config.threads!r}; it must be an integer, at least 1.")
     torch.set_num_threads(config.threads)
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     output = Path(config.paths.output)
@@ -177,12 +185,15 @@ def run(config: DictConfig) -> RunRecord:
         for message in MISPLACED_ADVICE:
             warnings.filterwarnings("ignore", message=message)
         parts = build(config)
+        finished = finished_record(config, parts.key) if config.resume else None
+        if finished is not None:
+            return finished
         output.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(config, output / "config.yaml")
         for logger in parts.trainer.loggers:
             logger.log_hyperparams(scientific(config))
         checkpoint = checkpoint_to_resume(config, parts)
-        parts.trainer.fit(parts.experiment, parts.data, ckpt_path=checkpoint, weights_only=True)
+        fit(parts, checkpoint)
         record = make_record(config, parts, started)
     if parts.trainer.is_global_zero:
         path = save_record(record, Path(config.paths.results))
@@ -191,6 +202,28 @@ def run(config: DictConfig) -> RunRecord:
             log.info("picture: %s", picture)
     close(parts.trainer)
     return record
+
+
+def finished_record(config: DictConfig, key: str) -> RunRecord | None:
+    """The record of a run that is already finished; resuming it must not rewrite its provenance."""
+    for record in load_records(Path(config.paths.results)):
+        if record.key == key:
+            log.info("already finished: %s", record.file_name)
+            return record
+    return None
+
+
+def fit(parts: Parts, checkpoint: Path | None) -> None:
+    """Train, from a checkpoint if there is one; KeyboardInterrupt where the user stops it."""
+    if checkpoint is not None:
+        epoch = int(torch.load(checkpoint, weights_only=True)["epoch"])
+        log.info("going on after epoch %d", epoch + 1)
+    try:
+        parts.trainer.fit(parts.experiment, parts.data, ckpt_path=checkpoint, weights_only=True)
+    except SystemExit:
+        # Lightning's answer to Ctrl-C, for which it also switches further ones off.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        raise KeyboardInterrupt from None
 
 
 def close(trainer: pl.Trainer) -> None:

@@ -2,8 +2,10 @@
 
 import pytest
 import torch
+from hydra.errors import InstantiationException
 
 from combgrad.configuration import compose
+from combgrad.errors import IncompatibleError
 from combgrad.experiments.base import drops
 from combgrad.results import load_records
 from combgrad.run import run
@@ -60,6 +62,19 @@ def test_the_same_configuration_gives_the_same_numbers(record, tmp_path):
     assert again.key == record.key
     assert again.metrics == record.metrics
     assert again.curves == record.curves
+
+
+def test_resuming_a_finished_run_leaves_its_record_alone(record, root):
+    words = ("experiment=tsp5", "margin=noise", "margin.alpha=0.2", "seed=3", "resume=true")
+    assert smoke(root, *words) == record
+    assert load_records(root / "results" / "runs") == [record]
+
+
+@pytest.mark.parametrize("solver", ["ranking", "spanning_tree"])
+def test_a_solver_that_answers_with_no_tours_is_refused(tmp_path, solver):
+    with pytest.raises((IncompatibleError, InstantiationException)) as caught:
+        smoke(tmp_path, "experiment=tsp5", f"solver={solver}")
+    assert "solver=gurobi_tsp" in str(caught.value)
 
 
 def test_another_seed_gives_another_run(record, tmp_path):

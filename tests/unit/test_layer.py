@@ -8,6 +8,7 @@ import torch
 import combgrad
 from combgrad import CombinatorialLayer, IncompatibleError, SolverInputError
 from combgrad.corruption import GradientNoise, flip_labels
+from combgrad.errors import WrongAnswerError
 from combgrad.gradients import Blackbox, Identity
 from combgrad.margins import InformedMargin, NoiseMargin
 from combgrad.projections import Mean, Norm, Plane, Std
@@ -97,6 +98,45 @@ def test_traits_of_tsp_are_true_and_those_of_the_picky_solver_false():
     picky = Picky()
     assert not torch.equal(picky(costs + 1), picky(costs))
     assert not torch.equal(picky(costs * 0.1), picky(costs))
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ((TSP(), Identity(), NoiseMargin(0.1)), "projection is .*order is solver, gradient"),
+        ((TSP, Identity()), r"pass an instance, TSP\("),
+        ((TSP(), Identity), r"pass an instance, Identity\("),
+        ((Identity(), TSP()), "solver is .*order"),
+        ((lambda costs: costs, Identity()), "from_function"),
+    ],
+)
+def test_parts_of_the_wrong_kind_are_refused(parts, message):
+    with pytest.raises(IncompatibleError, match=message):
+        CombinatorialLayer(*parts)
+
+
+def test_wrong_costs_are_refused_before_a_projection_sees_them():
+    layer = CombinatorialLayer(TSP(), Identity(), Std(), NoiseMargin(0.1))
+    with pytest.raises(SolverInputError, match=r"torch\.as_tensor"):
+        layer([[1.0, 2.0, 3.0]])
+    with pytest.raises(SolverInputError, match="unsqueeze"):
+        layer(torch.rand(10))
+    with pytest.raises(SolverInputError, match=r"costs\.float"):
+        layer(torch.ones(1, 10, dtype=torch.int64))
+
+
+def test_a_solver_that_answers_in_another_form_is_named():
+    class Short(Picky):
+        def _solve(self, costs):
+            return costs[:, :2]
+
+    class Index(Picky):
+        def _solve(self, costs):
+            return torch.zeros(costs.shape, dtype=torch.int64)
+
+    for solver in (Short(), Index()):
+        with pytest.raises(WrongAnswerError, match=type(solver).__name__):
+            solver(torch.rand(3, 10))
 
 
 def test_wrong_costs_are_refused_with_the_batch_index():

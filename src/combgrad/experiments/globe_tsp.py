@@ -6,12 +6,25 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from combgrad.errors import IncompatibleError
 from combgrad.experiments.base import Batch, Experiment
 from combgrad.experiments.globe_pictures import best_seen, draw
 from combgrad.losses import hamming
 from combgrad.metrics import cost_norm, cost_ratio, edge_accuracy, entry_accuracy, tour_accuracy
 from combgrad.networks.globe_net import standardised
+from combgrad.solvers.base import Solver
+from combgrad.solvers.tsp import are_tours
 from combgrad.sphere import Distance, edge_distances, unit_vectors
+
+
+def check_answers_tours(solver: Solver) -> None:
+    """Raise IncompatibleError for a solver that answers edge costs with anything but tours."""
+    answer = solver(torch.arange(10.0).unsqueeze(0))
+    if not bool(are_tours(answer).all()):
+        raise IncompatibleError(
+            f"{type(solver).__name__} does not answer edge costs with tours, and Globe TSP needs "
+            f"tours; choose solver=tsp or solver=gurobi_tsp."
+        )
 
 
 class GlobeTSPExperiment(Experiment):
@@ -35,6 +48,7 @@ class GlobeTSPExperiment(Experiment):
         **parts: Any,
     ) -> None:
         super().__init__(**parts)
+        check_answers_tours(self.layer.solver)
         self.distance = distance
         self.loss = loss
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from combgrad.errors import SolverInputError
+from combgrad.errors import SolverInputError, WrongAnswerError
 from combgrad.solvers.checking import check_answers, checking
 from combgrad.solvers.compiling import first_call, notice_while_compiling
 
@@ -53,8 +53,9 @@ class Solver(ABC):
         Raises SolverInputError, naming the batch index, for NaN, inf or a wrong shape or dtype.
         """
         started = time.perf_counter()
+        self.check_form(costs)
         costs = costs.detach()
-        self._check(costs)
+        self._check_finite(costs)
         if costs.shape[0] == 0:
             return costs.clone()
         if self.compiled and first_call(type(self)):
@@ -62,6 +63,12 @@ class Solver(ABC):
                 solution = self._solve(costs, **instance)
         else:
             solution = self._solve(costs, **instance)
+        if solution.shape != costs.shape or solution.dtype != costs.dtype:
+            raise WrongAnswerError(
+                f"{type(self).__name__} answered costs of shape {tuple(costs.shape)} and dtype "
+                f"{costs.dtype} with shape {tuple(solution.shape)} and dtype {solution.dtype}; its "
+                f"_solve must return one 0/1 or number for each cost, in the costs' dtype."
+            )
         if checking():
             check_answers(self, costs, solution, instance)
         self.seconds += time.perf_counter() - started
@@ -88,8 +95,13 @@ class Solver(ABC):
         same = bool((normal == normal.flatten()[:1]).all())
         return same and Trait.SHIFT_INVARIANT in self.traits
 
-    def _check(self, costs: Tensor) -> None:
+    def check_form(self, costs: Tensor) -> None:
+        """Raise SolverInputError unless costs are a batch of floating-point instances."""
         name = type(self).__name__
+        if not isinstance(costs, Tensor):
+            raise SolverInputError(
+                f"{name}: costs are a {type(costs).__name__}; convert them with torch.as_tensor."
+            )
         if not costs.is_floating_point():
             raise SolverInputError(
                 f"{name}: costs have dtype {costs.dtype}; convert them with costs.float()."
@@ -100,12 +112,14 @@ class Solver(ABC):
                 f"use costs.unsqueeze(0) for one instance."
             )
         self._check_shape(costs.shape[1:])
+
+    def _check_finite(self, costs: Tensor) -> None:
         # A finite sum proves every entry finite at a fraction of the price of looking at each.
         if not math.isfinite(costs.sum().item()) and not bool(torch.isfinite(costs).all()):
             bad = ~torch.isfinite(costs).flatten(1).all(dim=1)
             index = int(bad.nonzero()[0])
             raise SolverInputError(
-                f"{name}: costs of batch index {index} contain NaN or inf "
+                f"{type(self).__name__}: costs of batch index {index} contain NaN or inf "
                 f"({int(bad.sum())} of {costs.shape[0]} instances do); look for a diverged network "
                 f"or a division by zero before the solver."
             )

@@ -5,8 +5,8 @@ import os
 import numba
 import torch
 
-#: Below this much expected work threads save little, and on a busy machine waking them can cost tens
-#: of milliseconds.
+#: Below this much expected work threads save little, and on a busy machine waking them can cost
+#: tens of milliseconds.
 WORTH_SPLITTING_SECONDS = 5e-3
 
 

@@ -42,7 +42,7 @@ class GlobeTSP(pl.LightningDataModule):
             `original` reads the published folder at or below `path`, or downloads it from `url`.
         distance: `chord` or `great_circle`; labels and model must use the same one.
         train_size, eval_size: instances for training, and each for validation and test.
-        batch_size: instances of a training step.
+        batch_size: instances of a training step, over all processes.
         seed: of the generated instances.
         order_seed: of the training order and of flipped labels.
         label_rho: each training label is flipped with probability rho/k, once (A-32).
@@ -165,15 +165,21 @@ class GlobeTSP(pl.LightningDataModule):
             self.instances["train"] = Instances(train.cities, flipped, train.true_costs)
 
     def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
-        """Shuffled batches of the training split."""
+        """Shuffled batches of the training split, shared out among the processes of the trainer."""
         trainer = self.trainer
+        world = trainer.world_size if trainer is not None else 1
+        if self.batch_size % world:
+            raise ValueError(
+                f"data.batch_size is {self.batch_size}, which {world} processes cannot share "
+                f"evenly; choose a multiple of {world}, or other trainer.devices."
+            )
         return batches(
             self.instances["train"].columns(),
-            self.batch_size,
+            self.batch_size // world,
             shuffle=True,
             seed=self.order_seed,
             rank=trainer.global_rank if trainer is not None else 0,
-            world=trainer.world_size if trainer is not None else 1,
+            world=world,
         )
 
     def _eval_batches(self, split: str) -> DataLoader[dict[str, Tensor]]:
