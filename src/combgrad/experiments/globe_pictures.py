@@ -7,14 +7,13 @@ import torch
 
 from combgrad.data.globe.countries import Countries
 from combgrad.pictures.globe import GlobePanel, align, draw_learned_globe, draw_tours
-from combgrad.solvers.edges import edge_ends
+from combgrad.solvers.edges import city_count, edge_ends
 
 
 def edge_list(tour: torch.Tensor) -> np.ndarray:
     """The pairs of cities (m, 2) on which 0/1 edge values (E,) are 1."""
-    cities = int((1 + (1 + 8 * len(tour)) ** 0.5) / 2)
     chosen = tour.cpu().numpy() > 0.5
-    return np.stack(edge_ends(cities), axis=1)[chosen]
+    return np.stack(edge_ends(city_count(len(tour))), axis=1)[chosen]
 
 
 def best_seen(points: np.ndarray, instances: torch.Tensor, candidates: torch.Tensor) -> int:
