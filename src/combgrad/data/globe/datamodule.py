@@ -164,10 +164,14 @@ class GlobeTSP(pl.LightningDataModule):
             flipped = flip_labels(train.target, self.label_probability, generator)
             self.instances["train"] = Instances(train.cities, flipped, train.true_costs)
 
+    def _place(self) -> tuple[int, int]:
+        """This process's number and how many there are, (0, 1) outside a trainer."""
+        trainer = self.trainer
+        return (trainer.global_rank, trainer.world_size) if trainer is not None else (0, 1)
+
     def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
         """Shuffled batches of the training split, shared out among the processes of the trainer."""
-        trainer = self.trainer
-        world = trainer.world_size if trainer is not None else 1
+        rank, world = self._place()
         if self.batch_size % world:
             raise ValueError(
                 f"data.batch_size is {self.batch_size}, which {world} processes cannot share "
@@ -178,18 +182,14 @@ class GlobeTSP(pl.LightningDataModule):
             self.batch_size // world,
             shuffle=True,
             seed=self.order_seed,
-            rank=trainer.global_rank if trainer is not None else 0,
+            rank=rank,
             world=world,
         )
 
     def _eval_batches(self, split: str) -> DataLoader[dict[str, Tensor]]:
-        trainer = self.trainer
-        return batches(
-            self.instances[split].columns(),
-            max(self.batch_size, 500),
-            rank=trainer.global_rank if trainer is not None else 0,
-            world=trainer.world_size if trainer is not None else 1,
-        )
+        rank, world = self._place()
+        columns = self.instances[split].columns()
+        return batches(columns, max(self.batch_size, 500), rank=rank, world=world)
 
     def val_dataloader(self) -> DataLoader[dict[str, Tensor]]:
         """The validation split in order."""
