@@ -1,0 +1,91 @@
+"""Plans: which runs a table or a figure of the paper needs (configs/table, configs/figure)."""
+
+import itertools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from combgrad.configuration import CONFIG_FOLDER, compose_lazily, profile_names, scientific
+from combgrad.errors import CombgradError
+from combgrad.results.signature import signature
+
+KINDS = ("table", "figure")
+
+#: What a point is: the overrides of one cell, such as {"experiment": "tsp5", "margin.alpha": 0.1}.
+Point = dict[str, Any]
+
+
+class PlanError(CombgradError, ValueError):
+    """A plan that does not exist, or a file that is none."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A table or a figure: its title, its default profile and seeds, its points and its layout.
+
+    `layout` is the rest of the YAML: metrics, labels and where a point stands.
+    """
+
+    name: str
+    title: str
+    profile: str
+    seeds: int
+    points: tuple[Point, ...]
+    layout: dict[str, Any]
+
+
+def names(kind: str, folder: Path = CONFIG_FOLDER) -> list[str]:
+    """The names of all plans of a kind, such as `table6`, sorted."""
+    return sorted(path.stem for path in (folder / kind).glob(f"{kind}*.yaml"))
+
+
+def load_plans(kind: str, which: str, folder: Path = CONFIG_FOLDER) -> list[Plan]:
+    """The plans that `table=6` or `figure=4` (all of 4a, 4b, 4c) mean; PlanError if there is none."""
+    wanted = str(which).removeprefix(kind)
+    exact = [name for name in names(kind, folder) if name == f"{kind}{wanted}"]
+    parts = [name for name in names(kind, folder) if name[:-1] == f"{kind}{wanted}"]
+    if not exact and not parts:
+        raise PlanError(
+            f"there is no {kind} {which!r}; there are "
+            f"{', '.join(name.removeprefix(kind) for name in names(kind, folder))}."
+        )
+    return [load_plan(folder / kind / f"{name}.yaml") for name in exact or parts]
+
+
+def load_plan(path: Path) -> Plan:
+    """One plan; PlanError names the file and what it lacks."""
+    document = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
+    if not isinstance(document, dict):
+        raise PlanError(f"{path} is no plan: it must be a mapping.")
+    needed = ("title", "profile", "seeds", "grids")
+    missing = [key for key in needed if key not in document]
+    if missing:
+        raise PlanError(f"{path} is no plan: it lacks {', '.join(missing)}.")
+    title, profile, seeds, grids = (document.pop(key) for key in needed)
+    points = [point for grid in grids for point in expand(grid)]
+    if len({str(sorted(point.items(), key=str)) for point in points}) < len(points):
+        raise PlanError(f"{path} has the same point twice.")
+    return Plan(path.stem, str(title), str(profile), int(seeds), tuple(points), document)
+
+
+def expand(grid: dict[str, Any]) -> list[Point]:
+    """The product of a grid's lists, the last key varying fastest."""
+    lists = [value if isinstance(value, list) else [value] for value in grid.values()]
+    return [dict(zip(grid, values, strict=True)) for values in itertools.product(*lists)]
+
+
+def overrides(point: Point) -> list[str]:
+    """A point as Hydra's overrides."""
+    return [f"{key}={value}" for key, value in point.items()]
+
+
+def point_signatures(point: Point, folder: Path = CONFIG_FOLDER) -> dict[str, str]:
+    """Profile -> the signature that a record of this point has; HydraException if it cannot be."""
+    config = compose_lazily(overrides(point), folder)
+    found = {}
+    for profile in profile_names(folder):
+        config.profile.name = profile
+        found[profile] = signature(scientific(config))
+    return found
