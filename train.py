@@ -10,6 +10,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from combgrad.configuration import register_resolvers
 from combgrad.errors import CombgradError
+from combgrad.sweeps.expansion import arranged, is_sweep
 from combgrad.terminal import explain, print_summary
 
 EXPLAINED = (CombgradError, HydraException, OmegaConfBaseException, ValueError, OSError)
@@ -23,7 +24,8 @@ def main(config: DictConfig) -> float:
     from combgrad.run import run
 
     record = run(config)
-    print_summary(record)
+    if config.sweep is None:  # a sweep prints one table for all its jobs
+        print_summary(record)
     return record.metrics[config.monitor.metric.replace("val/", "test/")]
 
 
@@ -33,11 +35,13 @@ if __name__ == "__main__":
     traceback_wanted = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
+        sys.argv[1:] = arranged(sys.argv[1:])
         main()
     except EXPLAINED as error:
         if traceback_wanted:
             raise
         sys.exit(explain(error, sys.argv[1:]))
     except KeyboardInterrupt:
-        print("stopped; the same command with resume=true goes on from here", file=sys.stderr)
+        again = "" if is_sweep(sys.argv) else " with resume=true"
+        print(f"stopped; the same command{again} goes on from here", file=sys.stderr)
         sys.exit(130)

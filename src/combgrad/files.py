@@ -42,3 +42,15 @@ def write_text_atomically(path: Path, text: str) -> Path:
         temporary.write_text(text, encoding="utf-8")
 
     return write_atomically(path, write)
+
+
+def check_writable(folder: Path) -> None:
+    """Raise OSError, naming the folder, where a file cannot be written into it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"?" * 4096)
+    except OSError as error:
+        raise OSError(
+            error.errno, f"cannot write into {folder}: {error.strerror or error}"
+        ) from error

@@ -1,15 +1,24 @@
 """Plans: which runs a table or a figure of the paper needs (configs/table, configs/figure)."""
 
 import itertools
+import warnings
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hydra.errors import HydraException
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from combgrad.configuration import CONFIG_FOLDER, compose_lazily, profile_names, scientific
 from combgrad.errors import CombgradError
+from combgrad.results.layout import read_layout
+from combgrad.results.paper import paper_values
+from combgrad.results.record import RunRecord
 from combgrad.results.signature import signature
+from combgrad.results.tables import Table, make_tables
 
 KINDS = ("table", "figure")
 
@@ -42,7 +51,7 @@ def names(kind: str, folder: Path = CONFIG_FOLDER) -> list[str]:
 
 
 def load_plans(kind: str, which: str, folder: Path = CONFIG_FOLDER) -> list[Plan]:
-    """The plans that `table=6` or `figure=4` (all of 4a, 4b, 4c) mean; PlanError if there is none."""
+    """The plans `table=6` or `figure=4` (all of 4a, 4b, 4c) means; PlanError if there is none."""
     wanted = str(which).removeprefix(kind)
     exact = [name for name in names(kind, folder) if name == f"{kind}{wanted}"]
     parts = [name for name in names(kind, folder) if name[:-1] == f"{kind}{wanted}"]
@@ -67,7 +76,8 @@ def load_plan(path: Path) -> Plan:
     points = [point for grid in grids for point in expand(grid)]
     if len({str(sorted(point.items(), key=str)) for point in points}) < len(points):
         raise PlanError(f"{path} has the same point twice.")
-    return Plan(path.stem, str(title), str(profile), int(seeds), tuple(points), document)
+    layout = {str(key): value for key, value in document.items()}
+    return Plan(path.stem, str(title), str(profile), int(seeds), tuple(points), layout)
 
 
 def expand(grid: dict[str, Any]) -> list[Point]:
@@ -89,3 +99,31 @@ def point_signatures(point: Point, folder: Path = CONFIG_FOLDER) -> dict[str, st
         config.profile.name = profile
         found[profile] = signature(scientific(config))
     return found
+
+
+def plan_signatures(plan: Plan, folder: Path = CONFIG_FOLDER) -> list[dict[str, str]]:
+    """The signatures of all points; empty, with a warning, for one that cannot be composed yet."""
+    found: list[dict[str, str]] = []
+    reasons: Counter[str] = Counter()
+    for point in plan.points:
+        try:
+            found.append(point_signatures(point, folder))
+        except (HydraException, OmegaConfBaseException) as error:
+            found.append({})
+            reasons[str(error).strip().partition("\n")[0]] += 1
+    for reason, count in reasons.items():
+        warnings.warn(
+            f"{plan.name}: {count} of {len(plan.points)} cells count as not run, because they "
+            f"cannot be configured: {reason}",
+            stacklevel=2,
+        )
+    return found
+
+
+def tables_of(
+    plan: Plan, records: Iterable[RunRecord], folder: Path = CONFIG_FOLDER
+) -> list[Table]:
+    """A plan's tables, one for each profile and data source among its records, or an empty one."""
+    layout = read_layout(plan.name, plan.title, plan.profile, plan.seeds, plan.layout)
+    asked = list(zip(plan.points, plan_signatures(plan, folder), strict=True))
+    return make_tables(layout, asked, records, paper_values())

@@ -2,9 +2,11 @@
 
 import datetime
 import logging
+import os
 import shutil
 import signal
 import warnings
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,16 +15,18 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from combgrad import provenance
-from combgrad.configuration import digest, profile_label, resolved, scientific
+from combgrad import media, provenance
+from combgrad.claim import claim
+from combgrad.configuration import digest, profile_label, resolved, run_name, scientific
 from combgrad.corruption import GradientNoise
 from combgrad.experiments import Experiment
 from combgrad.experiments.history import History
+from combgrad.files import check_writable
 from combgrad.layer import CombinatorialLayer
 from combgrad.lightning import pl
 from combgrad.pictures import save_figure
-from combgrad.results.record import RunRecord
-from combgrad.results.store import load_records, save_record
+from combgrad.results.record import RunRecord, file_name
+from combgrad.results.store import load_record, save_record
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +102,7 @@ def checkpoint_to_resume(config: DictConfig, parts: Parts) -> Path | None:
     last = folder / "last.ckpt"
     if config.resume and last.exists():
         return last
-    if config.resume:
+    if config.resume and not config.sweep:
         log.info("no checkpoint in %s: starting from the beginning", folder)
     if parts.trainer.is_global_zero:
         shutil.rmtree(folder, ignore_errors=True)
@@ -122,7 +126,10 @@ def evaluate(parts: Parts) -> tuple[dict[str, float], int]:
 def draw_pictures(parts: Parts, folder: Path) -> list[Path]:
     """Save the experiment's figures as PNG files in `folder`."""
     figures = parts.experiment.pictures(parts.data)
-    return [save_figure(figure, folder / f"{name}.png") for name, figure in figures.items()]
+    paths = [save_figure(figure, folder / f"{name}.png") for name, figure in figures.items()]
+    for path in paths:
+        log.info("picture: %s", path)
+    return paths
 
 
 def _now() -> str:
@@ -134,8 +141,9 @@ def _six_digits(value: float) -> float:
 
 
 def asked_for(config: DictConfig) -> list[str]:
-    """The overrides of a run, without the one that only says how it came to its end."""
-    return [word for word in config.overrides if not word.startswith("resume=")]
+    """The overrides of a run, without those that say by which sweep and where on a disk it ran."""
+    own = ("resume=", "group=", "sweep=", "progress_bar=", "paths.")
+    return [word for word in config.overrides if not word.lstrip("+").startswith(own)]
 
 
 def make_record(config: DictConfig, parts: Parts, started: str) -> RunRecord:
@@ -175,7 +183,6 @@ def run(config: DictConfig) -> RunRecord:
     Raises IncompatibleError before any data is touched where the chosen parts do not fit.
     """
     config = resolved(config)
-    started = _now()
     if not isinstance(config.threads, int) or config.threads < 1:
         raise ValueError(f"threads is {config.threads!r}; it must be an integer, at least 1.")
     torch.set_num_threads(config.threads)
@@ -185,32 +192,56 @@ def run(config: DictConfig) -> RunRecord:
         for message in MISPLACED_ADVICE:
             warnings.filterwarnings("ignore", message=message)
         parts = build(config)
-        finished = finished_record(config, parts.key) if config.resume else None
-        if finished is not None:
-            return finished
-        output.mkdir(parents=True, exist_ok=True)
-        OmegaConf.save(config, output / "config.yaml")
-        for logger in parts.trainer.loggers:
-            logger.log_hyperparams(scientific(config))
+        with claim(output, sweep=config.sweep or "") if first_process() else nullcontext():
+            return _run(config, parts)
+
+
+def first_process() -> bool:
+    """False in the further processes that Lightning starts for one run."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"
+
+
+def _run(config: DictConfig, parts: Parts) -> RunRecord:
+    started, output = _now(), Path(config.paths.output)
+    finished = finished_record(config, parts.key) if config.resume else None
+    if finished is not None:
+        return finished
+    check_writable(Path(config.paths.results))
+    OmegaConf.save(config, output / "config.yaml")
+    trainer = parts.trainer
+    with media.session(trainer.loggers, media.describe(config, parts.data)):
         checkpoint = checkpoint_to_resume(config, parts)
         fit(parts, checkpoint)
-        record = make_record(config, parts, started)
-    if parts.trainer.is_global_zero:
-        path = save_record(record, Path(config.paths.results))
-        log.info("record: %s", path)
-        for picture in draw_pictures(parts, output) if config.pictures else ():
-            log.info("picture: %s", picture)
-    close(parts.trainer)
+        with media.silence(trainer):
+            record = make_record(config, parts, started)
+        if trainer.is_global_zero:
+            path = save_record(record, Path(config.paths.results))
+            log.info("record: %s", path)
+            pictures = draw_pictures(parts, output) if config.pictures else []
+            media.conclude(trainer.loggers, record, pictures, trainer.global_step)
     return record
 
 
+def record_path(config: DictConfig, key: str) -> Path:
+    """Where the record of a run lies, or will lie."""
+    return Path(config.paths.results) / file_name(run_name(config), key)
+
+
 def finished_record(config: DictConfig, key: str) -> RunRecord | None:
-    """The record of a run that is already finished; resuming it must not rewrite its provenance."""
-    for record in load_records(Path(config.paths.results)):
-        if record.key == key:
-            log.info("already finished: %s", record.file_name)
-            return record
-    return None
+    """The record of a run that is already finished; resuming it must not rewrite its provenance.
+
+    A broken record counts as none, with a warning that names its file.
+    """
+    path = record_path(config, key)
+    if not path.exists():
+        return None
+    try:
+        record = load_record(path)
+    except ValueError as error:
+        warnings.warn(str(error), stacklevel=2)
+        return None
+    log.info("already finished: %s", record.file_name)
+    return record
 
 
 def fit(parts: Parts, checkpoint: Path | None) -> None:
@@ -224,12 +255,3 @@ def fit(parts: Parts, checkpoint: Path | None) -> None:
         # Lightning's answer to Ctrl-C, for which it also switches further ones off.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         raise KeyboardInterrupt from None
-
-
-def close(trainer: pl.Trainer) -> None:
-    """End every logger's session, so that the next run of this process starts one of its own."""
-    for logger in trainer.loggers:
-        logger.finalize("success")
-        finish = getattr(getattr(logger, "experiment", None), "finish", None)
-        if callable(finish):
-            finish()

@@ -16,16 +16,19 @@ UNKNOWN_KEY = re.compile(r"Could not override '([\w.@/]+)'")
 
 
 def explain(error: BaseException, arguments: Sequence[str]) -> str:
-    """One message for an error a user can mend, with the valid keys where a key is unknown."""
-    cause: BaseException = error
-    while isinstance(cause, HydraException) and cause.__cause__ is not None:
-        cause = cause.__cause__
+    """One message for an error a user can mend, and how to see more of it."""
+    return f"error: {describe(error, arguments)}\n(HYDRA_FULL_ERROR=1 shows where it was raised)"
+
+
+def describe(error: BaseException, arguments: Sequence[str]) -> str:
+    """What an error says, or what Hydra wrapped in it; with the valid keys where one is unknown."""
     unknown = UNKNOWN_KEY.search(str(error))
     if unknown is not None:
-        text = f"unknown key {unknown.group(1)!r}. {valid_keys(unknown.group(1), arguments)}"
-    else:
-        text = str(cause).strip()
-    return f"error: {text}\n(HYDRA_FULL_ERROR=1 shows where it was raised)"
+        return f"unknown key {unknown.group(1)!r}. {valid_keys(unknown.group(1), arguments)}"
+    cause = error
+    while isinstance(cause, HydraException) and cause.__cause__ is not None:
+        cause = cause.__cause__
+    return str(cause).strip() or type(cause).__name__
 
 
 def valid_keys(key: str, arguments: Sequence[str]) -> str:

@@ -8,6 +8,11 @@ from typing import Any
 FORMAT = 1
 
 
+def file_name(name: str, key: str) -> str:
+    """Where the record of a run lies in its folder."""
+    return f"{name}-{key[:8]}.json"
+
+
 @dataclass(frozen=True)
 class RunRecord:
     """One run: what was asked, on which data, what came out, at what cost, by which code.
@@ -59,7 +64,7 @@ class RunRecord:
     @property
     def file_name(self) -> str:
         """Where the record lies in its folder."""
-        return f"{self.name}-{self.key[:8]}.json"
+        return file_name(self.name, self.key)
 
     def to_json(self) -> str:
         """The record as JSON, one top-level field a line."""

@@ -1,0 +1,102 @@
+"""What a sweep shows while it works: jobs done, jobs running, the time left."""
+
+import sys
+import threading
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from tqdm import tqdm
+
+from combgrad.claim import read_status
+from combgrad.results.record import RunRecord
+from combgrad.results.store import load_records
+from combgrad.sweeps.jobs import Job, expected_seconds
+
+if TYPE_CHECKING:
+    from combgrad.sweeps.sweep import Sweep
+
+#: Seconds between two looks, at a terminal and where the output is a file.
+INTERVALS = (1.0, 30.0)
+
+
+def remaining_seconds(
+    jobs: Sequence[tuple[Job, float]], records: Sequence[RunRecord], workers: int
+) -> float | None:
+    """The expected time until all jobs are done, each with the share of it that is left (0 to 1).
+
+    None where no finished run tells how long such a job takes.
+    """
+    times = [(expected_seconds(job, records), share) for job, share in jobs]
+    known = [time for time, _ in times if time is not None]
+    if jobs and not known:
+        return None
+    usual = sum(known) / len(known) if known else 0.0
+    return sum((usual if time is None else time) * share for time, share in times) / workers
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as people say them."""
+    if seconds is None:
+        return "unknown"
+    minutes = round(seconds / 60)
+    if minutes < 1:
+        return "under a minute"
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+class SweepProgress:
+    """A bar over the jobs of a sweep, fed by a thread that reads the runs' folders."""
+
+    def __init__(self, sweep: "Sweep") -> None:
+        self.sweep = sweep
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        terminal = sys.stderr.isatty()
+        self._interval = INTERVALS[0 if terminal else 1]
+        self._bar: tqdm = tqdm(
+            total=len(sweep.jobs),
+            desc="sweep",
+            unit="job",
+            bar_format="{desc}: {n}/{total}{postfix}",
+        )
+
+    def __enter__(self) -> "SweepProgress":
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._show()
+        self._bar.close()
+
+    def _work(self) -> None:
+        while not self._stop.wait(self._interval):
+            self._show()
+
+    def _show(self) -> None:
+        waiting = [entry.job for entry in self.sweep.waiting()]
+        undone = [job for job in waiting if not job.record_path.exists() or self.sweep.rerun]
+        running, shares = [], []
+        for job in undone:
+            status = read_status(job.folder)
+            here = status is not None and status.state == "running" and job.is_running()
+            share = 1.0
+            if here and status is not None and status.epochs:
+                share = 1 - status.epoch / status.epochs
+                running.append(f"{job.name} {status.epoch}/{status.epochs}")
+            elif here:
+                running.append(job.name)
+            shares.append((job, share))
+        records = load_records(self.sweep.jobs[0].record_path.parent) if self.sweep.jobs else []
+        left = remaining_seconds(shares, records, max(1, len(running)))
+        words = [f"{len(running)} running"] if undone else []
+        words += [f"about {duration(left)} left"] if undone and left is not None else []
+        self._bar.n = len(self.sweep.jobs) - len(undone)
+        self._bar.set_postfix_str(", ".join([*words, *running[:3]]), refresh=True)

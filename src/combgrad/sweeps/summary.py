@@ -1,0 +1,78 @@
+"""What a sweep says before it starts (`dry=true`) and at its end."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from combgrad.errors import CombgradError
+from combgrad.results.record import RunRecord
+from combgrad.sweeps.jobs import Job, expected_seconds
+from combgrad.sweeps.progress import duration, remaining_seconds
+from combgrad.sweeps.sweep import Progress, State
+
+
+class JobsFailedError(CombgradError, RuntimeError):
+    """A sweep at whose end some jobs have failed."""
+
+
+def print_plan(entries: Sequence[Progress], records: Sequence[RunRecord], rerun: bool) -> None:
+    """List the jobs of a sweep, how far each is, and how long the rest would take."""
+    table = Table(title="The jobs of this sweep (dry: nothing is started)")
+    for column in ("job", "state", "expected"):
+        table.add_column(column, justify="left" if column != "expected" else "right")
+    for entry in entries:
+        done = entry.state == State.SKIPPED
+        expected = None if done else expected_seconds(entry.job, records)
+        table.add_row(entry.job.name, _state(entry, rerun), "" if done else duration(expected))
+    undone = [(entry.job, 1.0) for entry in entries if entry.state != State.SKIPPED]
+    left = remaining_seconds(undone, records, 1)
+    console = Console()
+    console.print(table)
+    total = duration(left) if undone else "no time"
+    console.print(
+        f"{len(entries)} jobs, {len(entries) - len(undone)} done, {len(undone)} to run: "
+        f"{total} one after the other"
+    )
+
+
+def _state(entry: Progress, rerun: bool) -> str:
+    if entry.state == State.SKIPPED:
+        return "done"
+    if entry.job.is_running():
+        return "running now"
+    return "cut off, will resume" if entry.job.is_cut_off() and not rerun else "to run"
+
+
+def print_summary(entries: Sequence[Progress]) -> None:
+    """What became of every job: its metric, or why it failed and how to run it again."""
+    table = Table(title="The sweep")
+    for column, justify in (("job", "left"), ("outcome", "left"), ("metric", "right")):
+        table.add_column(column, justify=justify)  # type: ignore[arg-type]
+    for entry in entries:
+        table.add_row(entry.job.name, entry.state.value, _metric(entry.job, entry.record))
+    console = Console()
+    console.print(table)
+    counts = Counter(entry.state.value for entry in entries)
+    console.print(", ".join(f"{number} {state}" for state, number in counts.items()))
+    for entry in entries:
+        if entry.state == State.FAILED:
+            console.print(f"failed: {entry.job.name}", style="bold", markup=False)
+            console.print(f"  {entry.error}\n  {entry.job.command}", markup=False, soft_wrap=True)
+
+
+def _metric(job: Job, record: RunRecord | None) -> str:
+    if record is None:
+        return ""
+    name = job.config.monitor.metric.replace("val/", "test/")
+    return f"{name} {record.metrics[name]:.4f}" if name in record.metrics else ""
+
+
+def raise_if_any_failed(entries: Sequence[Progress]) -> None:
+    """JobsFailedError where a job has failed."""
+    failed = sum(entry.state == State.FAILED for entry in entries)
+    if failed:
+        raise JobsFailedError(
+            f"{failed} of {len(entries)} jobs failed; start the same sweep again to try them again."
+        )

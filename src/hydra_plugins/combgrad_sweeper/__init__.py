@@ -1,0 +1,1 @@
+"""The resumable sweeper, as a Hydra plugin."""
