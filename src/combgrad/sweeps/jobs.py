@@ -88,7 +88,9 @@ def prepare(requests: Sequence[Request], compose: Compose) -> list[Job]:
             config = resolved(full)
             key = check(config)
         except Exception as error:
-            errors.append(f"  {' '.join(request.overrides)}\n    {describe(error, request.overrides)}")
+            errors.append(
+                f"  {' '.join(request.overrides)}\n    {describe(error, request.overrides)}"
+            )
             continue
         name = run_name(config)
         jobs.setdefault(key, Job(request.overrides, request.group, config, name, key))

@@ -1,0 +1,169 @@
+"""Where the cells of a table stand: heads of rows and columns made of what a run is asked for."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from combgrad.errors import CombgradError
+
+#: The texts of one row's or column's heads, outermost first.
+Head = tuple[str, ...]
+
+KEYS = frozenset({"metrics", "rows", "columns", "labels", "absent", "shown_as", "notes"})
+NEEDED = ("metrics", "rows", "columns")
+
+
+class LayoutError(CombgradError, ValueError):
+    """A layout of a table that cannot be read, or that puts two cells into one place."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number of a record, such as `test/edge_accuracy` or `seconds.train`, and how it is shown.
+
+    Attributes:
+        name: of the number in the record's metrics, or `seconds.` and a name of its wall times.
+        label: what a reader calls it.
+        unit: printed behind the label.
+        scale: what the record's number is multiplied by to be in the paper's unit.
+        digits: after the decimal point.
+        best: `max`, `min`, or None where no number is better than another.
+    """
+
+    name: str
+    label: str
+    unit: str = ""
+    scale: float = 1.0
+    digits: int = 2
+    best: str | None = None
+
+    @property
+    def title(self) -> str:
+        """The label with its unit."""
+        return f"{self.label} in {self.unit}" if self.unit else self.label
+
+    def format(self, value: float) -> str:
+        """A number with the metric's digits."""
+        text = f"{value:.{self.digits}f}"
+        return text.removeprefix("-") if float(text) == 0 else text
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A table without its numbers.
+
+    Attributes:
+        name: of the plan, such as `table6`.
+        title: what it shows.
+        profile: that its runs ought to have.
+        seeds: how many runs a cell ought to have.
+        metrics: the numbers it shows for every point.
+        rows, columns: one template for each level of heads.
+        labels: key -> value -> the word shown for it.
+        absent: key -> what is shown where a point lacks the key.
+        shown_as: key -> value -> the values in whose places a point with it stands.
+        notes: sentences below the table.
+    """
+
+    name: str
+    title: str
+    profile: str
+    seeds: int
+    metrics: tuple[Metric, ...]
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    absent: Mapping[str, str] = field(default_factory=dict)
+    shown_as: Mapping[str, Mapping[str, list[str]]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def number(self) -> str:
+        """What the paper calls the table, such as `6`."""
+        return self.name.removeprefix("table")
+
+    def places(self, point: Mapping[str, Any], metric: Metric) -> list[tuple[Head, Head]]:
+        """The heads of the row and the column of each place in which a point's number stands."""
+        shown = [dict(point)]
+        for key, choices in self.shown_as.items():
+            others = choices.get(str(point.get(key)))
+            if others is not None:
+                shown = [one | {key: other} for one in shown for other in others]
+        return [
+            (self._head(self.rows, one, metric), self._head(self.columns, one, metric))
+            for one in shown
+        ]
+
+    def _head(self, templates: tuple[str, ...], point: Mapping[str, Any], metric: Metric) -> Head:
+        def word(match: re.Match[str]) -> str:
+            key = match[1]
+            if key == "metric":
+                return metric.title
+            if key in point:
+                return self.labels.get(key, {}).get(str(point[key]), str(point[key]))
+            if key in self.absent:
+                return self.absent[key]
+            raise LayoutError(
+                f"{self.name}: the point {dict(point)} has no {key}, which {match.string!r} shows; "
+                f"say under `absent` what stands there."
+            )
+
+        return tuple(re.sub(r"\{([^{}]+)\}", word, template).strip() for template in templates)
+
+
+def read_layout(
+    name: str, title: str, profile: str, seeds: int, document: Mapping[str, Any]
+) -> Layout:
+    """The layout in a plan's YAML; LayoutError names the table and what is wrong."""
+    missing = [key for key in NEEDED if not document.get(key)]
+    unknown = sorted(map(str, document.keys() - KEYS))
+    if missing or unknown:
+        raise LayoutError(
+            f"{name}: missing {missing}, unknown {unknown}; a layout has {', '.join(sorted(KEYS))}."
+        )
+    try:
+        metrics = tuple(Metric(**entry) for entry in document["metrics"])
+    except TypeError as error:
+        raise LayoutError(f"{name}: a metric that is none: {error}.") from error
+    wrong = [metric.name for metric in metrics if metric.best not in (None, "max", "min")]
+    if wrong:
+        raise LayoutError(f"{name}: best of {', '.join(wrong)} must be max, min or absent.")
+    rows, columns = tuple(document["rows"]), tuple(document["columns"])
+    if len(metrics) > 1 and not any("{metric}" in template for template in rows + columns):
+        raise LayoutError(f"{name} has several metrics; let a row or column show {{metric}}.")
+    return Layout(
+        name=name,
+        title=title,
+        profile=profile,
+        seeds=seeds,
+        metrics=metrics,
+        rows=rows,
+        columns=columns,
+        labels={
+            key: {str(value): str(text) for value, text in texts.items()}
+            for key, texts in document.get("labels", {}).items()
+        },
+        absent={key: str(text) for key, text in document.get("absent", {}).items()},
+        shown_as=document.get("shown_as", {}),
+        notes=tuple(document.get("notes", ())),
+    )
+
+
+def in_order(heads: Iterable[Head]) -> list[Head]:
+    """Distinct heads, those with the same outer levels together, each level as first met."""
+    distinct = list(dict.fromkeys(heads))
+    levels = [list(dict.fromkeys(texts)) for texts in zip(*distinct, strict=True)]
+    return sorted(distinct, key=lambda head: [levels[i].index(t) for i, t in enumerate(head)])
+
+
+def spans(heads: Iterable[Head], level: int) -> list[tuple[str, int]]:
+    """The texts of one level and how many neighbouring heads each spans."""
+    found: list[tuple[Head, int]] = []
+    for head in heads:
+        outer = head[: level + 1]
+        if found and found[-1][0] == outer:
+            found[-1] = (outer, found[-1][1] + 1)
+        else:
+            found.append((outer, 1))
+    return [(outer[-1], count) for outer, count in found]

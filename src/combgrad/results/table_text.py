@@ -1,0 +1,182 @@
+"""Tables as plain text: the words of a cell, Markdown and CSV."""
+
+import csv
+import io
+from collections.abc import Callable, Iterable
+
+from combgrad.results.layout import Head
+from combgrad.results.paper import PAPER
+from combgrad.results.tables import TOLERANCE, Cell, Mark, Table
+
+#: What follows the difference to the printed number, or stands in its place.
+MARK_WORDS = {
+    Mark.INSIDE: "inside",
+    Mark.OUTSIDE: "outside",
+    Mark.NO_RUN: "",
+    Mark.NO_METRIC: "",
+    Mark.NO_PAPER: "nothing printed",
+    Mark.NO_SPREAD: "no spread printed",
+}
+
+CSV_COLUMNS = (
+    "table",
+    "profile",
+    "data_source",
+    "row",
+    "column",
+    "point",
+    "metric",
+    "unit",
+    "mean",
+    "std",
+    "seeds",
+    "paper_mean",
+    "paper_std",
+    "paper_restarts",
+    "difference",
+    "mark",
+    "runs",
+    "left_out",
+    "paper_source",
+)
+
+
+def ours(cell: Cell) -> str:
+    """Our number as text: `99.44 ± 0.05 (3)`, the number of seeds in brackets."""
+    if cell.mean is None:
+        return f"no {cell.metric.name}" if cell.mark is Mark.NO_METRIC else "not run"
+    spread = "" if cell.std is None else f" ± {cell.metric.format(cell.std)}"
+    return f"{cell.metric.format(cell.mean)}{spread} ({len(cell.seeds)})"
+
+
+def printed(cell: Cell) -> str:
+    """The paper's number as text: `99.67 ± 0.10 (5)`, `(?)` where it does not state the runs."""
+    if cell.paper is None:
+        return "-"
+    return f"{cell.paper.text} ({cell.paper.restarts or '?'})"
+
+
+def compared(cell: Cell) -> str:
+    """The difference to the paper's number with its mark: `-0.23 outside`."""
+    words = MARK_WORDS[cell.mark]
+    if cell.difference is None:
+        return words
+    text = cell.metric.format(cell.difference)
+    sign = "" if cell.difference < 0 or float(text) == 0 else "+"
+    return f"{sign}{text} {words}"
+
+
+#: The lines that a row of a table is printed as.
+LINES: tuple[tuple[str, Callable[[Cell], str]], ...] = (
+    ("ours", ours),
+    ("paper", printed),
+    ("difference", compared),
+)
+
+
+def lines_of(cells: Iterable[Cell | None]) -> list[tuple[str, list[str]]]:
+    """A row of cells as its lines, each with its name; without the last where it says nothing."""
+    cells = list(cells)
+    found = [(name, [text(cell) if cell else "" for cell in cells]) for name, text in LINES]
+    return [(name, texts) for name, texts in found if name != "difference" or any(texts)]
+
+
+def title(table: Table) -> str:
+    """The heading of a table."""
+    return f"Table {table.layout.number}: {table.layout.title}"
+
+
+def facts(table: Table) -> list[str]:
+    """What must be known to read the numbers: profile, data, seeds, and what the words mean."""
+    layout = table.layout
+    source = table.data_source or "none, for there is no such run yet"
+    said = [f"Profile {table.profile}, data {source}."]
+    if table.data_source not in (None, "original"):
+        said.append("The data are not the paper's, so a difference may be theirs.")
+    if table.profile != "paper":
+        said.append("The training is shorter or smaller than the paper's.")
+    shown = ", ".join(metric.title for metric in layout.metrics)
+    said.append(
+        f"Shown: {shown}; mean ± population standard deviation over the seeds, their number in "
+        f"brackets (planned: {layout.seeds})."
+    )
+    said.append(
+        f"Paper: {PAPER}; in brackets the number of its runs, ? where it is not stated. "
+        f"Inside: at most {TOLERANCE} of its standard deviations from its mean."
+    )
+    return said
+
+
+def notes(table: Table) -> list[str]:
+    """What stands below a table: its own notes and what became of records without a place."""
+    left_out = {name for _, _, cell in table.cells() for name in cell.left_out}
+    found = list(table.layout.notes)
+    if left_out:
+        found.append(
+            "Left out, because a later run of the same seed or more seeds on other data exist: "
+            f"{', '.join(sorted(left_out))}."
+        )
+    if table.strangers:
+        found.append(
+            f"Records of its experiments with other settings than any cell: {len(table.strangers)}."
+        )
+    return found
+
+
+def to_markdown(table: Table) -> str:
+    """The table in Markdown; the best number of each experiment is bold."""
+    depth = len(table.layout.rows)
+    lines = [["" for _ in range(depth + 1)] + [", ".join(head) for head in table.columns]]
+    for head, cells in zip(table.rows, table.grid, strict=True):
+        for number, (name, texts) in enumerate(lines_of(cells)):
+            if name == "ours":
+                texts = [
+                    f"**{text}**" if cell and cell.best else text
+                    for cell, text in zip(cells, texts, strict=True)
+                ]
+            lines.append([*(head if number == 0 else [""] * depth), name, *texts])
+    lines = [[text.replace("|", "\\|") for text in line] for line in lines]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    rows = ["| " + " | ".join(map(str.ljust, line, widths)) + " |" for line in lines]
+    rows.insert(1, "| " + " | ".join("-" * max(width, 3) for width in widths) + " |")
+    below = "".join(f"- {note}\n" for note in notes(table))
+    return f"## {title(table)}\n\n{' '.join(facts(table))}\n\n" + "\n".join(rows) + f"\n\n{below}"
+
+
+def to_csv(tables: Iterable[Table]) -> str:
+    """All tables as one CSV, a line a cell; numbers in the paper's unit."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(CSV_COLUMNS)
+    for table in tables:
+        writer.writerows(_csv_line(table, *place) for place in table.cells())
+    return text.getvalue()
+
+
+def _csv_line(table: Table, row: Head, column: Head, cell: Cell) -> list[str]:
+    paper = cell.paper
+
+    def number(value: float | None) -> str:
+        return "" if value is None else f"{value:.6g}"
+
+    return [
+        table.layout.number,
+        table.profile,
+        table.data_source or "",
+        ", ".join(row),
+        ", ".join(column),
+        " ".join(f"{key}={value}" for key, value in cell.point.items()),
+        cell.metric.name,
+        cell.metric.unit,
+        number(cell.mean),
+        number(cell.std),
+        str(len(cell.seeds)),
+        number(paper.mean if paper else None),
+        number(paper.std if paper else None),
+        str(paper.restarts or "") if paper else "",
+        number(cell.difference),
+        cell.mark.value,
+        " ".join(cell.runs),
+        " ".join(cell.left_out),
+        paper.source if paper else "",
+    ]

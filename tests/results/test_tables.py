@@ -1,0 +1,389 @@
+"""Tables from hand-made records: numbers, marks, what never meets, and every rendering."""
+
+import csv
+import io
+import re
+from hashlib import sha256
+from html.parser import HTMLParser
+
+import pytest
+
+from combgrad.results import RunRecord
+from combgrad.results.layout import LayoutError, Metric, in_order, read_layout, spans
+from combgrad.results.paper import PaperValue
+from combgrad.results.signature import signature
+from combgrad.results.table_markup import latex_text, to_html, to_latex
+from combgrad.results.table_text import compared, ours, printed, to_csv, to_markdown
+from combgrad.results.tables import Mark, counted, make_cell, make_tables
+
+ACCURACY = {"name": "test/accuracy", "label": "right answers", "unit": "%", "scale": 100}
+DOCUMENT = {
+    "metrics": [ACCURACY | {"digits": 2, "best": "max"}],
+    "rows": ["{experiment}"],
+    "columns": ["{grad}", "ξ = {margin.alpha}"],
+    "labels": {"experiment": {"tsp5": "TSP_5 & more"}},
+    "absent": {"margin.alpha": 0},
+    "notes": ["100 % <b>|</b> $x_1^2$"],
+}
+POINTS = [
+    {"experiment": experiment, "grad": grad, **margin}
+    for margin in ({"margin": "none"}, {"margin": "noise", "margin.alpha": 0.1})
+    for experiment in ("tsp5", "tsp10")
+    for grad in ("identity", "blackbox")
+]
+METRIC = Metric("test/accuracy", "right answers", "%", 100)
+
+
+def layout(**changes):
+    return read_layout("table6", "A title", "paper", 3, DOCUMENT | changes)
+
+
+def a_record(point, seed=0, accuracy=0.5, **changes):
+    words = "-".join(str(value) for value in point.values())
+    values = {
+        "key": sha256(f"{words} {seed} {changes}".encode()).hexdigest(),
+        "name": f"{words}-seed{seed}",
+        "experiment": point["experiment"],
+        "choices": {},
+        "config": {"asked": dict(point), "seed": seed, "data": {"source": "any", "seed": 0}},
+        "profile": "paper",
+        "data_source": "regenerated",
+        "data_fingerprint": "f",
+        "seed": seed,
+        "metrics": {"test/accuracy": accuracy},
+        "best_epoch": 0,
+        "curves": {},
+        "seconds": {"train": 90.0},
+        "versions": {},
+        "commit": "abc",
+        "hardware": {},
+        "command": "",
+        "started": "2026-01-01T00:00:00+00:00",
+        "finished": "2026-01-01T00:00:00+00:00",
+    }
+    return RunRecord(**(values | changes))
+
+
+def asked_for(points=POINTS):
+    return [(p, {"paper": signature(a_record(p).config)}) for p in points]
+
+
+def a_value(mean, std=None, table="6", restarts=None, **point):
+    text = f"{mean} ± {std}" if std is not None else f"{mean}"
+    return PaperValue(
+        frozenset({table}), point, "test/accuracy", mean, std, text, restarts, "somewhere"
+    )
+
+
+def only(tables):
+    assert len(tables) == 1
+    return tables[0]
+
+
+def cell_of(table, point):
+    return next(cell for _, _, cell in table.cells() if cell.point == point)
+
+
+def test_mean_and_population_std_of_a_cell():
+    accuracies = [0.75, 0.5, 0.625]
+    records = [a_record(POINTS[0], seed, accuracies[seed]) for seed in (2, 0, 1)]
+    cell = cell_of(only(make_tables(layout(), asked_for(), records, [])), POINTS[0])
+    total = squares = 0.0
+    for accuracy in accuracies:
+        total += 100 * accuracy
+    for accuracy in accuracies:
+        squares += (100 * accuracy - total / 3) ** 2
+    assert cell.mean == pytest.approx(total / 3)
+    assert cell.std == pytest.approx((squares / 3) ** 0.5)
+    assert cell.values == (75.0, 50.0, 62.5)
+    assert cell.seeds == (0, 1, 2)
+    assert cell.runs == tuple(r.file_name for r in sorted(records, key=lambda r: r.seed))
+    assert (ours(cell), cell.mark) == ("62.50 ± 10.21 (3)", Mark.NO_PAPER)
+
+
+def test_one_seed_has_no_spread_and_no_run_no_mean():
+    one = make_cell(POINTS[0], METRIC, [a_record(POINTS[0])], None)
+    assert (one.mean, one.std, ours(one)) == (50.0, None, "50.00 (1)")
+    none = make_cell(POINTS[0], METRIC, [], a_value(50, 1))
+    assert (none.mean, none.difference, none.mark) == (None, None, Mark.NO_RUN)
+    assert (ours(none), compared(none)) == ("not run", "")
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "std", "mark", "words"),
+    [
+        (0.5020, 0.10, Mark.INSIDE, "+0.20 inside"),
+        (0.4980, 0.10, Mark.INSIDE, "-0.20 inside"),
+        (0.50201, 0.10, Mark.OUTSIDE, "+0.20 outside"),
+        (0.4979, 0.10, Mark.OUTSIDE, "-0.21 outside"),
+        (0.50, 0.10, Mark.INSIDE, "0.00 inside"),
+        (0.49999, 0.10, Mark.INSIDE, "0.00 inside"),
+        (0.9, 0.0, Mark.NO_SPREAD, "+40.00 no spread printed"),
+        (0.5, None, Mark.NO_SPREAD, "0.00 no spread printed"),
+    ],
+)
+def test_marks_at_the_border(accuracy, std, mark, words):
+    cell = make_cell(POINTS[0], METRIC, [a_record(POINTS[0], 0, accuracy)], a_value(50, std))
+    assert cell.mark is mark
+    assert compared(cell) == words
+
+
+def test_a_run_that_lacks_the_metric_is_no_silent_gap():
+    records = [a_record(POINTS[0], 0), a_record(POINTS[0], 1, metrics={"test/other": 1.0})]
+    cell = make_cell(POINTS[0], METRIC, records, a_value(50, 1))
+    assert (cell.mean, cell.mark) == (None, Mark.NO_METRIC)
+    assert ours(cell) == "no test/accuracy"
+    assert len(cell.runs) == 2
+
+
+def test_a_diverged_run_shows():
+    runs = [a_record(POINTS[0], seed, value) for seed, value in enumerate((0.5, float("nan")))]
+    table = only(make_tables(layout(), asked_for(), [*runs, a_record(POINTS[1])], []))
+    cell = cell_of(table, POINTS[0])
+    assert (ours(cell), cell.best) == ("nan ± nan (2)", False)
+    infinite = make_cell(POINTS[0], METRIC, [a_record(POINTS[0], 0, float("inf"))], a_value(50, 1))
+    assert (ours(infinite), infinite.mark) == ("inf (1)", Mark.OUTSIDE)
+
+
+def test_seconds_are_metrics_too():
+    minutes = Metric("seconds.train", "training", "minutes", 1 / 60, 1)
+    assert make_cell(POINTS[0], minutes, [a_record(POINTS[0])], None).mean == pytest.approx(1.5)
+
+
+def test_profiles_and_sources_never_meet():
+    point = POINTS[0]
+    asked = [(point, {p: signature(a_record(point).config) for p in ("paper", "smoke")})]
+    records = [
+        a_record(point, 0, 0.1),
+        a_record(point, 1, 0.2, data_source="original"),
+        a_record(point, 2, 0.3, profile="smoke"),
+        a_record(point, 3, 0.4, profile="custom"),
+    ]
+    tables = make_tables(layout(), asked, records, [])
+    found = {table.id: [cell.values for _, _, cell in table.cells()] for table in tables}
+    assert found == {
+        "table6-paper-original": [(20.0,)],
+        "table6-paper-regenerated": [(10.0,)],
+        "table6-smoke-regenerated": [(30.0,)],
+    }
+    assert [table.strangers for table in tables] == [(records[3].file_name,)] * 3
+    assert "shorter or smaller" in to_markdown(tables[2])
+    assert "not the paper's" not in to_markdown(tables[0])
+    assert "not the paper's" in to_markdown(tables[1])
+
+
+def test_a_seed_counts_once_and_data_do_not_mix():
+    def run(seed, data, day):
+        day = f"2026-01-{day:02}T00:00:00+00:00"
+        return a_record(POINTS[0], seed, data_fingerprint=data, finished=day)
+
+    old, new = run(0, "a", 1), run(0, "a", 2)
+    assert counted([new, old]) == ([new], [old])
+    other = run(1, "b", 9)
+    kept, left_out = counted([other, old, run(2, "a", 3), new])
+    assert [(record.seed, record.data_fingerprint) for record in kept] == [(0, "a"), (2, "a")]
+    assert {record.file_name for record in left_out} == {old.file_name, other.file_name}
+    assert counted([old, other])[0] == [other]
+    assert counted([]) == ([], [])
+    table = only(make_tables(layout(), asked_for(), [old, new, other], []))
+    assert old.file_name in to_markdown(table)
+
+
+def test_without_a_record_there_is_one_empty_table():
+    table = only(make_tables(layout(), [(p, {}) for p in POINTS], [], [a_value(50, 1)]))
+    assert (table.id, table.profile, table.data_source) == ("table6-paper-none", "paper", None)
+    assert {cell.mark for _, _, cell in table.cells()} == {Mark.NO_RUN}
+    assert to_markdown(table).count("not run") == 8
+    assert "no such run yet" in to_markdown(table)
+
+
+def test_the_paper_stands_beside_its_own_point():
+    values = [
+        a_value(51, 1, restarts=5, **POINTS[0]),
+        a_value(49, 1, "7", **POINTS[1]),
+    ]
+    records = [a_record(POINTS[0]), a_record(POINTS[1])]
+    table = only(make_tables(layout(), asked_for(), records, values))
+    first, second = cell_of(table, POINTS[0]), cell_of(table, POINTS[1])
+    assert (first.difference, first.mark, printed(first)) == (-1.0, Mark.INSIDE, "51 ± 1 (5)")
+    assert (second.paper, second.mark, printed(second)) == (None, Mark.NO_PAPER, "-")
+
+
+def test_the_best_of_each_experiment_is_marked():
+    tsp5 = [p for p in POINTS if p["experiment"] == "tsp5"]
+    tsp10 = next(p for p in POINTS if p["experiment"] == "tsp10")
+    records = [a_record(p, 0, a) for p, a in zip(tsp5, (0.7, 0.70001, 0.6), strict=False)]
+    records.append(a_record(tsp10, 0, 0.9))
+    table = only(make_tables(layout(), asked_for(), records, []))
+    assert [cell_of(table, p).best for p in tsp5] == [True, True, False, False]
+    assert not cell_of(table, tsp10).best
+    lower = layout(metrics=[ACCURACY | {"best": "min"}])
+    table = only(make_tables(lower, asked_for(), records, []))
+    assert [cell_of(table, p).best for p in tsp5] == [False, False, True, False]
+
+
+def test_heads_are_grouped_as_first_met():
+    heads = [("a", "x"), ("b", "x"), ("a", "y"), ("b", "y"), ("a", "x")]
+    assert in_order(heads) == [("a", "x"), ("a", "y"), ("b", "x"), ("b", "y")]
+    assert spans(in_order(heads), 0) == [("a", 2), ("b", 2)]
+    assert spans(in_order(heads), 1) == [("x", 1), ("y", 1), ("x", 1), ("y", 1)]
+
+
+def test_a_point_can_stand_in_several_places():
+    document = layout(
+        columns=["{margin}", "{grad}"],
+        rows=["{experiment} {margin.alpha}"],
+        shown_as={"margin": {"none": ["noise", "informed"]}},
+    )
+    table = only(make_tables(document, asked_for(), [a_record(POINTS[0])], []))
+    assert table.columns == (
+        ("noise", "identity"),
+        ("noise", "blackbox"),
+        ("informed", "identity"),
+        ("informed", "blackbox"),
+    )
+    assert table.grid[0][0] is table.grid[0][2]
+    row = table.rows.index(("tsp10 0.1",))
+    assert [cell is None for cell in table.grid[row]] == [False, False, True, True]
+
+
+def test_metrics_can_be_heads():
+    second = {"name": "seconds.train", "label": "training", "unit": "s"}
+    document = layout(metrics=[ACCURACY, second], rows=["{metric}", "{experiment}"])
+    table = only(make_tables(document, asked_for(), [a_record(POINTS[0])], []))
+    assert [row[0] for row in table.rows] == ["right answers in %"] * 2 + ["training in s"] * 2
+    assert [table.grid[row][0].mean for row in (0, 2)] == [50.0, 90.0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"columns": ["{margin.alpha}"], "absent": {}}, "has no margin.alpha"),
+        ({"columns": ["{margin}"]}, "the same place"),
+        ({"rows": []}, r"missing \['rows'\]"),
+        ({"collumns": []}, r"unknown \['collumns'\]"),
+        ({"metrics": [{"label": "x"}]}, "a metric that is none"),
+        ({"metrics": [ACCURACY | {"best": "most"}]}, "best of test/accuracy"),
+        ({"metrics": [ACCURACY, ACCURACY]}, "several metrics"),
+    ],
+)
+def test_a_layout_that_makes_no_sense_is_refused(changes, message):
+    with pytest.raises(LayoutError, match=message):
+        make_tables(layout(**changes), asked_for(), [], [])
+
+
+@pytest.fixture
+def table():
+    records = [a_record(p, seed, 0.5 + seed / 10) for p in POINTS[:3] for seed in (0, 1)]
+    values = [a_value(94.5, 10.53, **POINTS[0]), a_value(55, 1.0, **POINTS[1])]
+    return only(make_tables(layout(), asked_for(), records, values))
+
+
+def test_markdown_has_the_same_cells_in_every_line(table):
+    text = to_markdown(table)
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    counts = {len(re.findall(r"(?<!\\)\|", line)) for line in lines}
+    assert counts == {1 + 2 + 4}
+    # 2 heads, 3 lines of TSP(5), 3 of TSP(10).
+    assert len(lines) == 8
+    for word in (
+        "Profile paper",
+        "data regenerated",
+        "**55.00 ± 5.00 (2)**",
+        "94.5 ± 10.53 (?)",
+        "-39.50 outside",
+        "0.00 inside",
+        "nothing printed",
+        "identity, ξ = 0.1",
+    ):
+        assert word in text, word
+
+
+def test_csv_has_one_line_a_cell(table):
+    rows = list(csv.DictReader(io.StringIO(to_csv([table, table]))))
+    assert len(rows) == 16
+    first = next(row for row in rows if row["point"] == "experiment=tsp5 grad=identity margin=none")
+    assert (first["profile"], first["data_source"]) == ("paper", "regenerated")
+    assert [float(first[key]) for key in ("mean", "std", "paper_mean", "paper_std")] == [
+        55,
+        5,
+        94.5,
+        10.53,
+    ]
+    assert (first["seeds"], first["difference"], first["mark"]) == ("2", "-39.5", "outside")
+    assert first["runs"].split() == list(cell_of(table, POINTS[0]).runs)
+    assert first["row"] == "TSP_5 & more"
+
+
+def test_latex_is_balanced_and_escaped(table):
+    text = to_latex(table)
+    depth = 0
+    for letter in re.sub(r"\\[{}]", "", text):
+        depth += {"{": 1, "}": -1}.get(letter, 0)
+        assert depth >= 0
+    assert depth == 0
+    for name in re.findall(r"\\begin\{(\w+)\}", text):
+        assert text.count(rf"\begin{{{name}}}") == text.count(rf"\end{{{name}}}") == 1
+    body = text.split(r"\midrule")[1].split(r"\bottomrule")[0]
+    rows = [line for line in body.splitlines() if line.endswith(r"\\")]
+    assert len(rows) == 6
+    assert {len(re.findall(r"(?<!\\)&", row)) for row in rows} == {1 + 4}
+    assert r"TSP\_5 \& more" in text
+    assert r"100 \% $<$b$>$$|$$<$/b$>$ \$x\_1\textasciicircum{}2\$" in text
+    assert r"\multicolumn{2}{c}{identity}" in text
+    assert text.isascii()
+    assert latex_text("-0.23 \\ ~") == r"$-$0.23 \textbackslash{} \textasciitilde{}"
+
+
+class Parts(HTMLParser):
+    """The open tags at every moment, all ids, all text and the cells of a fragment."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.ids, self.cells, self.text, self.lines = [], [], [], "", []
+
+    def handle_starttag(self, tag, attributes):
+        self.open.append(tag)
+        values = dict(attributes)
+        self.ids += [values["id"]] if "id" in values else []
+        if tag == "tr":
+            self.lines.append(0)
+        if tag in ("td", "th"):
+            self.lines[-1] += int(values.get("colspan", 1))
+        if "cell" in values.get("class", "").split():
+            self.cells.append(values)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def test_html_parses_and_its_cells_know_their_runs(table):
+    text = to_html(table)
+    parts = Parts()
+    parts.feed(text)
+    assert parts.open == []
+    assert text.isascii()
+    assert parts.ids[0] == table.id == "table6-paper-regenerated"
+    assert len(set(parts.ids)) == len(parts.ids) == 9
+    # The corner spans both lines of heads.
+    assert parts.lines == [5, 4, 5, 5]
+    first = next(c for c in parts.cells if c["data-point"].endswith("grad=identity margin=none"))
+    assert first["data-runs"].split() == list(cell_of(table, POINTS[0]).runs)
+    assert (first["data-mark"], first["data-seeds"]) == ("outside", "2")
+    assert "mark-outside" in first["class"].split()
+    assert len(parts.cells) == 8
+    for word in ("TSP_5 & more", "<b>|</b>", "55.00 ± 5.00 (2)", "paper 94.5 ± 10.53 (?)"):
+        assert word in parts.text, word
+    assert "Profile paper, data regenerated" in parts.text
+
+
+def test_html_heads_of_several_levels_span_their_rows():
+    document = layout(rows=["{grad}", "{experiment}"], columns=["{margin}"])
+    parts = Parts()
+    text = to_html(only(make_tables(document, asked_for(), [a_record(POINTS[0])], [])))
+    parts.feed(text)
+    assert '<th scope="rowgroup" rowspan="2">identity</th>' in text
+    assert parts.lines == [4, 4, 3, 4, 3]
