@@ -76,6 +76,11 @@ def _plain(value: Any) -> Any:
     return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
 
 
+def chosen_options(config: DictConfig) -> dict[str, str]:
+    """The chosen option of each config group, Hydra's own left out."""
+    return {str(key): str(value) for key, value in config.choices.items() if "hydra" not in key}
+
+
 def digest(*parts: Any) -> str:
     """A sha256 of JSON-able values."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
@@ -106,9 +111,14 @@ def run_folder(config: DictConfig) -> str:
     return f"{run_name(config)}-{digest(scientific(config))[:8]}"
 
 
+def run_group(config: DictConfig) -> str:
+    """What loggers group a run by: the table or figure it is run for, or else its experiment."""
+    return str(config.group or config.choices.experiment)
+
+
 def register_resolvers() -> None:
-    """Make `${run_name:}`, `${run_folder:}` and `${start_folder:}` known to OmegaConf."""
-    for function in (run_name, run_folder):
+    """Make `${run_name:}`, `${run_folder:}`, `${run_group:}` and `${start_folder:}` known."""
+    for function in (run_name, run_folder, run_group):
         OmegaConf.register_new_resolver(
             function.__name__,
             lambda *, _root_, function=function: function(_root_),

@@ -15,9 +15,16 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from combgrad import media, provenance
+from combgrad import loggers, provenance
 from combgrad.claim import claim
-from combgrad.configuration import digest, profile_label, resolved, run_name, scientific
+from combgrad.configuration import (
+    chosen_options,
+    digest,
+    profile_label,
+    resolved,
+    run_name,
+    scientific,
+)
 from combgrad.corruption import GradientNoise
 from combgrad.experiments import Experiment
 from combgrad.experiments.history import History
@@ -37,6 +44,7 @@ MISPLACED_ADVICE = (
     ".*smaller than the logging interval.*",
     ".*LeafSpec.*is deprecated.*",
     ".*Experiment logs directory .* exists.*",
+    ".*The `srun` command is available.*",
 )
 
 
@@ -149,7 +157,7 @@ def asked_for(config: DictConfig) -> list[str]:
 def make_record(config: DictConfig, parts: Parts, started: str) -> RunRecord:
     """Evaluate a trained run and write down all about it."""
     metrics, best_epoch = evaluate(parts)
-    choices = {key: str(value) for key, value in config.choices.items() if "hydra" not in key}
+    choices = chosen_options(config)
     return RunRecord(
         key=parts.key,
         name=config.name,
@@ -209,16 +217,16 @@ def _run(config: DictConfig, parts: Parts) -> RunRecord:
     check_writable(Path(config.paths.results))
     OmegaConf.save(config, output / "config.yaml")
     trainer = parts.trainer
-    with media.session(trainer.loggers, media.describe(config, parts.data)):
+    with loggers.session(trainer.loggers, loggers.describe(config, parts.data)):
         checkpoint = checkpoint_to_resume(config, parts)
         fit(parts, checkpoint)
-        with media.silence(trainer):
+        with loggers.silence(trainer):
             record = make_record(config, parts, started)
         if trainer.is_global_zero:
             path = save_record(record, Path(config.paths.results))
             log.info("record: %s", path)
             pictures = draw_pictures(parts, output) if config.pictures else []
-            media.conclude(trainer.loggers, record, pictures, trainer.global_step)
+            loggers.conclude(trainer.loggers, record, pictures, trainer.global_step)
     return record
 
 

@@ -103,5 +103,5 @@ def test_hydra_sees_the_words_of_a_sweep_as_choices_and_its_own_as_they_are():
 
 def test_a_single_run_is_left_alone_and_told_where_sweeps_begin():
     assert arranged(["experiment=tsp5", "seed=1"]) == ["experiment=tsp5", "seed=1"]
-    with pytest.raises(SweepWordError, match="train.py -m dry=true"):
+    with pytest.raises(SweepWordError, match=r"train\.py -m dry=true"):
         arranged(["experiment=tsp5", "dry=true"])

@@ -1,12 +1,18 @@
-"""Pictures of a trained Globe TSP model: a tour it chose, and the globe it learned."""
+"""Pictures of a Globe TSP model: a tour it chose, the globe it learned, and how it got there."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
 from combgrad.data.globe.countries import Countries
+from combgrad.metrics import edge_accuracy
 from combgrad.pictures.globe import GlobePanel, align, draw_learned_globe, draw_tours
+from combgrad.pictures.globe_training import draw_training
+from combgrad.pictures.projection import WorldMap
+from combgrad.pictures.sphere import distances_km, longitude_latitude
 from combgrad.solvers.edges import city_count, edge_ends
 
 
@@ -52,3 +58,75 @@ def draw(
             learned, true_points, countries.flags, list(countries.names)
         ),
     }
+
+
+@dataclass(frozen=True, eq=False)
+class Moment:
+    """What the network thought at one moment: places (C, 3), and tours (N, E) of the test set."""
+
+    learned_points: np.ndarray
+    found: torch.Tensor
+
+
+def most_improved(first: torch.Tensor, last: torch.Tensor, room: np.ndarray) -> int:
+    """The instance whose share of correct edges (N,) grew most; among equals, that of most room."""
+    gained = (last - first).numpy()
+    best = np.flatnonzero(gained >= gained.max() - 1e-6)
+    return int(best[np.argmax(room[best])])
+
+
+def room_on_map(points: np.ndarray, instances: np.ndarray) -> np.ndarray:
+    """How well a map shows each instance (N, k) of places (C, 3): larger is better, (N,).
+
+    The smallest of 1 - cos of the angles between its cities, but -1 where they reach so far around
+    the world that the map's edge may cut the tour.
+    """
+    cities = points[instances]
+    cosines = cities @ cities.transpose(0, 2, 1) - 3 * np.eye(instances.shape[1])
+    longitude, _ = longitude_latitude(cities)
+    relative = (longitude - WorldMap().central_longitude + 180) % 360 - 180
+    cut = np.ptp(relative, axis=1) > 180
+    return np.where(cut, -1.0, 1 - cosines.max(axis=(1, 2)))
+
+
+def draw_moments(
+    countries: Countries,
+    true_points: np.ndarray,
+    moments: Mapping[int, Moment],
+    instances: torch.Tensor,
+    targets: torch.Tensor,
+) -> Any:
+    """The picture of one instance at all moments, which are keyed by the number of epochs done.
+
+    true_points (C, 3) unit vectors; instances (N, k) cities; targets (N, E) 0/1.
+    """
+    shares = {epoch: edge_accuracy(moment.found, targets) for epoch, moment in moments.items()}
+    room = room_on_map(true_points, instances.numpy())
+    chosen = most_improved(shares[min(shares)], shares[max(shares)], room)
+    cities, target = instances[chosen].numpy(), targets[chosen]
+    panels = []
+    for epoch, moment in moments.items():
+        learned = moment.learned_points @ align(moment.learned_points, true_points).T
+        found = moment.found[chosen]
+        panels.append(
+            GlobePanel(
+                heading(epoch, float(shares[epoch].mean()), distances_km(learned, true_points)),
+                learned[cities],
+                edge_list(found),
+                countries.flags[cities],
+                [countries.names[c] for c in cities],
+                ghosts=true_points[cities],
+                wrong=edge_list(found * (1 - target)),
+            )
+        )
+    title = "A test tour while the network learns; dashed: the shortest tour"
+    return draw_training(panels, edge_list(target), title)
+
+
+def heading(epoch: int, share: float, errors: np.ndarray) -> str:
+    """What is true of all test tours and all capitals after so many epochs; errors (C,) in km."""
+    when = f"after {epoch} epoch{'s' if epoch > 1 else ''}" if epoch else "before the training"
+    return (
+        f"{when}\n{100 * share:.1f} % of all test edges right, "
+        f"median error of the capitals {np.median(errors):,.0f} km"
+    )

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from combgrad.errors import IncompatibleError
 from combgrad.experiments.base import Batch, Experiment
-from combgrad.experiments.globe_pictures import best_seen, draw
+from combgrad.experiments.globe_pictures import Moment, best_seen, draw, draw_moments
+from combgrad.experiments.snapshots import moments_of
 from combgrad.losses import hamming
 from combgrad.metrics import cost_norm, cost_ratio, edge_accuracy, entry_accuracy, tour_accuracy
 from combgrad.networks.globe_net import standardised
@@ -78,9 +79,13 @@ class GlobeTSPExperiment(Experiment):
         values["cost_ratio"] = cost_ratio(found, target, batch["true_costs"])
         return loss, values
 
+    def snapshot(self) -> Tensor:
+        """Where the network puts all countries: points (C, 3)."""
+        return self.net(self.flags)
+
     @torch.no_grad()
     def pictures(self, datamodule: Any) -> dict[str, Any]:
-        """A test tour beside the true one, a wrong one if there is any, and the learned globe."""
+        """A test tour, a wrong one if there is any, the learned globe, and how it was learned."""
         self.eval()
         test = datamodule.instances["test"]
         found = self.layer(self.costs(test.cities.to(self.device))).cpu()
@@ -88,11 +93,25 @@ class GlobeTSPExperiment(Experiment):
         candidates = (wrong if bool(wrong.any()) else 1 - wrong).nonzero().flatten()
         true_points = unit_vectors(torch.tensor(datamodule.countries.lonlat)).numpy()
         chosen = best_seen(true_points, test.cities, candidates)
-        return draw(
+        figures = draw(
             datamodule.countries,
             true_points,
-            self.net(self.flags).cpu().double().numpy(),
+            self.snapshot().cpu().double().numpy(),
             test.cities[chosen],
             test.target[chosen],
             found[chosen],
         )
+        moments = {
+            epoch: Moment(points.double().numpy(), self._tours(points, test.cities))
+            for epoch, points in moments_of(self.trainer).items()
+        }
+        if len(moments) > 1:
+            figures["training"] = draw_moments(
+                datamodule.countries, true_points, moments, test.cities, test.target
+            )
+        return figures
+
+    def _tours(self, points: Tensor, cities: Tensor) -> Tensor:
+        """The tours (N, E) of instances (N, k) that points (C, 3) on the CPU lead to."""
+        places = points.to(self.device)[cities.to(self.device)]
+        return self.layer(edge_distances(places, self.distance)).cpu()

@@ -18,7 +18,7 @@ from combgrad.pictures.projection import Orthographic, Projection, WorldMap
 from combgrad.pictures.sphere import Floats, align, angles, distances_km, great_circle
 from combgrad.pictures.tour_lines import draw_cities, draw_edge, draw_ghosts
 
-__all__ = ["GlobePanel", "align", "draw_learned_globe", "draw_tours"]
+__all__ = ["GlobePanel", "align", "draw_learned_globe", "draw_panel", "draw_tours"]
 
 View = Literal["auto", "globe", "map"]
 
@@ -101,7 +101,7 @@ def draw_tours(
     figure, boxes = lay_out(len(panels), as_map, title)
     for panel, axes, centre, widest in zip(panels, boxes, centres, spreads, strict=True):
         projection = WorldMap() if as_map else Orthographic(centre)
-        _draw_panel(axes, panel, projection, None if as_map else _reach(widest))
+        draw_panel(axes, panel, projection, None if as_map else _reach(widest))
     wrong = any(any(panel.edges().values()) for panel in panels)
     ghosts = any(panel.ghosts is not None for panel in panels)
     add_legend(figure, tour=True, wrong=wrong, ghosts=ghosts)
@@ -130,7 +130,7 @@ def draw_learned_globe(
     return figure
 
 
-def _draw_panel(axes: Axes, panel: GlobePanel, projection: Projection, reach: float | None) -> None:
+def draw_panel(axes: Axes, panel: GlobePanel, projection: Projection, reach: float | None) -> None:
     """The Earth, the tour, the true places, the cities and their flags."""
     axes.set_title(panel.title, size=13, color=INK, pad=6)
     positions = np.asarray(panel.positions, dtype=np.float64)

@@ -40,7 +40,7 @@ def arranged(arguments: Sequence[str]) -> list[str]:
 
     In a sweep every scientific `key=value` becomes `key=choice(value)`: Hydra composes the words
     once with the defaults before any job, where `margin.alpha=0.1` is an error unless the default
-    margin has an `alpha`. Choices it leaves to the jobs. `table=6` it would take for a config group.
+    margin has an `alpha`. Choices it leaves to the jobs. A `table=6` it takes for a config group.
     """
     if is_sweep(arguments):
         return [_deferred(word) for word in arguments]

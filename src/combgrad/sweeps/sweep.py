@@ -90,7 +90,7 @@ class Sweep:
                     self._round(free)
                 else:
                     time.sleep(PATIENCE)
-                    self._look_at(waiting)
+                self._look_at(self.waiting())
         return self.progress
 
     def waiting(self) -> list[Progress]:

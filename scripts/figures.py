@@ -1,0 +1,95 @@
+"""Draw figures of the paper from the records of runs, as SVG and PNG."""
+
+import argparse
+import sys
+import warnings
+from pathlib import Path
+
+from combgrad.configuration import profile_names
+from combgrad.errors import CombgradError
+from combgrad.pictures.plots import draw_figure, save_plot
+from combgrad.plans import Plan, PlanError, load_plans, names, plan_signatures
+from combgrad.results import RunRecord, load_records
+from combgrad.results.series import Sketch, collect, groups, read_sketch
+
+SOURCES = ("original", "regenerated", "pictures", "stand-in")
+
+
+def chosen_plans(words: list[str]) -> list[Plan]:
+    """The plans that 4a, 4 (all of 4a, 4b, 4c) or all mean, each once."""
+    if "all" in words:
+        words = names("figure")
+    found = [plan for word in words for plan in load_plans("figure", word)]
+    return list({plan.name: plan for plan in found}.values())
+
+
+def sketch(plan: Plan) -> Sketch:
+    """What to draw; warns of cells that cannot be run yet."""
+    asked = list(zip(plan.points, plan_signatures(plan), strict=True))
+    return read_sketch(plan.name, plan.title, plan.profile, plan.seeds, plan.layout, asked)
+
+
+def draw(plan: Plan, records: list[RunRecord], asked: argparse.Namespace) -> list[Path]:
+    """Draw a plan once for each profile and data source that has records; the files written."""
+    wanted, folder = sketch(plan), asked.save_in
+    shown = [
+        (profile, source)
+        for profile, source in groups(wanted, records)
+        if asked.profile in (None, profile) and asked.source in (None, source)
+    ]
+    profile = asked.profile or plan.profile
+    empty = "-".join((plan.name, profile, *([asked.source] if asked.source else []), "not-run"))
+    if not shown:
+        data = collect(wanted, records, profile, asked.source)
+        return save_plot(draw_figure(data), folder, empty)
+    written = []
+    for pair in shown:
+        data = collect(wanted, records, *pair)
+        written += save_plot(draw_figure(data), folder, "-".join((plan.name, *pair)))
+    for stale in folder.glob(f"{empty}.*"):
+        stale.unlink()
+    return written
+
+
+def arguments() -> argparse.Namespace:
+    """The command line; argparse ends the program where it makes no sense."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    known = ", ".join(name.removeprefix("figure") for name in names("figure"))
+    parser.add_argument("figures", nargs="+", metavar="FIGURE", help=f"{known}, or all")
+    parser.add_argument("--profile", choices=profile_names(), help="only runs of this profile")
+    parser.add_argument("--source", choices=SOURCES, help="only runs on such data")
+    parser.add_argument(
+        "--results", type=Path, default=Path("results/runs"), help="the records: results/runs"
+    )
+    parser.add_argument(
+        "--save-in", type=Path, default=Path("results/figures"), help="where to: results/figures"
+    )
+    found = parser.parse_args()
+    if not found.results.is_dir():
+        parser.error(f"there is no folder {found.results}; python train.py makes records.")
+    try:
+        found.figures = chosen_plans(found.figures)
+    except PlanError as error:
+        parser.error(str(error))
+    return found
+
+
+def main() -> None:
+    """Draw what the command line asks for; a figure that cannot be drawn does not stop others."""
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
+    asked = arguments()
+    records = load_records(asked.results)
+    failed = False
+    for plan in asked.figures:
+        try:
+            for path in draw(plan, records, asked):
+                print(path)
+        except (CombgradError, OSError) as error:
+            failed = True
+            print(f"error: {error}", file=sys.stderr)
+    if failed:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

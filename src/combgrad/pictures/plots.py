@@ -1,0 +1,131 @@
+"""The paper's figures from their numbers: a metric against a value, or curves over the epochs."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from combgrad.files import write_atomically
+from combgrad.pictures.labels import INK
+from combgrad.pictures.saving import save_figure
+from combgrad.results.series import FigureData, Panel, Series
+
+#: Okabe and Ito's colours, which colour-blind readers tell apart; their yellow is too pale here.
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+DASHES = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)))
+MARKERS = ("o", "s", "^", "D", "v")
+FAINT = "#6b7a85"
+
+# Inches.
+_PANEL_WIDTH, _PANEL_HEIGHT, _LINE = 7.0, 4.0, 0.19
+_LETTERS_AN_INCH = {"title": 11, "footer": 15}
+
+
+def draw_figure(data: FigureData) -> Figure:
+    """One figure, a panel for each metric; it says so where nothing was run."""
+    width = _PANEL_WIDTH if len(data.panels) == 1 else 5.6 * len(data.panels)
+    lines = footer(data, int(_LETTERS_AN_INCH["footer"] * width))
+    title = textwrap.wrap(data.title, int(_LETTERS_AN_INCH["title"] * width))
+    foot, head = _LINE * (len(lines) + 0.6), _LINE * (1.2 * len(title) + 0.6)
+    height = _PANEL_HEIGHT + foot + head
+    figure = Figure(figsize=(width, height), dpi=150, facecolor="white")
+    FigureCanvasAgg(figure)
+    boxes = figure.subplots(1, len(data.panels), squeeze=False)[0]
+    for axes, panel in zip(boxes, data.panels, strict=True):
+        _draw_panel(axes, data, panel)
+    top = 1 - 0.12 / height
+    figure.text(0.5, top, "\n".join(title), size=12, color=INK, ha="center", va="top")
+    figure.text(0.1 / width, 0.08 / height, "\n".join(lines), size=8, color=FAINT, va="bottom")
+    figure.tight_layout(rect=(0, foot / height, 1, 1 - head / height))
+    return figure
+
+
+def save_plot(figure: Figure, folder: Path, name: str) -> list[Path]:
+    """Write a figure as SVG and as PNG, the same bytes for the same numbers, and empty it."""
+
+    def write(path: Path) -> None:
+        figure.savefig(path, format="svg", metadata={"Date": None})
+
+    with matplotlib.rc_context({"svg.hashsalt": name}):
+        drawn = write_atomically(folder / f"{name}.svg", write)
+    return [drawn, save_figure(figure, folder / f"{name}.png")]
+
+
+def footer(data: FigureData, width: int) -> list[str]:
+    """What a reader must know of the numbers, in lines of at most `width` letters."""
+    made = f"Profile {data.profile}" + (f", data {data.source}" if data.source else "")
+    if data.empty:
+        words = [f"{made}: no run of this figure has a record."]
+    else:
+        mark = {
+            "values": "Markers: test at the best validation epoch.",
+            "curves": "Markers: the best validation epoch, mean of the seeds.",
+        }[data.kind]
+        words = [
+            f"{made}. Line and band: mean and population standard deviation over the seeds. {mark}"
+        ]
+        if data.missing:
+            words.append(f"Not run: {'; '.join(data.missing)}.")
+        if data.left_out:
+            files = ", ".join(data.left_out)
+            words.append(f"Left out, of the same seeds or of other data: {files}.")
+    return [line for text in (*words, *data.notes) for line in textwrap.wrap(text, width)]
+
+
+def series_label(series: Series) -> str:
+    """The name of a line in the legend, with its number of seeds."""
+    if not series.x:
+        return f"{series.label} (not run)"
+    low, high = min(series.seeds), max(series.seeds)
+    count = f"{low} to {high} seeds" if low < high else f"{low} seed{'s' if low > 1 else ''}"
+    strange = np.flatnonzero(~np.isfinite(series.mean))
+    broken = f", not finite from {series.x[strange[0]]:g} on" if len(strange) else ""
+    return f"{series.label} ({count}{broken})"
+
+
+def _draw_panel(axes: Axes, data: FigureData, panel: Panel) -> None:
+    axes.set_xlabel(data.x_label, color=INK)
+    axes.set_ylabel(panel.label, color=INK)
+    axes.grid(color="#dfe5e9", linewidth=0.7)
+    axes.spines[["top", "right"]].set_visible(False)
+    if data.empty:
+        axes.set(xticks=[], yticks=[])
+        text = f"not run\n\npython train.py -m figure={data.name.removeprefix('figure')}"
+        middle: dict[str, Any] = {"ha": "center", "va": "center", "transform": axes.transAxes}
+        axes.text(0.5, 0.5, text, size=11, color=FAINT, **middle)
+        return
+    for number, series in enumerate(panel.series):
+        _draw_series(axes, data.kind, number, series)
+    for number, end in enumerate(data.margin_ends if data.kind == "curves" else ()):
+        # Between the last epoch with a margin and the first one without.
+        label = "end of the margin" if number == 0 else None
+        axes.axvline(end + 0.5, color=FAINT, linestyle=":", linewidth=1.2, zorder=1, label=label)
+    axes.legend(fontsize=9, labelcolor=INK, edgecolor="none", framealpha=0.85)
+
+
+def _draw_series(axes: Axes, kind: str, number: int, series: Series) -> None:
+    """Line, band and markers; an empty line in the legend where nothing was run."""
+    colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
+    spots = range(len(series.x)) if kind == "values" else []
+    axes.plot(
+        series.x,
+        series.mean,
+        color=colour,
+        linestyle=DASHES[number % len(DASHES)],
+        marker=marker,
+        markevery=list(spots),
+        label=series_label(series),
+    )
+    if max(series.seeds, default=0) > 1:
+        mean, std = np.array(series.mean), np.array(series.std)
+        axes.fill_between(series.x, mean - std, mean + std, color=colour, alpha=0.18, linewidth=0)
+    if series.best is not None:
+        x, y = series.best
+        axes.plot([x], [y], marker, color=colour, ms=9, mec="white", mew=1.2, zorder=4)

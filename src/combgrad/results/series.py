@@ -1,0 +1,274 @@
+"""What a figure of the paper shows, as plain numbers: means, deviations and numbers of seeds."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from combgrad.errors import CombgradError
+from combgrad.results.layout import Layout, Metric, read_layout
+from combgrad.results.record import RunRecord
+from combgrad.results.signature import signature
+from combgrad.results.tables import Asked, counted, make_cell
+
+#: What a plan's `draw` may be: a metric against a value of the points, or curves over the epochs.
+KINDS = ("values", "curves")
+
+
+class FigureError(CombgradError, ValueError):
+    """A figure whose plan or records do not fit together."""
+
+
+@dataclass(frozen=True)
+class Sketch:
+    """A figure without its numbers.
+
+    Attributes:
+        layout: of a table with a row for each series and a column for each panel.
+        kind: `values` or `curves`.
+        asked: its cells, each a point and profile -> signature.
+        x_key: what the values are drawn against; empty for curves.
+        x_label: what a reader calls it.
+    """
+
+    layout: Layout
+    kind: str
+    asked: Sequence[Asked]
+    x_key: str
+    x_label: str
+
+    @property
+    def name(self) -> str:
+        """That of its plan, such as `figure4a`."""
+        return self.layout.name
+
+    def label(self, point: Mapping[str, Any]) -> str:
+        """The name of the series that a point belongs to."""
+        ((row, _),) = self.layout.places(point, self.layout.metrics[0])
+        return " ".join(row)
+
+    def x(self, point: Mapping[str, Any]) -> float:
+        """Where a point stands on the horizontal axis; FigureError where it has no such number."""
+        value = point.get(self.x_key, self.layout.absent.get(self.x_key))
+        try:
+            return float(value)
+        except (TypeError, ValueError):
+            raise FigureError(
+                f"{self.name}: {self.x_key} is {value!r} in {dict(point)}; its x must be a number."
+            ) from None
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line: mean and population standard deviation over so many seeds, at each x.
+
+    `best` is where the best validation epoch lies on a curve, the mean of its seeds; no x at all
+    means that nothing of it was run.
+    """
+
+    label: str
+    x: tuple[float, ...] = ()
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    seeds: tuple[int, ...] = ()
+    best: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One pair of axes: what stands at the vertical one, and its series."""
+
+    label: str
+    series: tuple[Series, ...]
+
+
+@dataclass(frozen=True)
+class FigureData:
+    """A figure of one profile and one data source, in plain numbers.
+
+    `margin_ends` are epochs after which a margin is off; `missing` names the cells without a run,
+    `left_out` the files that do not count; `source` is None where nothing was run and none was
+    asked for.
+    """
+
+    name: str
+    title: str
+    kind: str
+    profile: str
+    source: str | None
+    x_label: str
+    panels: tuple[Panel, ...]
+    margin_ends: tuple[float, ...] = ()
+    missing: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing of the figure was run."""
+        return not any(series.x for panel in self.panels for series in panel.series)
+
+
+def read_sketch(
+    name: str,
+    title: str,
+    profile: str,
+    seeds: int,
+    document: Mapping[str, Any],
+    asked: Sequence[Asked],
+) -> Sketch:
+    """The figure in a plan's YAML and its cells; CombgradError names what is wrong with it."""
+    rest = dict(document)
+    kind, series, x = (rest.pop(key, None) for key in ("draw", "series", "x"))
+    if kind not in KINDS:
+        raise FigureError(f"{name}: draw is {kind!r}; choose one of {', '.join(KINDS)}.")
+    if not series or (kind == "values") != isinstance(x, dict):
+        raise FigureError(
+            f"{name}: a figure needs `series`, a list, and where draw is values, only there, `x`."
+        )
+    heads = {"rows": series, "columns": ["{metric}"]}
+    layout = read_layout(name, title, profile, seeds, rest | heads)
+    words = x or {"key": "", "label": "epoch"}
+    return Sketch(layout, kind, asked, str(words["key"]), str(words.get("label", words["key"])))
+
+
+def groups(sketch: Sketch, records: Sequence[RunRecord]) -> list[tuple[str, str]]:
+    """The pairs (profile, data source) of which a figure has records, sorted."""
+    found = {(r.profile, r.data_source) for _, marks in sketch.asked for r in own(marks, records)}
+    return sorted(found)
+
+
+def own(marks: Mapping[str, str], records: Sequence[RunRecord]) -> list[RunRecord]:
+    """The records that have one of the signatures, each in its own profile."""
+    return [record for record in records if marks.get(record.profile) == signature(record.config)]
+
+
+def collect(
+    sketch: Sketch, records: Sequence[RunRecord], profile: str, source: str | None
+) -> FigureData:
+    """The numbers of a figure from the records of one profile and source.
+
+    Raises FigureError where records lack what is drawn, or two cells stand in one place.
+    """
+    kept = [r for r in records if (r.profile, r.data_source) == (profile, source)]
+    cells = [(point, own(marks, kept)) for point, marks in sketch.asked]
+    series = value_series if sketch.kind == "values" else curve_series
+    panels = [
+        Panel(metric.title, series(sketch, cells, metric)) for metric in sketch.layout.metrics
+    ]
+    ends = {margin_end(record.config) for _, runs in cells for record in runs}
+    left_out = [record.file_name for _, runs in cells for record in counted(runs)[1]]
+    return FigureData(
+        name=sketch.name,
+        title=sketch.layout.title,
+        kind=sketch.kind,
+        profile=profile,
+        source=source,
+        x_label=sketch.x_label,
+        panels=tuple(panels),
+        margin_ends=tuple(sorted(end for end in ends if end is not None)),
+        missing=tuple(_cell_name(sketch, point) for point, runs in cells if not runs),
+        left_out=tuple(left_out),
+        notes=sketch.layout.notes,
+    )
+
+
+def margin_end(config: Mapping[str, Any]) -> float | None:
+    """How many epochs have a margin; None where all or none have."""
+    margin, epochs = config.get("margin") or {}, config["trainer"]["max_epochs"]
+    until = margin.get("until")
+    if until is None or margin.get("alpha") == 0:
+        return None
+    # The margin's own rule: a float is a fraction of all epochs, and epoch 0 is the first.
+    end = math.ceil(until * epochs if isinstance(until, float) else until)
+    return float(end) if 0 < end < epochs else None
+
+
+Cells = Sequence[tuple[Mapping[str, Any], list[RunRecord]]]
+
+
+def value_series(sketch: Sketch, cells: Cells, metric: Metric) -> tuple[Series, ...]:
+    """A series for each label, with the numbers that a table would have for each x."""
+    lines: dict[str, dict[float, tuple[float, float, int]]] = {}
+    taken = set()
+    for point, runs in cells:
+        label, x = sketch.label(point), sketch.x(point)
+        if (label, x) in taken:
+            raise FigureError(f"{sketch.name}: two cells are {label!r} at {x:g}; name them apart.")
+        taken.add((label, x))
+        cell = make_cell(point, metric, runs, None)
+        if cell.runs and cell.mean is None:
+            raise _lacking(sketch, metric, cell.runs)
+        line = lines.setdefault(label, {})
+        if cell.mean is not None:
+            line[x] = (cell.mean, cell.std or 0.0, len(cell.seeds))
+    return tuple(
+        Series(
+            label=label,
+            x=tuple(sorted(line)),
+            mean=tuple(line[x][0] for x in sorted(line)),
+            std=tuple(line[x][1] for x in sorted(line)),
+            seeds=tuple(line[x][2] for x in sorted(line)),
+        )
+        for label, line in lines.items()
+    )
+
+
+def curve_series(sketch: Sketch, cells: Cells, metric: Metric) -> tuple[Series, ...]:
+    """A series for each cell: mean and deviation of its seeds' curves at each epoch, from 1."""
+    found: dict[str, Series] = {}
+    for point, runs in cells:
+        label = sketch.label(point)
+        if label in found:
+            raise FigureError(f"{sketch.name}: two cells are called {label!r}; name them apart.")
+        found[label] = _mean_curve(sketch, label, counted(runs)[0], metric)
+    return tuple(found.values())
+
+
+def _mean_curve(sketch: Sketch, label: str, runs: list[RunRecord], metric: Metric) -> Series:
+    if not runs:
+        return Series(label)
+    without = [record.file_name for record in runs if metric.name not in record.curves]
+    if without:
+        raise _lacking(sketch, metric, without)
+    curves = [[metric.scale * value for value in run.curves[metric.name]] for run in runs]
+    lengths = {len(curve) for curve in curves}
+    if len(lengths) > 1:
+        raise FigureError(
+            f"{sketch.name}: the curves {metric.name} of {label!r} have {sorted(lengths)} epochs; "
+            f"run again those that are shorter."
+        )
+    mean = tuple(map(_mean, zip(*curves, strict=True)))
+    at = _mean([record.best_epoch + 1 for record in runs])
+    below, above = math.floor(at), math.ceil(at)
+    height = mean[below - 1] + (at - below) * (mean[above - 1] - mean[below - 1])
+    return Series(
+        label=label,
+        x=tuple(float(epoch) for epoch in range(1, len(mean) + 1)),
+        mean=mean,
+        std=tuple(map(_std, zip(*curves, strict=True))),
+        seeds=(len(runs),) * len(mean),
+        best=(at, height),
+    )
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _std(values: Sequence[float]) -> float:
+    # Not the module statistics, which fails where a diverged run left NaN or infinity.
+    middle = _mean(values)
+    return math.sqrt(_mean([(value - middle) * (value - middle) for value in values]))
+
+
+def _lacking(sketch: Sketch, metric: Metric, files: Sequence[str]) -> FigureError:
+    return FigureError(
+        f"{sketch.name}: {', '.join(files)}: no {metric.name!r} in there; mend its name in the "
+        f"plan, or delete the record and run it again."
+    )
+
+
+def _cell_name(sketch: Sketch, point: Mapping[str, Any]) -> str:
+    label = sketch.label(point)
+    return f"{label} at {sketch.x(point):g}" if sketch.kind == "values" else label

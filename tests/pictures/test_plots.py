@@ -1,0 +1,229 @@
+"""The paper's figures: the right lines, bands, marks and words, in files that are not blank."""
+
+import dataclasses
+import importlib.util
+import sys
+import warnings
+from pathlib import Path
+
+import matplotlib.image
+import numpy as np
+import pytest
+
+from combgrad import plans
+from combgrad.configuration import CONFIG_FOLDER, compose_lazily, scientific
+from combgrad.pictures.plots import COLOURS, draw_figure, footer, save_plot, series_label
+from combgrad.results import RunRecord, load_records, save_record
+from combgrad.results.series import FigureData, Panel, Series, collect, read_sketch
+
+SCRIPT = CONFIG_FOLDER.parent / "scripts" / "figures.py"
+
+IDENTITY = Series("Identity", (0.0, 0.25, 0.5), (99.0, 98.0, 90.0), (0.5, 1.0, 2.0), (3, 3, 2))
+BLACKBOX = Series("Blackbox", (0.0, 0.5), (97.0, 60.0), (0.0, 0.0), (1, 1))
+CURVE = Series("Identity", (1, 2, 3), (3.0, 2.0, 1.0), (0.1, 0.2, 0.3), (2, 2, 2), best=(2.5, 1.5))
+
+
+def values(*series, **changes):
+    fields = {
+        "name": "figure4a",
+        "title": "Accuracy against noise",
+        "kind": "values",
+        "profile": "paper",
+        "source": "regenerated",
+        "x_label": "sigma",
+        "panels": (Panel("correct edges (%)", series),),
+    }
+    return FigureData(**(fields | changes))
+
+
+def curves(*series, **changes):
+    panels = (Panel("training loss", series),)
+    return values(**({"kind": "curves", "x_label": "epoch", "panels": panels} | changes))
+
+
+def named(axes, start):
+    (line,) = [line for line in axes.lines if str(line.get_label()).startswith(start)]
+    return line
+
+
+def words(figure):
+    return " ".join(text.get_text() for text in figure.texts)
+
+
+def test_a_metric_against_a_value_has_lines_bands_and_a_marker_for_each_x():
+    (axes,) = draw_figure(values(IDENTITY, BLACKBOX)).axes
+    line = named(axes, "Identity")
+    np.testing.assert_array_equal(line.get_xydata(), [[0, 99], [0.25, 98], [0.5, 90]])
+    assert line.get_markevery() == [0, 1, 2]
+    other = named(axes, "Blackbox")
+    for property in ("get_color", "get_marker", "get_linestyle"):
+        assert getattr(line, property)() != getattr(other, property)()
+    # One seed has no deviation, so only Identity has a band.
+    (band,) = axes.collections
+    corners = band.get_paths()[0].vertices
+    for x, low, high in ((0.0, 98.5, 99.5), (0.25, 97.0, 99.0), (0.5, 88.0, 92.0)):
+        assert corners[corners[:, 0] == x, 1].min() == low
+        assert corners[corners[:, 0] == x, 1].max() == high
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("sigma", "correct edges (%)")
+    legend = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert legend == ["Identity (2 to 3 seeds)", "Blackbox (1 seed)"]
+
+
+def test_curves_have_a_band_the_margins_end_and_the_best_epoch():
+    (axes,) = draw_figure(curves(CURVE, margin_ends=(2.0,))).axes
+    np.testing.assert_array_equal(named(axes, "Identity").get_xydata(), [[1, 3], [2, 2], [3, 1]])
+    assert named(axes, "Identity").get_markevery() == []
+    assert set(named(axes, "end of the margin").get_xdata()) == {2.5}
+    (best,) = [line for line in axes.lines if len(line.get_xdata()) == 1]
+    np.testing.assert_array_equal(best.get_xydata(), [[2.5, 1.5]])
+    assert best.get_color() == named(axes, "Identity").get_color() == COLOURS[0]
+    corners = axes.collections[0].get_paths()[0].vertices
+    assert corners[corners[:, 0] == 3, 1].min() == pytest.approx(0.7)
+
+
+def test_profile_source_notes_and_what_is_missing_are_in_the_footer():
+    data = values(
+        IDENTITY, notes=("TSP(5) only.",), missing=("Blackbox at 0.25",), left_out=("old.json",)
+    )
+    text = words(draw_figure(data)).replace("\n", " ")
+    for part in (
+        "Accuracy against noise", "Profile paper, data regenerated", "best validation epoch",
+        "Not run: Blackbox at 0.25.", "TSP(5) only.", "of other data: old.json",
+    ):  # fmt: skip
+        assert part in text
+    assert all(len(line) <= 40 for line in footer(data, 40))
+
+
+def test_a_figure_without_a_run_says_so():
+    figure = draw_figure(curves(Series("Identity"), source=None))
+    (axes,) = figure.axes
+    assert not axes.lines
+    (text,) = [text.get_text() for text in axes.texts]
+    assert text.startswith("not run")
+    assert "figure=4a" in text
+    assert "Profile paper: no run of this figure has a record." in words(figure)
+    asked = curves(Series("Identity"), source="stand-in")
+    assert footer(asked, 99)[0].startswith("Profile paper, data stand-in: no run")
+
+
+def test_labels_tell_what_is_not_run_and_what_is_not_finite():
+    assert series_label(Series("I-MLE")) == "I-MLE (not run)"
+    broken = Series("SGD", (1, 2, 3), (1.0, np.nan, np.inf), (0.0,) * 3, (1, 1, 1))
+    assert series_label(broken) == "SGD (1 seed, not finite from 2 on)"
+    (axes,) = draw_figure(curves(broken, Series("I-MLE"))).axes
+    assert [text.get_text() for text in axes.get_legend().get_texts()][1] == "I-MLE (not run)"
+
+
+def test_there_is_a_panel_for_each_metric():
+    panels = (Panel("norm ratio", (CURVE,)), Panel("cosine", (CURVE,)))
+    axes = draw_figure(curves(panels=panels)).axes
+    assert [box.get_ylabel() for box in axes] == ["norm ratio", "cosine"]
+    assert [len(box.collections) for box in axes] == [1, 1]
+
+
+def test_files_are_not_blank_and_the_same_each_time(tmp_path):
+    paths = [
+        save_plot(draw_figure(values(IDENTITY, BLACKBOX)), tmp_path / str(i), "figure4a")
+        for i in range(2)
+    ]
+    assert [path.name for path in paths[0]] == ["figure4a.svg", "figure4a.png"]
+    for first, second in zip(*paths, strict=True):
+        assert first.read_bytes() == second.read_bytes()
+    image = (matplotlib.image.imread(paths[0][1])[..., :3] * 255).round().astype(int)
+    for colour in COLOURS[:2]:
+        wanted = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+        assert (np.abs(image - wanted).max(axis=2) < 8).mean() > 5e-4
+    assert (image == 255).all(axis=2).mean() > 0.6
+    svg = paths[0][0].read_text()
+    assert svg.startswith("<?xml")
+    assert all(colour in svg for colour in COLOURS[:2])
+
+
+@pytest.mark.parametrize("name", plans.names("figure"))
+def test_every_figure_of_the_paper_can_be_drawn(name):
+    (plan,) = plans.load_plans("figure", name)
+    asked = [(point, {}) for point in plan.points]
+    data = collect(
+        read_sketch(plan.name, plan.title, plan.profile, plan.seeds, plan.layout, asked),
+        [],
+        plan.profile,
+        None,
+    )
+    assert data.empty
+    assert len(data.missing) == len(set(data.missing)) == len(plan.points)
+    assert len(draw_figure(data).axes) == len(data.panels)
+    assert plan.seeds >= 2
+
+
+def test_the_papers_figures_all_have_a_plan():
+    expected = {"3", "4a", "4b", "4c", "5", "6a", "6b", "7", "8b"}
+    assert {name.removeprefix("figure") for name in plans.names("figure")} == expected
+
+
+@pytest.fixture
+def run_script(tmp_path, monkeypatch, capsys):
+    """Calls scripts/figures.py with words; its exit status and what it printed to each stream."""
+    specification = importlib.util.spec_from_file_location("figures", SCRIPT)
+    script = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(script)
+    (tmp_path / "runs").mkdir()
+    monkeypatch.chdir(tmp_path)
+    # The script sets it for good.
+    monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)
+
+    def call(*words):
+        folders = ["--results", "runs", "--save-in", "figures"]
+        monkeypatch.setattr(sys, "argv", ["figures.py", *folders, *words])
+        try:
+            script.main()
+            status = 0
+        except SystemExit as error:
+            status = error.code
+        return status, *capsys.readouterr()
+
+    return call
+
+
+def save_smoke_run(folder: Path, seed: int) -> None:
+    """A record of the first cell of Figure 8b, of two epochs."""
+    (plan,) = plans.load_plans("figure", "8b")
+    words = [*plans.overrides(plan.points[0]), "profile=smoke", f"seed={seed}"]
+    blank = {field.name: "" for field in dataclasses.fields(RunRecord)}
+    known = {
+        "name": "run", "key": str(seed), "config": scientific(compose_lazily(words)),
+        "profile": "smoke", "data_source": "regenerated", "seed": seed, "best_epoch": 0,
+        "curves": {"train/loss": [3.0, 2.0]}, "metrics": {}, "format": 1,
+    }  # fmt: skip
+    save_record(RunRecord(**(blank | known)), folder)
+
+
+def test_the_script_draws_what_was_run_and_removes_what_says_otherwise(run_script, tmp_path):
+    status, printed, _ = run_script("8b", "--profile", "smoke")
+    empty = [Path("figures") / f"figure8b-smoke-not-run.{ending}" for ending in ("svg", "png")]
+    assert (status, printed.split()) == (0, list(map(str, empty)))
+    assert all(path.exists() for path in empty)
+    for seed in (0, 1):
+        save_smoke_run(tmp_path / "runs", seed)
+    status, printed, _ = run_script("8b", "--profile", "smoke")
+    drawn = [Path("figures") / f"figure8b-smoke-regenerated.{ending}" for ending in ("svg", "png")]
+    assert (status, printed.split()) == (0, list(map(str, drawn)))
+    assert sorted(Path("figures").iterdir()) == sorted(drawn)
+    _, printed, _ = run_script("8b", "--source", "stand-in")
+    assert printed.split()[0].endswith("figure8b-paper-stand-in-not-run.svg")
+
+
+def test_the_script_says_what_cannot_be_drawn(run_script, tmp_path):
+    status, _, errors = run_script("12")
+    assert status == 2
+    assert "there is no figure '12'; there are 3, 4a" in errors
+    status, _, errors = run_script("8b", "--results", "elsewhere")
+    assert status == 2
+    assert "there is no folder elsewhere" in errors
+    save_smoke_run(tmp_path / "runs", 0)
+    (record,) = load_records(tmp_path / "runs")
+    save_record(dataclasses.replace(record, curves={}), tmp_path / "runs")
+    status, printed, errors = run_script("8b", "4b")
+    assert status == 1
+    assert "error: figure8b: run-0.json: no 'train/loss' in there" in errors
+    # What can be drawn is.
+    assert printed.splitlines()[0].endswith("figure4b-paper-not-run.svg")

@@ -1,0 +1,256 @@
+"""A sweep by its rules, with a launcher that does what the test says."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+from hydra.core.utils import JobReturn, JobStatus
+from omegaconf import OmegaConf
+
+from combgrad.claim import RunBusyError, Status, claim, read_status, write_status
+from combgrad.results import RunRecord, load_records, save_record
+from combgrad.sweeps.jobs import Job, expected_seconds
+from combgrad.sweeps.progress import remaining_seconds
+from combgrad.sweeps.summary import JobsFailedError, print_summary, raise_if_any_failed
+from combgrad.sweeps.sweep import State, Sweep
+
+
+def make_job(root: Path, seed: int, grad="identity", experiment="tsp5") -> Job:
+    config = {
+        "paths": {"output": str(root / "outputs" / f"run{seed}"), "results": str(root / "runs")},
+        "choices": {"grad": grad, "experiment": experiment},
+        "profile": {"name": "smoke"},
+        "monitor": {"metric": "val/edge_accuracy"},
+    }
+    return Job((f"seed={seed}",), "table6", OmegaConf.create(config), f"run{seed}", f"{seed:064x}")
+
+
+def make_record(job: Job, seconds=(1.0, 0.5), finished="2026-01-01T00:00:00+00:00") -> RunRecord:
+    empty = {f.name: f.default for f in dataclasses.fields(RunRecord)}
+    train, evaluation = seconds
+    values = {
+        "key": job.key, "name": job.name, "experiment": job.config.choices.experiment,
+        "choices": dict(job.config.choices), "config": {}, "profile": "smoke",
+        "data_source": "regenerated", "data_fingerprint": "", "seed": 0, "best_epoch": 0,
+        "metrics": {"test/edge_accuracy": 0.5}, "curves": {}, "versions": {}, "commit": "",
+        "seconds": {"train": train, "eval": evaluation, "solver": 0.1}, "hardware": {},
+        "command": "", "started": finished, "finished": finished, "resumed_at": [],
+    }  # fmt: skip
+    return RunRecord(**(empty | values))
+
+
+class Launcher:
+    """Carries out jobs by `act(job, sweep id)`; remembers which it was given."""
+
+    def __init__(self, jobs, act):
+        self.jobs = {job.overrides[0]: job for job in jobs}
+        self.act = act
+        self.calls = []
+
+    def __call__(self, batch):
+        self.calls.append([words[0] for words in batch])
+        returns = []
+        for words in batch:
+            (sweep,) = (word.removeprefix("sweep=") for word in words if word.startswith("sweep="))
+            result = JobReturn(status=JobStatus.COMPLETED)
+            try:
+                self.act(self.jobs[words[0]], sweep)
+            except RuntimeError as error:
+                result.status, result.return_value = JobStatus.FAILED, error
+            returns.append(result)
+        return returns
+
+
+def finish(job, sweep):
+    with claim(job.folder, sweep):
+        save_record(make_record(job), job.record_path.parent)
+
+
+def begin_and_die(job, sweep):
+    job.folder.mkdir(parents=True, exist_ok=True)
+    write_status(job.folder, dataclasses.replace(Status.mine(sweep), epoch=3, epochs=9))
+
+
+class Killed(Exception):
+    """What a launcher raises when a worker dies."""
+
+
+def outcome(tmp_path, number, act, **options):
+    jobs = [make_job(tmp_path, seed) for seed in range(number)]
+    launcher = Launcher(jobs, act)
+    sweep = Sweep(jobs, launcher, root=str(tmp_path), **options)
+    sweep.run()
+    return sweep, launcher
+
+
+def test_what_is_done_is_skipped_and_the_rest_is_run(tmp_path):
+    done = make_job(tmp_path, 1)
+    save_record(make_record(done), done.record_path.parent)
+    sweep, launcher = outcome(tmp_path, 3, finish)
+    assert launcher.calls == [["seed=0", "seed=2"]]
+    assert [e.state for e in sweep.progress] == [State.DONE, State.SKIPPED, State.DONE]
+    again, idle = outcome(tmp_path, 3, finish)
+    assert idle.calls == []
+    assert {e.state for e in again.progress} == {State.SKIPPED}
+
+
+def test_rerun_runs_all_of_them_again(tmp_path):
+    outcome(tmp_path, 2, finish)
+
+    def finish_now(job, sweep):
+        with claim(job.folder, sweep):
+            save_record(
+                make_record(job, finished="2999-01-01T00:00:00+00:00"), job.record_path.parent
+            )
+
+    sweep, launcher = outcome(tmp_path, 2, finish_now, rerun=True)
+    assert launcher.calls == [["seed=0", "seed=1"]]
+    assert {e.state for e in sweep.progress} == {State.DONE}
+
+
+def test_a_failed_job_does_not_stop_the_others_and_is_reported(tmp_path, capsys):
+    def act(job, sweep):
+        if job.name == "run1":
+            raise RuntimeError("no more flags\nand more")
+        finish(job, sweep)
+
+    sweep, launcher = outcome(tmp_path, 3, act)
+    assert [e.state for e in sweep.progress] == [State.DONE, State.FAILED, State.DONE]
+    assert len(launcher.calls) == 1
+    print_summary(sweep.progress)
+    shown = capsys.readouterr().out
+    assert "2 done, 1 failed" in shown
+    assert "RuntimeError: no more flags" in shown
+    assert "python train.py seed=1 resume=true" in shown
+    with pytest.raises(JobsFailedError, match="1 of 3 jobs failed"):
+        raise_if_any_failed(sweep.progress)
+
+
+def test_a_checkpoint_left_behind_is_resumed(tmp_path):
+    checkpoints = make_job(tmp_path, 0).folder / "checkpoints"
+    checkpoints.mkdir(parents=True)
+    (checkpoints / "last.ckpt").touch()
+    sweep, _ = outcome(tmp_path, 2, finish)
+    assert [e.state for e in sweep.progress] == [State.RESUMED, State.DONE]
+
+
+def dying(deaths):
+    """A launcher's act: each job finishes after `deaths[name]` deaths that take the launcher."""
+
+    def act(job, sweep):
+        if deaths.get(job.name, 0) > 0:
+            deaths[job.name] -= 1
+            begin_and_die(job, sweep)
+            raise Killed("a worker was killed")
+        finish(job, sweep)
+
+    return act
+
+
+def test_a_launcher_that_dies_with_a_worker_is_started_again(tmp_path):
+    sweep, launcher = outcome(tmp_path, 3, dying({"run1": 1}))
+    assert {e.state for e in sweep.progress} == {State.DONE}
+    assert launcher.calls == [["seed=0", "seed=1", "seed=2"], ["seed=1", "seed=2"]]
+
+
+def test_a_job_that_dies_too_often_fails_alone(tmp_path):
+    sweep, _ = outcome(tmp_path, 3, dying({"run1": 9}), retries=2)
+    assert [e.state for e in sweep.progress] == [State.DONE, State.FAILED, State.DONE]
+    failed = sweep.progress[1]
+    assert failed.attempts == 3
+    assert failed.error == "its process died after epoch 3 of 9 (Killed: a worker was killed)"
+
+
+def test_a_launcher_that_starts_nothing_ends_the_sweep(tmp_path):
+    def refuse(job, sweep):
+        raise Killed("no such partition")
+
+    sweep, launcher = outcome(tmp_path, 2, refuse)
+    assert len(launcher.calls) == 1
+    assert {e.error for e in sweep.progress} == {"the launcher gave up: Killed: no such partition"}
+
+
+def test_a_run_that_another_process_is_at_is_waited_for_and_not_done_twice(tmp_path):
+    other = make_job(tmp_path, 0)
+    holder = claim(other.folder)
+    holder.__enter__()
+
+    def act(job, sweep):
+        assert job.name != "run0"
+        finish(job, sweep)
+        save_record(make_record(other), other.record_path.parent)
+        holder.__exit__(None, None, None)
+
+    sweep, launcher = outcome(tmp_path, 2, act)
+    assert launcher.calls == [["seed=1"]]
+    assert [e.state for e in sweep.progress] == [State.ELSEWHERE, State.DONE]
+
+
+def test_a_run_whose_other_process_died_is_taken_over(tmp_path):
+    turns = []
+
+    def act(job, sweep):
+        turns.append(job.name)
+        if len(turns) == 1:  # another sweep was quicker, and then it died
+            raise RunBusyError("process 1 on elsewhere is at work on this run")
+        finish(job, sweep)
+
+    sweep, _ = outcome(tmp_path, 1, act)
+    assert turns == ["run0", "run0"]
+    assert sweep.progress[0].state == State.DONE
+
+
+def test_a_broken_record_is_made_again(tmp_path):
+    job = make_job(tmp_path, 0)
+    job.record_path.parent.mkdir()
+    job.record_path.write_text('{"key": "half a rec')
+    sweep, launcher = outcome(tmp_path, 1, finish)
+    assert launcher.calls == [["seed=0"]]
+    assert sweep.progress[0].state == State.DONE
+    assert json.loads(job.record_path.read_text())["key"] == job.key
+    assert len(load_records(tmp_path / "runs")) == 1
+
+
+def test_results_that_cannot_be_written_are_found_before_anything_starts(tmp_path):
+    (tmp_path / "runs").write_text("a file where the folder should be")
+    jobs = [make_job(tmp_path, 0)]
+    launcher = Launcher(jobs, finish)
+    sweep = Sweep(jobs, launcher, root=str(tmp_path))
+    with pytest.raises(OSError, match=r"cannot write into .*runs"):
+        sweep.run()
+    assert launcher.calls == []
+
+
+def test_two_processes_cannot_claim_one_run_and_its_status_tells_the_end(tmp_path):
+    with claim(tmp_path, "one"):
+        assert read_status(tmp_path).state == "running"
+        with pytest.raises(RunBusyError, match=rf"process {read_status(tmp_path).pid} on "):
+            claim(tmp_path, "two").__enter__()
+    assert read_status(tmp_path).state == "done"
+    with pytest.raises(ZeroDivisionError), claim(tmp_path, "three"):
+        _ = 1 / 0
+    status = read_status(tmp_path)
+    assert (status.state, status.sweep) == ("failed", "three")
+    assert status.error == "ZeroDivisionError: division by zero"
+
+
+def test_the_expected_time_is_that_of_the_most_similar_runs(tmp_path):
+    identity = [
+        make_record(make_job(tmp_path, s), seconds=(t, 1.0)) for s, t in enumerate((9, 19, 99))
+    ]
+    other = make_record(make_job(tmp_path, 7, grad="blackbox"), seconds=(49.0, 1.0))
+    records = [*identity, other]
+    assert expected_seconds(make_job(tmp_path, 8), records) == 20.0
+    assert expected_seconds(make_job(tmp_path, 8, grad="blackbox"), records) == 50.0
+    assert expected_seconds(make_job(tmp_path, 8, grad="imle"), records) == 35.0
+    assert expected_seconds(make_job(tmp_path, 8, experiment="tsp20"), records) is None
+    unknown = make_job(tmp_path, 9, experiment="tsp20")
+    jobs = [
+        (make_job(tmp_path, 8), 0.5),
+        (make_job(tmp_path, 5, grad="blackbox"), 1.0),
+        (unknown, 1.0),
+    ]
+    # Half of 20, all of 50, and the mean of the two for the one nothing is known of, by 2 workers.
+    assert remaining_seconds(jobs, records, 2) == (10 + 50 + 35) / 2
+    assert remaining_seconds([(unknown, 1.0)], records, 1) is None
