@@ -10,9 +10,8 @@ from combgrad.errors import CombgradError
 from combgrad.pictures.plots import draw_figure, save_plot
 from combgrad.plans import Plan, PlanError, load_plans, names, plan_signatures
 from combgrad.results import RunRecord, load_records
+from combgrad.results.record import SOURCES
 from combgrad.results.series import Sketch, collect, groups, read_sketch
-
-SOURCES = ("original", "regenerated", "pictures", "stand-in")
 
 
 def chosen_plans(words: list[str]) -> list[Plan]:

@@ -12,11 +12,10 @@ from combgrad.errors import CombgradError
 from combgrad.files import write_text_atomically
 from combgrad.plans import load_plans, names, tables_of
 from combgrad.results import load_records
+from combgrad.results.record import SOURCES
 from combgrad.results.table_markup import to_html, to_latex
 from combgrad.results.table_text import to_csv, to_markdown
 from combgrad.results.tables import Table
-
-SOURCES = ("original", "regenerated", "pictures", "stand-in")
 
 
 def joined(render: Callable[[Table], str]) -> Callable[[list[Table]], str]:

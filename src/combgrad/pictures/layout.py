@@ -19,19 +19,28 @@ _TITLE, _HEADING, _LEGEND, _GAP = 0.6, 0.4, 0.5, 0.2
 _MAP_SHAPE = 1.92
 
 
-def lay_out(count: int, as_map: bool, title: str | None) -> tuple[Figure, list[Axes]]:
-    """A figure 1400 pixels wide with ``count`` boxes: rows of squares, or a column of maps."""
-    columns = 1 if as_map else min(count, 3)
+def lay_out(
+    count: int,
+    as_map: bool,
+    title: str | None,
+    columns: int | None = None,
+    heading: float = _HEADING,
+) -> tuple[Figure, list[Axes]]:
+    """A figure 1400 pixels wide with ``count`` boxes: rows of squares, or a column of maps.
+
+    ``columns`` sets how many stand beside each other, ``heading`` the inches above each.
+    """
+    columns = columns or (1 if as_map else min(count, 3))
     rows = -(-count // columns)
-    width = (_WIDTH - _GAP) / max(columns, 1 if as_map else 2) - _GAP
+    width = (_WIDTH - _GAP) / (columns if as_map else max(columns, 2)) - _GAP
     height = width / _MAP_SHAPE if as_map else width
     head = _TITLE if title else 0.0
-    figure = _blank(head + rows * (height + _HEADING) + _LEGEND, title)
+    figure = _blank(head + rows * (height + heading) + _LEGEND, title)
     boxes = []
     for i in range(count):
         row, column = divmod(i, columns)
         left = (_WIDTH - columns * (width + _GAP) + _GAP) / 2 + column * (width + _GAP)
-        top = head + _HEADING + row * (height + _HEADING)
+        top = head + heading + row * (height + heading)
         boxes.append(_box(figure, left, top, width, height))
     return figure, boxes
 

@@ -7,6 +7,9 @@ from typing import Any
 
 FORMAT = 1
 
+#: Where data can come from, the most faithful first; a table never averages over two of them.
+SOURCES = ("original", "regenerated", "pictures", "stand-in")
+
 
 def file_name(name: str, key: str) -> str:
     """Where the record of a run lies in its folder."""
@@ -24,7 +27,7 @@ class RunRecord:
         choices: the chosen option of each config group.
         config: the resolved scientific config.
         profile: `paper`, `reduced` or `smoke`, or `custom` where its sizes were overridden.
-        data_source: `original`, `regenerated`, `pictures` or `stand-in`.
+        data_source: one of SOURCES.
         data_fingerprint: sha256 of what the data were made from.
         seed: of the training.
         metrics: final numbers; `test/...` at the best validation epoch, `last/...` at the last.
