@@ -12,7 +12,7 @@ from combgrad.experiments.globe_pictures import Moment, best_seen, draw, draw_mo
 from combgrad.experiments.snapshots import moments_of
 from combgrad.losses import hamming
 from combgrad.metrics import cost_norm, cost_ratio, edge_accuracy, entry_accuracy, tour_accuracy
-from combgrad.networks.globe_net import standardised
+from combgrad.networks.globe_net import PIXELS, Pixels, as_images
 from combgrad.solvers.base import Solver
 from combgrad.solvers.tsp import are_tours
 from combgrad.sphere import Distance, edge_distances, unit_vectors
@@ -36,6 +36,7 @@ class GlobeTSPExperiment(Experiment):
 
     Args:
         distance: between points, the one that labelled the data.
+        pixels: `standardised`, or `raw` (0 to 255).
         loss: of solution and target, both (B, E); each undirected edge counts once.
         **parts: see Experiment.
     """
@@ -45,11 +46,15 @@ class GlobeTSPExperiment(Experiment):
     def __init__(
         self,
         distance: Distance = "chord",
+        pixels: Pixels = "standardised",
         loss: Callable[[Tensor, Tensor], Tensor] = hamming,
         **parts: Any,
     ) -> None:
         super().__init__(**parts)
         check_answers_tours(self.layer.solver)
+        if pixels not in PIXELS:
+            raise ValueError(f"pixels is {pixels!r}; it must be one of {', '.join(PIXELS)}.")
+        self.pixels = pixels
         self.distance = distance
         self.loss = loss
 
@@ -57,7 +62,7 @@ class GlobeTSPExperiment(Experiment):
         """Take the flags from the data module; they are data, not weights."""
         del stage
         datamodule: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-        self.register_buffer("flags", standardised(datamodule.flags), persistent=False)
+        self.register_buffer("flags", as_images(datamodule.flags, self.pixels), persistent=False)
 
     def costs(self, cities: Tensor) -> Tensor:
         """Predicted distances (B, E) between the cities (B, k) of each instance."""

@@ -1,7 +1,12 @@
 """The network of Globe TSP: from a flag to a place on the unit sphere."""
 
+from typing import Literal, get_args
+
 import torch
 from torch import Tensor, nn
+
+Pixels = Literal["standardised", "raw"]
+PIXELS = get_args(Pixels)
 
 
 class GlobeNet(nn.Module):
@@ -37,9 +42,15 @@ class GlobeNet(nn.Module):
         return nn.functional.normalize(points, dim=1)
 
 
-def standardised(flags: Tensor) -> Tensor:
-    """Flags (C, H, W, 3) uint8 -> (C, 3, H, W), mean 0 and deviation 1 per channel (A-26)."""
-    images = flags.permute(0, 3, 1, 2).to(torch.float32) / 255
+def as_images(flags: Tensor, pixels: Pixels) -> Tensor:
+    """Flags (C, H, W, 3) uint8 -> (C, 3, H, W) float: as they are, or standardised (A-26).
+
+    `standardised` has mean 0 and deviation 1 per channel; `raw` ranges from 0 to 255.
+    """
+    images = flags.permute(0, 3, 1, 2).to(torch.float32)
+    if pixels == "raw":
+        return images
+    images = images / 255
     mean = images.mean(dim=(0, 2, 3), keepdim=True)
     deviation = images.std(dim=(0, 2, 3), keepdim=True, unbiased=False)
     return (images - mean) / deviation.clamp_min(1e-6)
