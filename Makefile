@@ -3,10 +3,10 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test lint format bench fuzz clean
+.PHONY: help run test lint format report bench fuzz clean
 
 help:  ## this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+	@grep -E '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
 # One marker for everything: installing twice would take longer than the few extra packages.
 $(VENV)/installed: pyproject.toml constraints.txt
@@ -28,6 +28,18 @@ lint: $(VENV)/installed  ## style and types
 format: $(VENV)/installed  ## mend the style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+report: $(VENV)/installed  ## every table, figure and run on one page, results/report/index.html
+	$(BIN)/python scripts/report.py
+
+WORDS ?=
+table-%: $(VENV)/installed  ## make table-6: run what is missing of Table 6 (WORDS='profile=reduced' narrows), print it
+	$(BIN)/python train.py -m table=$* $(WORDS)
+	$(BIN)/python scripts/tables.py $*
+
+figure-%: $(VENV)/installed  ## make figure-8b: the same for a figure, drawn into results/figures
+	$(BIN)/python train.py -m figure=$* $(WORDS)
+	$(BIN)/python scripts/figures.py $*
 
 bench: $(VENV)/installed  ## time every solver against its reference, into results/bench
 	$(BIN)/python scripts/bench.py

@@ -8,10 +8,10 @@ from pathlib import Path
 from combgrad.configuration import profile_names
 from combgrad.errors import CombgradError
 from combgrad.pictures.plots import draw_figure, save_plot
-from combgrad.plans import Plan, PlanError, load_plans, names, plan_signatures
+from combgrad.plans import Plan, PlanError, load_plans, names, sketch_of
 from combgrad.results import RunRecord, load_records
 from combgrad.results.record import SOURCES
-from combgrad.results.series import Sketch, collect, groups, read_sketch
+from combgrad.results.series import collect, groups
 
 
 def chosen_plans(words: list[str]) -> list[Plan]:
@@ -22,15 +22,9 @@ def chosen_plans(words: list[str]) -> list[Plan]:
     return list({plan.name: plan for plan in found}.values())
 
 
-def sketch(plan: Plan) -> Sketch:
-    """What to draw; warns of cells that cannot be run yet."""
-    asked = list(zip(plan.points, plan_signatures(plan), strict=True))
-    return read_sketch(plan.name, plan.title, plan.profile, plan.seeds, plan.layout, asked)
-
-
 def draw(plan: Plan, records: list[RunRecord], asked: argparse.Namespace) -> list[Path]:
     """Draw a plan once for each profile and data source that has records; the files written."""
-    wanted, folder = sketch(plan), asked.save_in
+    wanted, folder = sketch_of(plan), asked.save_in
     shown = [
         (profile, source)
         for profile, source in groups(wanted, records)

@@ -17,6 +17,7 @@ from combgrad.errors import CombgradError
 from combgrad.results.layout import read_layout
 from combgrad.results.paper import paper_values
 from combgrad.results.record import RunRecord
+from combgrad.results.series import Sketch, read_sketch
 from combgrad.results.signature import signature
 from combgrad.results.tables import Table, make_tables
 
@@ -127,3 +128,9 @@ def tables_of(
     layout = read_layout(plan.name, plan.title, plan.profile, plan.seeds, plan.layout)
     asked = list(zip(plan.points, plan_signatures(plan, folder), strict=True))
     return make_tables(layout, asked, records, paper_values())
+
+
+def sketch_of(plan: Plan, folder: Path = CONFIG_FOLDER) -> Sketch:
+    """A figure without its numbers; warns of cells that cannot be composed yet."""
+    asked = list(zip(plan.points, plan_signatures(plan, folder), strict=True))
+    return read_sketch(plan.name, plan.title, plan.profile, plan.seeds, plan.layout, asked)

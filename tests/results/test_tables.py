@@ -1,6 +1,7 @@
 """Tables from hand-made records: numbers, marks, what never meets, and every rendering."""
 
 import csv
+import dataclasses
 import io
 import re
 from hashlib import sha256
@@ -31,7 +32,7 @@ POINTS = [
     for experiment in ("tsp5", "tsp10")
     for grad in ("identity", "blackbox")
 ]
-METRIC = Metric("test/accuracy", "right answers", "%", 100)
+METRIC = Metric("test/accuracy", "right answers", "%", 100, best="max")
 
 
 def layout(**changes):
@@ -107,6 +108,13 @@ def test_one_seed_has_no_spread_and_no_run_no_mean():
     none = make_cell(POINTS[0], METRIC, [], a_value(50, 1))
     assert (none.mean, none.difference, none.mark) == (None, None, Mark.NO_RUN)
     assert (ours(none), compared(none)) == ("not run", "")
+
+
+def test_numbers_of_which_none_is_better_are_not_judged():
+    minutes = dataclasses.replace(METRIC, best=None)
+    cell = make_cell(POINTS[0], minutes, [a_record(POINTS[0], 0, 0.5)], a_value(50, 1))
+    assert (cell.difference, cell.mark) == (0.0, Mark.NOT_COMPARED)
+    assert compared(cell) == "0.00 not compared"
 
 
 @pytest.mark.parametrize(

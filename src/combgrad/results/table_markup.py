@@ -1,6 +1,7 @@
 """Tables as LaTeX and as HTML."""
 
 import re
+from collections.abc import Callable
 from html import escape
 
 from combgrad.results.layout import spans
@@ -90,12 +91,18 @@ def _latex_heads(table: Table) -> list[str]:
     return lines
 
 
-def to_html(table: Table) -> str:
+def cell_id(table: Table, row: int, column: int) -> str:
+    """The id of a cell in HTML; rows and columns count from 0."""
+    return f"{table.id}-{row}-{column}"
+
+
+def to_html(table: Table, link: Callable[[Cell], str | None] = lambda cell: None) -> str:
     """A `<section>` for a page to embed, in ASCII; ids and classes are listed below.
 
     `section.result-table` has the table's id; cells are `td.cell.mark-<mark>` (`.best` too) with
-    the id `<table id>-<row>-<column>`, `data-runs` (file names of records, separated by spaces),
-    `data-mark`, `data-seeds` and `data-point`, and hold `span.ours`, `.paper` and `.difference`.
+    the id of `cell_id`, `data-runs` (file names of records, separated by spaces), `data-mark`,
+    `data-seeds` and `data-point`, and hold `span.ours`, `.paper` and `.difference`. The first of
+    them is a link where `link` knows an address for the cell. `div.scroll` is for wide tables.
     """
     sentences = "".join(f"<li>{escape(note)}</li>" for note in notes(table))
     lines = [
@@ -104,14 +111,16 @@ def to_html(table: Table) -> str:
         f' data-source="{escape(table.data_source or "none")}">',
         f"<h3>{escape(title(table))}</h3>",
         f'<p class="table-facts">{escape(" ".join(facts(table)))}</p>',
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(title(table))}">',
         "<table>",
         "<thead>",
         *_html_heads(table),
         "</thead>",
         "<tbody>",
-        *_html_rows(table),
+        *_html_rows(table, link),
         "</tbody>",
         "</table>",
+        "</div>",
         f'<ul class="table-notes">{sentences}</ul>' if sentences else "",
         "</section>",
         "",
@@ -135,7 +144,7 @@ def _html_heads(table: Table) -> list[str]:
     return lines
 
 
-def _html_rows(table: Table) -> list[str]:
+def _html_rows(table: Table, link: Callable[[Cell], str | None]) -> list[str]:
     levels = len(table.layout.rows)
     starts: list[list[str]] = [[] for _ in table.rows]
     for level in range(levels):
@@ -148,23 +157,25 @@ def _html_rows(table: Table) -> list[str]:
         "<tr>"
         + "".join(starts[row])
         + "".join(
-            _html_cell(cell, f"{table.id}-{row}-{column}") for column, cell in enumerate(line)
+            _html_cell(cell, cell_id(table, row, column), link(cell)) if cell else "<td></td>"
+            for column, cell in enumerate(line)
         )
         + "</tr>"
         for row, line in enumerate(table.grid)
     ]
 
 
-def _html_cell(cell: Cell | None, name: str) -> str:
-    if cell is None:
-        return "<td></td>"
+def _html_cell(cell: Cell, name: str, address: str | None) -> str:
     classes = f"cell mark-{cell.mark}" + (" best" if cell.best else "")
     point = " ".join(f"{key}={value}" for key, value in cell.point.items())
     source = f' title="{escape(cell.paper.source)}"' if cell.paper else ""
+    number = escape(ours(cell))
+    if address is not None:
+        number = f'<a href="{escape(address)}">{number}</a>'
     return (
         f'<td class="{classes}" id="{escape(name)}" data-mark="{cell.mark}"'
         f' data-seeds="{len(cell.seeds)}" data-runs="{escape(" ".join(cell.runs))}"'
-        f' data-point="{escape(point)}"><span class="ours">{escape(ours(cell))}</span>'
+        f' data-point="{escape(point)}"><span class="ours">{number}</span>'
         f' <span class="paper"{source}>paper {escape(printed(cell))}</span>'
         f' <span class="difference">{escape(compared(cell))}</span></td>'
     )

@@ -16,6 +16,7 @@ MARK_WORDS = {
     Mark.NO_METRIC: "",
     Mark.NO_PAPER: "nothing printed",
     Mark.NO_SPREAD: "no spread printed",
+    Mark.NOT_COMPARED: "not compared",
 }
 
 CSV_COLUMNS = (

@@ -33,6 +33,7 @@ class Mark(StrEnum):
     NO_METRIC = "no-metric"
     NO_PAPER = "no-paper"
     NO_SPREAD = "no-spread"
+    NOT_COMPARED = "not-compared"
 
 
 @dataclass(frozen=True)
@@ -240,6 +241,8 @@ def mark_of(cell: Cell) -> Mark:
         return Mark.NO_METRIC if cell.runs else Mark.NO_RUN
     if cell.paper is None:
         return Mark.NO_PAPER
+    if cell.metric.best is None:
+        return Mark.NOT_COMPARED  # such as minutes, which are the machine's as much as the method's
     if not cell.paper.std:
         return Mark.NO_SPREAD
     away = abs(cell.mean - cell.paper.mean)

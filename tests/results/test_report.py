@@ -1,0 +1,474 @@
+"""The report's page, read back by a parser: links, numbers, escapes, and that it needs no other."""
+
+import base64
+import importlib.util
+import json
+import re
+import sys
+from hashlib import sha256
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from combgrad import plans
+from combgrad.configuration import CONFIG_FOLDER
+from combgrad.results import RunRecord, save_record
+from combgrad.results.layout import read_layout
+from combgrad.results.paper import PaperValue
+from combgrad.results.report import Drawing, Report, to_page
+from combgrad.results.report_runs import duration, group_id, headline, natural, run_id, short_commit
+from combgrad.results.series import read_sketch
+from combgrad.results.signature import signature
+from combgrad.results.tables import make_tables
+
+SCRIPT = CONFIG_FOLDER.parent / "scripts" / "report.py"
+ACCURACY = {"name": "test/accuracy", "label": "right answers", "unit": "%", "scale": 100}
+POINTS = [
+    {"experiment": experiment, "grad": grad}
+    for experiment in ("tsp5", "tsp10")
+    for grad in ("identity", "blackbox")
+]
+VOID = {"meta", "link", "img", "br", "input"}
+
+
+class Element:
+    def __init__(self, tag, attributes, parent):
+        self.tag, self.attributes, self.parent = tag, attributes, parent
+        self.children, self.texts = [], []
+        if parent is not None:
+            parent.children.append(self)
+
+    def all(self, tag=None, **wanted):
+        """Every element below with such a tag and attributes, in order; True is any value."""
+        found = []
+        for child in self.children:
+            fits = all(
+                name in child.attributes and value in (True, child.attributes[name])
+                for name, value in wanted.items()
+            )
+            if fits and tag in (None, child.tag):
+                found.append(child)
+            found += child.all(tag, **wanted)
+        return found
+
+    def one(self, tag=None, **wanted):
+        (found,) = self.all(tag, **wanted)
+        return found
+
+    @property
+    def text(self):
+        return "".join(part if isinstance(part, str) else part.text for part in self.texts)
+
+    def __getitem__(self, name):
+        return self.attributes[name]
+
+
+class Tree(HTMLParser):
+    """Elements of a page; a tag that is closed out of order fails."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.root = self.at = Element("", {}, None)
+        self.feed(text)
+        self.close()
+        assert self.at is self.root, f"{self.at.tag} is never closed"
+
+    def handle_starttag(self, tag, attrs):
+        assert len(dict(attrs)) == len(attrs), attrs
+        element = Element(tag, {name: value or "" for name, value in attrs}, self.at)
+        self.at.texts.append(element)
+        if tag not in VOID:
+            self.at = element
+
+    def handle_startendtag(self, tag, attrs):
+        self.at.texts.append(Element(tag, dict(attrs), self.at))
+
+    def handle_endtag(self, tag):
+        assert tag == self.at.tag, f"</{tag}> in <{self.at.tag}>"
+        self.at = self.at.parent
+
+    def handle_data(self, data):
+        self.at.texts.append(data)
+
+
+def a_record(point, seed=0, accuracy=0.5, **changes):
+    words = "-".join(str(value) for value in point.values())
+    profile = changes.get("profile", "paper")
+    values = {
+        "key": sha256(f"{words} {seed} {changes}".encode()).hexdigest(),
+        "name": f"{words}-{profile}-seed{seed}",
+        "experiment": point["experiment"],
+        "choices": {},
+        "config": {
+            "asked": dict(point),
+            "seed": seed,
+            "monitor": {"metric": "val/accuracy"},
+            "trainer": {"max_epochs": 3},
+        },
+        "profile": profile,
+        "data_source": "regenerated",
+        "data_fingerprint": "f",
+        "seed": seed,
+        "metrics": {"test/accuracy": accuracy, "last/accuracy": 0.25},
+        "best_epoch": 1,
+        "curves": {"val/accuracy": [0.2, 0.4, 0.3]},
+        "seconds": {"train": 90.0},
+        "versions": {"torch": "2.13"},
+        "commit": "0123456789abcdef+changes",
+        "hardware": {"cores": 2},
+        "command": f"python train.py experiment={point['experiment']} seed={seed}",
+        "started": "2026-01-01T00:00:00+00:00",
+        "finished": "2026-01-01T01:00:00+00:00",
+    }
+    return RunRecord(**(values | changes))
+
+
+def asked_for(points):
+    return [
+        (p, {name: signature(a_record(p).config) for name in ("paper", "smoke")}) for p in points
+    ]
+
+
+def tables(records, points=POINTS, name="table6"):
+    document = {"metrics": [ACCURACY], "rows": ["{experiment}"], "columns": ["{grad}"]}
+    printed = [
+        PaperValue(frozenset({"6"}), p, "test/accuracy", 50.0, 1.0, "50.0 ± 1.0", 3, "somewhere")
+        for p in POINTS
+    ]
+    layout = read_layout(name, f"Title of {name}", "paper", 3, document)
+    return make_tables(layout, asked_for(points), records, printed)
+
+
+def a_sketch(points=POINTS[:2], name="figure4a"):
+    document = {"draw": "curves", "metrics": [ACCURACY], "series": ["{grad}"]}
+    return read_sketch(name, f"Title of {name}", "paper", 2, document, asked_for(points))
+
+
+def a_page(records, drawings=(), waiting=(), more=()):
+    report = Report(
+        records=records,
+        tables=[*tables(records), *more],
+        drawings=drawings,
+        waiting=waiting,
+        folder="../runs",
+        made="2026-01-02 03:04 UTC",
+        commit="fedcba9876543210",
+    )
+    return to_page(report)
+
+
+RECORDS = [
+    a_record(POINTS[0], 0, 0.50),
+    a_record(POINTS[0], 1, 0.51),
+    a_record(POINTS[1], 0, 0.90),
+    a_record(POINTS[2], 0, 0.70, profile="smoke"),
+    a_record({"experiment": "tsp20", "grad": "other"}, 0, data_source="original"),
+]
+
+
+@pytest.fixture(scope="module")
+def page():
+    drawing = Drawing(a_sketch(), "paper", "regenerated", svg="<svg>§ & more</svg>")
+    return a_page(RECORDS, [drawing])
+
+
+@pytest.fixture(scope="module")
+def tree(page):
+    return Tree(page).root
+
+
+def test_ids_are_unique_and_every_link_within_the_page_leads_somewhere(tree):
+    ids = [element["id"] for element in tree.all(id=True)]
+    assert len(ids) == len(set(ids)) > 20
+    links = [e["href"] for e in tree.all(href=True) if e["href"].startswith("#")]
+    assert {link.removeprefix("#") for link in links} <= set(ids)
+    assert len(links) > 10
+
+
+def test_every_run_behind_a_number_has_its_section_and_its_file(tree):
+    behind = {name for e in tree.all(**{"data-runs": True}) for name in e["data-runs"].split()}
+    # The run of no table stands on the page too.
+    assert behind == {record.file_name for record in RECORDS[:4]}
+    runs = {run["id"]: run for run in tree.all("details", **{"class": "run"})}
+    assert set(runs) == {run_id(record) for record in RECORDS}
+    for record in RECORDS:
+        run = runs[f"run-{record.name}-{record.key[:8]}"]
+        assert run.one("a", href=f"../runs/{record.file_name}").text == record.file_name
+
+
+def test_the_link_of_a_cell_leads_to_exactly_its_runs(tree):
+    cells = [cell for cell in tree.all("td", **{"data-runs": True}) if cell["data-runs"]]
+    assert sorted(len(cell["data-runs"].split()) for cell in cells) == [1, 1, 2]
+    for cell in cells:
+        target = cell.one("a")["href"].removeprefix("#")
+        shown = tree.one("section", id=target).all("details")
+        assert [f"{run['id'].removeprefix('run-')}.json" for run in shown] == (
+            cell["data-runs"].split()
+        )
+        back = tree.one("section", id=target).all("a", href=f"#{cell['id']}")
+        assert back
+
+
+def test_runs_of_one_cell_stand_together_and_no_others(tree):
+    groups = {
+        tuple(run["id"] for run in group.all("details"))
+        for group in tree.all("section", **{"class": "card group"})
+    }
+    a, b, c, d, e = (run_id(record) for record in RECORDS)
+    assert groups == {(a, b), (c,), (d,), (e,)}
+    assert "In no table or figure." in tree.one("section", id=group_id(RECORDS[4])).text
+
+
+def test_the_filter_offers_what_there_is(tree):
+    offered = {
+        select["name"]: [option["value"] for option in select.all("option")]
+        for select in tree.all("select")
+    }
+    assert offered == {
+        "experiment": ["", "tsp5", "tsp10", "tsp20"],
+        "profile": ["", "paper", "smoke"],
+        "source": ["", "original", "regenerated"],
+    }
+    for name in ("experiment", "profile", "source"):
+        attribute = f"data-{'experiments' if name == 'experiment' else name}"
+        values = {w for e in tree.all(**{attribute: True}) for w in e[attribute].split()}
+        assert set(offered[name]) - {""} <= values
+
+
+def test_the_overview_counts_cells(tree):
+    rows = [
+        [cell.text for cell in row.all("td")]
+        for row in tree.one("table", **{"class": "overview"}).one("tbody").all("tr")
+    ]
+    # 50.5 is inside 50 ± 2, and 90 and 70 are not.
+    assert rows == [
+        ["Table 6: Title of table6", "paper", "regenerated", "2 of 4", "1", "1"],
+        ["Table 6: Title of table6", "smoke", "regenerated", "1 of 4", "0", "1"],
+        ["Figure 4a: Title of figure4a", "paper", "regenerated", "2 of 2", "", ""],
+    ]
+
+
+def test_the_page_says_what_it_was_made_of(tree):
+    made = tree.one("dl", **{"class": "made"})
+    facts = {d.one("dt").text: d.one("dd").text for d in made.all("div")}
+    assert facts == {
+        "Runs": "5",
+        "Experiments": "tsp5, tsp10, tsp20",
+        "Page made": "2026-01-02 03:04 UTC",
+        "By commit": "fedcba987654",
+    }
+
+
+def test_a_run_tells_everything(tree):
+    run = tree.one("details", id=run_id(RECORDS[1]))
+    facts = {d.one("dt").text: d.one("dd").text for d in run.one("dl").all("div")}
+    expected = {
+        "Seed": "1",
+        "Profile": "paper",
+        "Data": "regenerated, fingerprint f",
+        "Seconds": "train 90",
+        "Finished": "2026-01-01T01:00:00+00:00",
+        "Commit": "0123456789ab with changes",
+        "Hardware": "cores 2",
+        "Versions": "torch 2.13",
+        "Counts in": "Table 6 (tsp5, identity); Figure 4a",
+    }
+    assert {name: facts[name] for name in expected} == expected
+    assert [c.text for c in run.one("tbody").one("tr").all("td")] == ["0.51", "0.25"]
+    assert run.one("code").text == "python train.py experiment=tsp5 seed=1"
+    assert run.one("button").text == "Copy"
+    assert (
+        "val/accuracy: 0.2 after the first of 3 epochs, 0.3 after the last; dashed: the best "
+        in (run.text)
+    )
+
+
+def test_the_page_loads_nothing(page, tree):
+    loaded = [
+        e[name] for name in ("src", "srcset", "data", "poster") for e in tree.all(**{name: True})
+    ]
+    loaded += [e["href"] for e in tree.all("link")]
+    assert loaded
+    assert all(address.startswith("data:") for address in loaded)
+    style = tree.one("style").text
+    assert not re.search(r"url\(|@import|@font-face", style)
+    assert not re.search(r"https?:", page)
+    policy = tree.one("meta", **{"http-equiv": "Content-Security-Policy"})["content"]
+    assert policy.startswith("default-src 'none'")
+    assert not [e for e in tree.all("a", href=True) if ":" in e["href"]]
+
+
+def test_what_a_record_says_is_text_and_nothing_else():
+    evil = "</code></script><script>alert(1)</script>&amp; \"quoted\" 'x'"
+    record = a_record(
+        POINTS[0],
+        command=evil,
+        commit=evil,
+        profile='paper" onclick="x',
+        hardware={evil: evil},
+        metrics={f"test/{evil.replace('/', '')}": 1.0},
+        started=evil,
+    )
+    root = Tree(a_page([record])).root
+    assert len(root.all("script")) == 1
+    assert [e for e in root.all() if "onclick" in e.attributes] == []
+    run = root.one("details", id=run_id(record))
+    assert run.one("pre").text == evil
+    assert run.one("tbody").one("th").text == evil.replace("/", "")
+    assert evil in run.one("dl").text
+    assert root.one("select", name="profile").all("option")[1]["value"] == 'paper" onclick="x'
+
+
+def test_what_was_not_run_is_one_short_list():
+    empty = tables([], POINTS[:3], "table7")
+    root = Tree(a_page(RECORDS, waiting=[a_sketch(name="figure8b")], more=empty)).root
+    assert root.all("section", **{"data-table": "7"}) == []
+    items = [item.text for item in root.one("section", id="not-run").all("li")]
+    assert items == [
+        "Table 7: Title of table7 (3 cells: python train.py -m table=7)",
+        "Figure 8b: Title of figure8b (2 cells: python train.py -m figure=8b)",
+    ]
+
+
+def test_a_page_without_any_run_says_so():
+    root = Tree(a_page([])).root
+    assert "No table or figure has a run yet." in root.one("section", id="overview").text
+    assert root.one("section", id="runs").text.split() == ["Runs", "None", "yet."]
+    assert [option["value"] for option in root.all("option")] == ["", "", ""]
+
+
+def test_a_figure_is_embedded_and_names_its_runs(tree):
+    article = tree.one("article", id="figure4a-paper-regenerated")
+    kind, _, data = article.one("img")["src"].partition(",")
+    assert kind == "data:image/svg+xml;base64"
+    assert base64.b64decode(data).decode("utf-8") == "<svg>§ & more</svg>"
+    lines = [item.text for item in article.all("li")]
+    assert lines == [
+        "experiment=tsp5 grad=identity: seeds 0, 1",
+        "experiment=tsp5 grad=blackbox: seed 0",
+    ]
+    assert [e["data-runs"].split() for e in article.all("a")] == [
+        [RECORDS[0].file_name, RECORDS[1].file_name],
+        [RECORDS[2].file_name],
+    ]
+
+
+def test_a_figure_that_cannot_be_drawn_says_why():
+    drawing = Drawing(a_sketch(), "paper", "regenerated", problem="no curve < here")
+    article = Tree(a_page(RECORDS, [drawing])).root.one("article", id=drawing.id)
+    assert article.one("p", **{"class": "problem"}).text == "Not drawn: no curve < here"
+    assert article.all("img") == []
+
+
+def test_a_run_that_does_not_count_says_so():
+    late = a_record(POINTS[0], 0, 0.4, finished="2026-02-01T00:00:00+00:00", commit="later")
+    root = Tree(a_page([RECORDS[0], late])).root
+    facts = {
+        record.file_name: {
+            d.one("dt").text: d.one("dd").text
+            for d in root.one("details", id=run_id(record)).one("dl").all("div")
+        }
+        for record in (RECORDS[0], late)
+    }
+    assert facts[late.file_name]["Counts in"] == "Table 6 (tsp5, identity)"
+    assert facts[RECORDS[0].file_name]["Counts in"] == "nothing"
+    assert facts[RECORDS[0].file_name]["Left out of"] == "Table 6 (tsp5, identity)"
+
+
+def test_curves_of_a_group_share_one_axis():
+    records = [
+        a_record(POINTS[0], 0, curves={"val/accuracy": [0.0, 0.5, 1.0]}),
+        a_record(POINTS[0], 1, curves={"val/accuracy": [0.25, 0.75, 0.5]}, best_epoch=2),
+    ]
+    root = Tree(a_page(records)).root
+    runs = [root.one("details", id=run_id(record)) for record in records]
+    assert [run.one("polyline")["points"] for run in runs] == [
+        "0.0,100.0 150.0,50.0 300.0,0.0",
+        "0.0,75.0 150.0,25.0 300.0,50.0",
+    ]
+    assert [run.one("line")["x1"] for run in runs] == ["150.0", "300.0"]
+    for run in runs:
+        assert run.one("use")["href"] == f"#{run.one('g')['id']}"
+
+
+def test_a_curve_breaks_where_it_is_not_finite():
+    nan, inf = float("nan"), float("inf")
+    record = a_record(POINTS[0], curves={"val/accuracy": [1.0, nan, 0.0, 0.5, inf]})
+    run = Tree(a_page([record])).root.one("details", id=run_id(record))
+    assert [line["points"] for line in run.all("polyline")] == [
+        "0.0,0.0",
+        "150.0,100.0 225.0,50.0",
+    ]
+    assert "not finite after 2 epochs, first after epoch 2. " in run.text
+
+
+def test_a_record_without_the_monitored_curve_says_so():
+    record = a_record(POINTS[0], curves={}, metrics={}, seconds={})
+    run = Tree(a_page([record])).root.one("details", id=run_id(record))
+    assert "The record has no curve of val/accuracy." in run.text
+    assert "no test/accuracy" in run.one("summary").text
+    assert run.all("svg") == []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.0, "0.0 s"), (119.94, "119.9 s"), (120, "2.0 min"), (7199, "120.0 min"), (9000, "2.5 h")],
+)
+def test_durations(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_small_words():
+    assert sorted(["tsp20", "tsp5", "tsp10", "cub"], key=natural) == [
+        "cub",
+        "tsp5",
+        "tsp10",
+        "tsp20",
+    ]
+    assert short_commit("0123456789abcdef") == "0123456789ab"
+    assert short_commit("unknown") == "unknown"
+    assert headline(a_record(POINTS[0], accuracy=1 / 3)) == "test/accuracy 0.333333"
+
+
+def test_sixty_runs_of_a_hundred_epochs_stay_small():
+    curves = {"val/accuracy": [epoch / 100 for epoch in range(100)]}
+    metrics = {f"{when}/metric{n}": 0.123456 for when in ("test", "last") for n in range(6)}
+    records = [
+        a_record(POINTS[seed % 4], seed, curves=curves, metrics={"test/accuracy": 0.5, **metrics})
+        for seed in range(60)
+    ]
+    assert len(a_page(records).encode()) < 600_000
+
+
+def load_script():
+    specification = importlib.util.spec_from_file_location("report_script", SCRIPT)
+    script = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(script)
+    return script
+
+
+def test_the_script_makes_the_page_beside_the_records(tmp_path, monkeypatch, capsys):
+    for path in sorted((CONFIG_FOLDER.parent / "results" / "runs").glob("tsp5-*-seed0-*.json")):
+        save_record(RunRecord.from_json(path.read_text(encoding="utf-8")), tmp_path / "my runs")
+    known = {"table": ["table6"], "figure": ["figure4a"]}
+    monkeypatch.setattr(plans, "names", lambda kind, folder=CONFIG_FOLDER: known[kind])
+    output = tmp_path / "a" / "b" / "index.html"
+    words = ["--results", str(tmp_path / "my runs"), "--output", str(output)]
+    monkeypatch.setattr(sys, "argv", ["report.py", *words])
+    load_script().main()
+    assert capsys.readouterr().out.strip() == str(output)
+    root = Tree(output.read_text(encoding="utf-8")).root
+    links = [e["href"] for e in root.all("a") if e["href"].endswith(".json")]
+    found = [Path(output.parent, link.replace("%20", " ")).resolve() for link in links]
+    assert sorted(found) == sorted((tmp_path / "my runs").glob("*.json"))
+    assert len(found) >= 2
+    assert all(json.loads(path.read_text(encoding="utf-8"))["seed"] == 0 for path in found)
+    assert list(output.parent.iterdir()) == [output]
+
+
+def test_the_script_refuses_a_folder_that_is_not_there(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["report.py", "--results", str(tmp_path / "none")])
+    with pytest.raises(SystemExit):
+        load_script().main()
+    assert "there is no folder" in capsys.readouterr().err

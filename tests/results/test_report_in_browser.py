@@ -1,0 +1,402 @@
+"""The report as a reader meets it: in a real browser, opened from disk, clicked and typed at."""
+
+import base64
+import fcntl
+import io
+import json
+import os
+import select
+import shutil
+import subprocess
+import time
+from dataclasses import replace
+
+import pytest
+from matplotlib.image import imread
+
+from combgrad.results import RunRecord
+from combgrad.results.layout import read_layout
+from combgrad.results.report import Drawing, Report, to_page
+from combgrad.results.series import read_sketch
+from combgrad.results.signature import signature
+from combgrad.results.tables import make_tables
+
+PROGRAM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
+)
+
+pytestmark = pytest.mark.skipif(
+    not PROGRAM, reason="no Chromium or Chrome here; on Debian: apt-get install chromium"
+)
+
+
+class Browser:
+    """Chromium driven through two pipes by its own protocol, which needs no package."""
+
+    def __init__(self, folder):
+        ours_out, theirs_out = os.pipe()
+        theirs_in, ours_in = os.pipe()
+        # Chromium reads at 3 and writes at 4, so the numbers in between must not be these.
+        high = [fcntl.fcntl(fd, fcntl.F_DUPFD, 10) for fd in (theirs_in, theirs_out)]
+        command = [
+            "bash", "-c", f'exec "$@" 3<&{high[0]} 4>&{high[1]}', "bash", PROGRAM, "--headless",
+            "--remote-debugging-pipe", f"--user-data-dir={folder}", "--disable-gpu",
+            "--no-first-run", *(["--no-sandbox"] if os.geteuid() == 0 else []),
+        ]  # fmt: skip
+        self.process = subprocess.Popen(
+            command, pass_fds=high, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        for fd in (theirs_in, theirs_out, *high):
+            os.close(fd)
+        self.inlet, self.outlet = ours_in, ours_out
+        self.received, self.number, self.session, self.events = b"", 0, {}, []
+        target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        session = self.call("Target.attachToTarget", targetId=target, flatten=True)
+        self.session = {"sessionId": session["sessionId"]}
+        for domain in ("Page", "Runtime", "Log", "Network"):
+            self.call(f"{domain}.enable")
+
+    def call(self, method, **parameters):
+        self.number += 1
+        message = {"id": self.number, "method": method, "params": parameters} | self.session
+        os.write(self.inlet, json.dumps(message).encode() + b"\0")
+        while True:
+            answer = self.receive()
+            if answer.get("id") == self.number:
+                assert "error" not in answer, (method, answer)
+                return answer["result"]
+            self.events.append(answer)
+
+    def receive(self):
+        while b"\0" not in self.received:
+            assert select.select([self.outlet], [], [], 60)[0], "the browser does not answer"
+            part = os.read(self.outlet, 1 << 20)
+            assert part, "the browser has ended"
+            self.received += part
+        message, _, self.received = self.received.partition(b"\0")
+        return json.loads(message)
+
+    def ask(self, expression):
+        """The value of an expression of the page's language."""
+        answer = self.call(
+            "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
+        )
+        assert "exceptionDetails" not in answer, answer
+        return answer["result"].get("value")
+
+    def until(self, expression):
+        deadline = time.monotonic() + 20
+        while not self.ask(expression):
+            assert time.monotonic() < deadline, f"never true: {expression}"
+            time.sleep(0.02)
+
+    def open(self, path):
+        self.call("Page.navigate", url=path.as_uri())
+        self.until("location.protocol === 'file:' && document.readyState === 'complete'")
+
+    def click(self, selector):
+        # The page may still be scrolling to where the last click has led.
+        x, y = self.ask(
+            "(async () => { const frame = () => new Promise(requestAnimationFrame);"
+            "await frame(); await frame();"
+            f"const it = document.querySelector({json.dumps(selector)});"
+            "it.scrollIntoView({block: 'center'}); const box = it.getBoundingClientRect();"
+            "return [box.x + box.width / 2, box.y + box.height / 2]; })()"
+        )
+        for kind in ("mousePressed", "mouseReleased"):
+            self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
+    def press(self, key, code, text=""):
+        which = {"key": key, "code": key, "windowsVirtualKeyCode": code}
+        self.call("Input.dispatchKeyEvent", type="keyDown", text=text, **which)
+        self.call("Input.dispatchKeyEvent", type="keyUp", **which)
+
+    def resize(self, width, height):
+        self.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width, height=height, deviceScaleFactor=1, mobile=width < 600,
+        )  # fmt: skip
+
+    def photograph(self, selector):
+        """The pixels of an element that is in view, (height, width, channels)."""
+        clip = self.ask(
+            f"(() => {{ const box = document.querySelector({json.dumps(selector)})"
+            ".getBoundingClientRect(); return {x: Math.ceil(box.x) + scrollX,"
+            "y: Math.ceil(box.y) + scrollY, width: Math.floor(box.width) - 2,"
+            "height: Math.floor(box.height) - 2, scale: 1}; })()"
+        )
+        picture = self.call("Page.captureScreenshot", format="png", clip=clip)["data"]
+        return imread(io.BytesIO(base64.b64decode(picture)))
+
+    def complaints(self):
+        """What a reader would find in the console: exceptions, errors, refused resources."""
+        return [
+            event["params"]
+            for event in self.events
+            if event.get("method") in ("Runtime.exceptionThrown", "Log.entryAdded")
+            or event.get("params", {}).get("type") in ("error", "warning", "assert")
+        ]
+
+    def requests(self):
+        return [
+            event["params"]["request"]["url"]
+            for event in self.events
+            if event.get("method") == "Network.requestWillBeSent"
+        ]
+
+    def close(self):
+        self.session = {}
+        self.call("Browser.close")
+        self.process.wait(30)
+        os.close(self.inlet)
+        os.close(self.outlet)
+
+
+POINTS = [
+    {"experiment": experiment, "grad": f"method{number}"}
+    for experiment in ("tsp5", "tsp10")
+    for number in range(6)
+]
+ACCURACY = {"name": "test/accuracy", "label": "right answers", "unit": "%", "scale": 100}
+
+
+def a_record(point, seed=0, **changes):
+    name = f"{point['experiment']}-{point['grad']}-seed{seed}"
+    values = {
+        "key": name.encode().hex()[::-1],
+        "name": name,
+        "experiment": point["experiment"],
+        "choices": {},
+        "config": {"asked": dict(point), "seed": seed, "monitor": {"metric": "val/accuracy"}},
+        "profile": "paper",
+        "data_source": "regenerated",
+        "data_fingerprint": "f",
+        "seed": seed,
+        "metrics": {"test/accuracy": 0.9},
+        "best_epoch": 1,
+        "curves": {"val/accuracy": [0.2, 0.9, 0.3]},
+        "seconds": {"train": 90.0},
+        "versions": {},
+        "commit": "0123456789abcdef",
+        "hardware": {},
+        "command": f"python train.py experiment={point['experiment']} seed={seed}",
+        "started": "2026-01-01T00:00:00+00:00",
+        "finished": "2026-01-01T01:00:00+00:00",
+    }
+    return RunRecord(**(values | changes))
+
+
+RECORDS = [
+    *(a_record(point, seed) for point in POINTS for seed in range(2)),
+    a_record({"experiment": "cub", "grad": "other"}, profile="smoke"),
+]
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    asked = [(point, {"paper": signature(a_record(point).config)}) for point in POINTS]
+    rows = {"metrics": [ACCURACY], "rows": ["{experiment}"], "columns": ["{grad}"]}
+    lines = {"draw": "curves", "metrics": [ACCURACY], "series": ["{grad}"]}
+    figure = read_sketch("figure4a", "A figure", "paper", 2, lines, asked[:6])
+    svg = '<svg xmlns="http://www.w3.org/2000/svg" width="700" height="400"></svg>'
+    text = to_page(
+        Report(
+            records=RECORDS,
+            tables=make_tables(read_layout("table6", "A", "paper", 2, rows), asked, RECORDS, []),
+            drawings=[Drawing(figure, "paper", "regenerated", svg)],
+            waiting=[replace(figure, layout=replace(figure.layout, name="figure8b"))],
+            folder="../runs",
+            made="today",
+            commit="unknown",
+        )
+    )
+    page = tmp_path_factory.mktemp("report") / "index.html"
+    page.write_text(text, encoding="utf-8")
+    browser = Browser(tmp_path_factory.mktemp("profile"))
+    browser.page = page
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def page(browser):
+    browser.events.clear()
+    browser.resize(1280, 900)
+    browser.open(browser.page)
+    yield browser
+    assert browser.complaints() == []
+
+
+def seen(page, selector):
+    """The ids, or the texts, of what a reader can scroll to."""
+    return page.ask(
+        f"[...document.querySelectorAll({json.dumps(selector)})].filter(it => it.checkVisibility())"
+        ".map(it => it.id || it.textContent.trim())"
+    )
+
+
+def in_view(selector):
+    return (
+        f"(() => {{ const box = document.querySelector({json.dumps(selector)})"
+        ".getBoundingClientRect();"
+        "return box.height > 0 && box.top >= 0 && box.top < innerHeight; })()"
+    )
+
+
+def choose(page, name, steps):
+    page.ask(f"document.querySelector('select[name={name}]').focus()")
+    for _ in range(steps):
+        page.press("ArrowDown", 40)
+
+
+def test_the_page_opens_from_disk_and_asks_for_nothing_else(page):
+    assert page.ask("document.title") == "combgrad: tables and figures from 25 runs"
+    asked = [address for address in page.requests() if not address.startswith("data:")]
+    assert asked == [page.page.as_uri()]
+    assert page.ask("document.querySelector('figure img').naturalWidth") == 700
+
+
+def test_choosing_an_experiment_hides_the_others(page):
+    assert len(seen(page, ".group")) == 13
+    choose(page, "experiment", 2)
+    assert page.ask("document.querySelector('select').value") == "tsp5"
+    page.until("document.getElementById('shown').textContent === '12 of 25 runs shown'")
+    shown = page.ask(
+        "[...document.querySelectorAll('.group')].filter(it => it.checkVisibility())"
+        ".map(it => it.dataset.experiments)"
+    )
+    assert shown == ["tsp5"] * 6
+    assert seen(page, "#tables section") == ["table6-paper-regenerated"]
+    assert seen(page, "#figures article") == ["figure4a-paper-regenerated"]
+    faded = page.ask(
+        "[...document.querySelectorAll('td.cell.faded')].map(it => it.dataset.point.split(' ')[0])"
+    )
+    assert faded == ["experiment=tsp10"] * 6
+
+    choose(page, "experiment", 1)
+    page.until("document.getElementById('shown').textContent === '12 of 25 runs shown'")
+    assert seen(page, "#tables section") == ["table6-paper-regenerated"]
+    assert seen(page, "#figures article") == []
+    assert seen(page, "#figures .nothing") == ["Nothing here fits the filter."]
+    assert seen(page, "#not-run li") == []
+
+    page.click("button[type=reset]")
+    page.until("document.getElementById('shown').textContent === '25 of 25 runs shown'")
+    assert len(seen(page, ".group")) == 13
+    assert seen(page, ".nothing") == []
+
+
+def test_choosing_a_profile_hides_the_others(page):
+    choose(page, "profile", 2)
+    page.until("document.getElementById('shown').textContent === '1 of 25 runs shown'")
+    assert seen(page, "#tables section, #figures article") == []
+    # What was not run is missing in every profile.
+    assert len(seen(page, "#not-run li")) == 1
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_link_of_a_cell_leads_to_its_runs(page, width):
+    page.resize(width, 800)
+    cell = "#table6-paper-regenerated-1-0"
+    runs = page.ask(f"document.querySelector('{cell}').dataset.runs.split(' ')")
+    assert len(runs) == 2
+    target = page.ask(f"document.querySelector('{cell} a').hash")
+    assert not page.ask(in_view(target))
+    page.click(f"{cell} a")
+    page.until(in_view(target))
+    shown = page.ask(f"[...document.querySelectorAll('{target} details')].map(it => it.id)")
+    assert [f"{name.removeprefix('run-')}.json" for name in shown] == runs
+    page.until(in_view(f"{target} summary"))
+    # And from there back.
+    page.click(f"{target} .places a")
+    page.until(in_view(cell))
+
+
+def test_a_link_to_what_is_hidden_shows_it(page):
+    choose(page, "experiment", 3)
+    cell = "#table6-paper-regenerated-0-0"
+    target = page.ask(f"document.querySelector('{cell} a').hash")
+    assert seen(page, target) == []
+    page.click(f"{cell} a")
+    page.until(in_view(target))
+    assert page.ask("document.querySelector('select').value") == ""
+
+
+def test_a_run_opens_by_keyboard_and_shows_its_curve(page):
+    page.ask("document.querySelector('details.run summary').focus()")
+    assert not page.ask("document.querySelector('details.run').open")
+    page.press("Enter", 13, "\r")
+    page.until("document.querySelector('details.run').open")
+    page.ask("document.querySelector('.training svg').scrollIntoView({block: 'center'})")
+    curve = page.photograph(".training svg")
+    height, width, _ = curve.shape
+    assert height > 100
+    # It rises to the middle and falls again: a line, so that below is the same as above it.
+    ground = curve[height // 10, width // 10]
+    assert (curve[6 * height // 10, 45 * width // 100] == ground).all()
+    line = (curve[:, width // 4] != ground).any(axis=1).nonzero()[0]
+    assert abs(line.mean() - height / 2) < 4
+    assert len(line) < 12
+
+
+def test_the_command_is_copied(page):
+    allowed = ["clipboardReadWrite", "clipboardSanitizedWrite"]
+    page.call("Browser.grantPermissions", permissions=allowed)
+    page.ask("document.querySelector('details.run').open = true")
+    page.click("details.run .copy")
+    page.until("document.querySelector('details.run .copy').textContent === 'Copied'")
+    # The first run: tsp5 before tsp10, and what a table shows before what it does not.
+    command = "python train.py experiment=tsp5 seed=0"
+    assert page.ask("navigator.clipboard.readText()") == command
+
+
+def test_a_command_that_cannot_be_copied_is_selected(page):
+    page.ask("navigator.clipboard.writeText = () => Promise.reject(new Error('no'))")
+    page.ask("document.querySelector('details.run').open = true")
+    page.click("details.run .copy")
+    page.until("getSelection().toString() === 'python train.py experiment=tsp5 seed=0'")
+    assert page.ask("document.querySelector('.copy').textContent") == "Selected: press Ctrl+C"
+
+
+def test_a_phone_scrolls_tables_and_not_the_page(page):
+    page.resize(390, 844)
+    page.ask("document.querySelectorAll('details').forEach(it => it.open = true)")
+    assert page.ask("document.documentElement.scrollWidth") == 390
+    box = "document.querySelector('.result-table .scroll')"
+    assert page.ask(f"{box}.scrollWidth > {box}.clientWidth")
+    assert page.ask(f"{box}.tabIndex") == 0
+
+
+CONTRAST = """
+(() => {
+  const light = (text) => {
+    const parts = text.match(/[\\d.]+/g).slice(0, 3).map((part) => part / 255);
+    const linear = parts.map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2];
+  };
+  const ground = (it) => {
+    for (; it; it = it.parentElement) {
+      const colour = getComputedStyle(it).backgroundColor;
+      if (!colour.endsWith(", 0)")) return colour;
+    }
+  };
+  const places = ["h1", ".lead", "label", "select", "td.cell a", ".paper", ".table-facts", "dt",
+    ".small", "thead th", "code", ".headline", ".places a"];
+  return places.map((place) => {
+    const it = document.querySelector(place);
+    const [a, b] = [light(getComputedStyle(it).color), light(ground(it))];
+    return [place, (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05)];
+  });
+})()
+"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_texts_have_contrast_in_both_schemes(page, scheme):
+    media = [{"name": "prefers-color-scheme", "value": scheme}]
+    page.call("Emulation.setEmulatedMedia", features=media)
+    ground = page.ask("getComputedStyle(document.body).backgroundColor")
+    bright = sum(int(part) for part in ground.removeprefix("rgb(").rstrip(")").split(",")) / 3
+    assert (bright > 128) == (scheme == "light")
+    # What WCAG asks of small text at level AA.
+    assert [place for place, contrast in page.ask(CONTRAST) if contrast < 4.5] == []
