@@ -157,7 +157,13 @@ POINTS = [
     for experiment in ("tsp5", "tsp10")
     for number in range(6)
 ]
-ACCURACY = {"name": "test/accuracy", "label": "right answers", "unit": "%", "scale": 100}
+ACCURACY = {
+    "name": "test/accuracy",
+    "label": "right answers",
+    "unit": "%",
+    "scale": 100,
+    "best": "max",
+}
 
 
 def a_record(point, seed=0, **changes):
