@@ -12,11 +12,15 @@ from combgrad.solvers.base import Solver, Trait
 
 
 class Saved(NamedTuple):
-    """What the backward pass may use: the projected costs and the solution, both (B, *S)."""
+    """What the backward pass may use: the projected costs and the solution, both (B, *S).
+
+    `extras` are tensors of the method's own, such as the noise of its forward pass.
+    """
 
     costs: Tensor
     solution: Tensor
     instance: Mapping[str, Any]
+    extras: tuple[Tensor, ...] = ()
 
 
 class GradientMethod(ABC):
@@ -49,7 +53,7 @@ class _Solve(torch.autograd.Function):
     ) -> Tensor:
         solution, saved = gradient.forward(solver, costs, **instance)
         ctx.solver, ctx.gradient, ctx.instance = solver, gradient, saved.instance
-        ctx.save_for_backward(saved.costs, saved.solution)
+        ctx.save_for_backward(saved.costs, saved.solution, *saved.extras)
         return solution
 
     @staticmethod
@@ -59,8 +63,8 @@ class _Solve(torch.autograd.Function):
                 "a solver layer has no second derivative: its gradient is already a replacement. "
                 "Call backward() or autograd.grad() without create_graph=True."
             )
-        costs, solution = ctx.saved_tensors
-        saved = Saved(costs, solution, ctx.instance)
+        costs, solution, *extras = ctx.saved_tensors
+        saved = Saved(costs, solution, ctx.instance, tuple(extras))
         return ctx.gradient.vjp(ctx.solver, saved, grad_outputs[0]), None, None, None
 
 
