@@ -76,6 +76,18 @@ assert not heavy, heavy
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 
 
+def test_hydra_finds_the_sweeper_without_loading_torch():
+    """Hydra imports every plugin at every start, `--help` included."""
+    code = """
+import sys
+from hydra.core.config_store import ConfigStore
+import hydra_plugins.combgrad_sweeper.sweeper
+assert "torch" not in sys.modules and "combgrad" not in sys.modules
+assert ConfigStore.instance().repo["hydra"]["sweeper"]["combgrad.yaml"].node.retries == 1
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
 @pytest.mark.parametrize("room", ["networks", "data"])
 def test_networks_and_data_know_no_gradient_method(room):
     paths = in_rooms(room)
