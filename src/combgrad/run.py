@@ -262,4 +262,4 @@ def fit(parts: Parts, checkpoint: Path | None) -> None:
     except SystemExit:
         # Lightning's answer to Ctrl-C, for which it also switches further ones off.
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        raise KeyboardInterrupt from None
+        raise KeyboardInterrupt("stopped by Ctrl-C, scancel or a time limit") from None

@@ -12,6 +12,9 @@ from rich.table import Table
 from combgrad.configuration import compose
 from combgrad.results.record import RunRecord
 
+LAUNCHERS_MISSING = (
+    "The launchers are an extra: pip install -c constraints.txt -e '.[sweep]' (docs/scale-out.md)."
+)
 UNKNOWN_KEY = re.compile(r"Could not override '([\w.@/]+)'")
 
 
@@ -28,7 +31,9 @@ def describe(error: BaseException, arguments: Sequence[str]) -> str:
     cause = error
     while isinstance(cause, HydraException) and cause.__cause__ is not None:
         cause = cause.__cause__
-    return str(cause).strip() or type(cause).__name__
+    text = str(cause).strip() or type(cause).__name__
+    missing = "hydra/launcher" in text
+    return f"{text}\n{LAUNCHERS_MISSING}" if missing else text
 
 
 def valid_keys(key: str, arguments: Sequence[str]) -> str:

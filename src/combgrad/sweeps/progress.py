@@ -42,7 +42,7 @@ def duration(seconds: float | None) -> str:
     minutes = round(seconds / 60)
     if minutes < 1:
         return "under a minute"
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
+    return f"about {minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 class SweepProgress:
@@ -97,6 +97,6 @@ class SweepProgress:
         records = load_records(self.sweep.jobs[0].record_path.parent) if self.sweep.jobs else []
         left = remaining_seconds(shares, records, max(1, len(running)))
         words = [f"{len(running)} running"] if undone else []
-        words += [f"about {duration(left)} left"] if undone and left is not None else []
+        words += [f"{duration(left)} left"] if undone and left is not None else []
         self._bar.n = len(self.sweep.jobs) - len(undone)
         self._bar.set_postfix_str(", ".join([*words, *running[:3]]), refresh=True)

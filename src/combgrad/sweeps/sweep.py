@@ -111,7 +111,8 @@ class Sweep:
     def _look_at(self, entries: Sequence[Progress]) -> None:
         for entry in entries:
             if self._look(entry):
-                entry.state = State.ELSEWHERE
+                status = read_status(entry.job.folder)
+                entry.state = self._kind_of_success(entry, status)
 
     def _round(self, entries: list[Progress]) -> None:
         for entry in entries:
