@@ -23,6 +23,10 @@ REMEDIES: dict[Trait, str] = {
     Trait.SCALE_INVARIANT: (
         "scaling its costs changes the solution; use projection none or Mean()"
     ),
+    Trait.SUBSET_VALUED: (
+        "not every choice of k out of its n entries is a solution, so a softmax over the entries "
+        "does not describe them; use Identity() or Blackbox()"
+    ),
 }
 
 

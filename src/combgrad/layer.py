@@ -65,7 +65,7 @@ class CombinatorialLayer(nn.Module):
             costs = self.projection(costs)
         if self.margin is not None and after:
             costs = self.margin(costs, target)
-        solution = solve(self.solver, self.gradient, costs, **instance)
+        solution = solve(self.solver, self.gradient, costs, self.training, **instance)
         if self.gradient_noise is not None and self.training and solution.requires_grad:
             solution.register_hook(self.gradient_noise)
         return solution

@@ -1,6 +1,12 @@
-"""Losses between a solution and its target, mean over the batch, sum over the entries."""
+"""Losses of a solution, or of costs, and a target: mean over the batch, sum over the entries."""
+
+from typing import Any
 
 from torch import Tensor
+
+from combgrad.gradients.perturbed import Perturbed
+from combgrad.gradients.sampling import solve_samples
+from combgrad.solvers.base import Solver
 
 
 def hamming(solution: Tensor, target: Tensor) -> Tensor:
@@ -20,3 +26,28 @@ def bilinear_hamming(solution: Tensor, target: Tensor) -> Tensor:
     Vlastelica et al., 2020.
     """
     return (solution * (1 - target) + (1 - solution) * target).flatten(1).sum(dim=1).mean()
+
+
+def fenchel_young(
+    costs: Tensor, target: Tensor, solver: Solver, method: Perturbed, **instance: Any
+) -> Tensor:
+    """Fenchel-Young loss of costs: mean over the batch of <w, y*> - E[<u(w, Z), y(u(w, Z))>].
+
+    costs, target (B, *S) -> scalar; `method` draws the perturbed costs u, `solver` solves them. No
+    solution is differentiated: the gradient in w is (y* - E[y(w + sigma Z)])/B for additive noise,
+    and 1/B times y* - E[exp(sigma Z - sigma^2/2) y] for multiplicative noise. Convex in w; a
+    constant that depends on y* alone is left out, and what remains is >= 0 on average. Sources:
+    Blondel et al., JMLR 2020; Berthet et al., NeurIPS 2020, section 4; Dalle et al., arXiv
+    2207.13513.
+
+    Raises ValueError for a target of another shape than the costs.
+    """
+    if target.shape != costs.shape:
+        raise ValueError(
+            f"fenchel_young: target has shape {tuple(target.shape)} and costs "
+            f"{tuple(costs.shape)}; pass one target solution for each instance."
+        )
+    perturbed, _ = method.perturb(costs)
+    solutions = solve_samples(solver, perturbed.detach(), instance)
+    least = (perturbed * solutions).flatten(2).sum(dim=2).mean(dim=0)
+    return ((costs * target).flatten(1).sum(dim=1) - least).mean()

@@ -1,5 +1,7 @@
 """TopK marks exactly k smallest costs, the lower index first among equals."""
 
+import inspect
+import itertools
 import pickle
 
 import pytest
@@ -7,8 +9,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from combgrad import solvers
 from combgrad.errors import SolverInputError
 from combgrad.projections import Mean, Norm, Std
+from combgrad.solvers.base import Trait
 from combgrad.solvers.topk import TopK, smallest_by_sorting
 
 costs_of_any_sign = st.one_of(
@@ -90,6 +94,22 @@ def test_shift_and_scale_do_not_matter(projection):
     assert torch.equal(TopK(10)(costs + 7), solution)
     assert torch.equal(TopK(10)(costs * 7), solution)
     assert torch.equal(TopK(10)(projection(costs)), solution)
+
+
+@pytest.mark.parametrize("k", range(6))
+def test_the_solutions_are_all_subsets_of_size_k_and_nothing_else(k):
+    subsets = itertools.combinations(range(5), k)
+    expected = {tuple(float(i in subset) for i in range(5)) for subset in subsets}
+    found = {tuple(row) for row in TopK(k)(random(4000, 5, seed=k)).tolist()}
+    assert found == expected
+    attained = torch.tensor(sorted(expected))
+    assert torch.equal(TopK(k)(-attained), attained)
+
+
+def test_no_other_solver_claims_to_choose_any_subset():
+    classes = [part for part in vars(solvers).values() if inspect.isclass(part)]
+    claiming = [part for part in classes if Trait.SUBSET_VALUED in getattr(part, "traits", ())]
+    assert claiming == [TopK]
 
 
 def test_the_number_of_threads_does_not_matter():

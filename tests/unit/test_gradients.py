@@ -1,15 +1,23 @@
 """Every gradient method returns what its formula says, whatever stands around it."""
 
+import copy
+
 import pytest
 import torch
 
 from combgrad import CombinatorialLayer
 from combgrad.errors import DoubleBackwardError
-from combgrad.gradients import Blackbox, Identity
+from combgrad.gradients import IMLE, AdaptiveIMLE, Blackbox, Identity, Perturbed
 from combgrad.projections import Mean, Norm, Std
 from combgrad.solvers import TSP, BruteForceTSP
 
-METHODS = [Identity(), Blackbox(lam=0.7)]
+METHODS = [
+    Identity(),
+    Blackbox(lam=0.7),
+    IMLE(lam=0.7),
+    AdaptiveIMLE(),
+    Perturbed(sigma=0.5, samples=4),
+]
 
 
 def random_costs(rows=6, edges=10, dtype=torch.float64, seed=0):
@@ -17,6 +25,9 @@ def random_costs(rows=6, edges=10, dtype=torch.float64, seed=0):
 
 
 def gradient_of(layer, costs, upstream):
+    # The same noise, and the same state of a method that adapts, in every call.
+    torch.manual_seed(0)
+    layer = copy.deepcopy(layer)
     costs = costs.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(layer(costs), costs, upstream)
     return gradient
@@ -61,7 +72,7 @@ def test_blackbox_with_a_large_lambda_points_from_solution_to_target():
 
 
 @pytest.mark.parametrize("projection", [Mean(), Norm(), Std()], ids=["mean", "norm", "std"])
-@pytest.mark.parametrize("method", METHODS, ids=["identity", "blackbox"])
+@pytest.mark.parametrize("method", METHODS, ids=lambda m: type(m).__name__)
 def test_with_a_projection_the_gradient_is_pulled_back_by_its_jacobian(method, projection):
     costs, upstream = random_costs(), random_costs(seed=1)
     gradient = gradient_of(CombinatorialLayer(TSP(), method, projection), costs, upstream)
@@ -95,7 +106,7 @@ def test_steps_along_identity_move_the_solution_exactly_when_a_better_one_exists
     assert set(cases) == {True, False}
 
 
-@pytest.mark.parametrize("method", METHODS, ids=["identity", "blackbox"])
+@pytest.mark.parametrize("method", METHODS, ids=lambda m: type(m).__name__)
 class TestContract:
     def test_dtypes_and_shapes(self, method):
         for dtype in (torch.float32, torch.float64):
@@ -125,6 +136,8 @@ class TestContract:
 
     @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
     def test_cuda_equals_cpu(self, method):
+        if isinstance(method, Perturbed):
+            pytest.skip("draws other noise on another device")
         costs, upstream = random_costs(), random_costs(seed=1)
         layer = CombinatorialLayer(TSP(), method, Std())
         on_gpu = gradient_of(layer, costs.cuda(), upstream.cuda())

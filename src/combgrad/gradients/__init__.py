@@ -3,5 +3,23 @@
 from combgrad.gradients.base import GradientMethod
 from combgrad.gradients.blackbox import Blackbox
 from combgrad.gradients.identity import Identity
+from combgrad.gradients.imle import IMLE, AdaptiveIMLE
+from combgrad.gradients.perturbed import Perturbed
+from combgrad.gradients.relaxations import L2X, SoftSub
+from combgrad.gradients.score_function import ScoreFunction
+from combgrad.gradients.simple import SIMPLE
+from combgrad.gradients.straight_through import StraightThrough
 
-__all__ = ["Blackbox", "GradientMethod", "Identity"]
+__all__ = [
+    "IMLE",
+    "L2X",
+    "SIMPLE",
+    "AdaptiveIMLE",
+    "Blackbox",
+    "GradientMethod",
+    "Identity",
+    "Perturbed",
+    "ScoreFunction",
+    "SoftSub",
+    "StraightThrough",
+]

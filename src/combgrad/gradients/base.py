@@ -37,6 +37,18 @@ class GradientMethod(ABC):
         solution = solver(costs, **instance)
         return solution, Saved(costs, solution, instance)
 
+    def evaluate(self, solver: Solver, costs: Tensor, **instance: Any) -> tuple[Tensor, Saved]:
+        """`forward` in evaluation; a method that samples or relaxes answers plainly there."""
+        return self.forward(solver, costs, **instance)
+
+    def state_dict(self) -> dict[str, float]:
+        """What a method has learned while training, for a checkpoint; nothing for most."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, float]) -> None:
+        """Go on from a checkpoint's state."""
+        del state
+
     @abstractmethod
     def vjp(self, solver: Solver, saved: Saved, grad_solution: Tensor) -> Tensor:
         """The replacement of dL/dcosts (B, *S) for dL/dsolution (B, *S)."""
@@ -50,14 +62,16 @@ class _Solve(torch.autograd.Function):
         solver: Solver,
         gradient: GradientMethod,
         instance: Mapping[str, Any],
+        training: bool,
     ) -> Tensor:
-        solution, saved = gradient.forward(solver, costs, **instance)
+        answer = gradient.forward if training else gradient.evaluate
+        solution, saved = answer(solver, costs, **instance)
         ctx.solver, ctx.gradient, ctx.instance = solver, gradient, saved.instance
         ctx.save_for_backward(saved.costs, saved.solution, *saved.extras)
         return solution
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None, None, None]:
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None, None, None, None]:
         if torch.is_grad_enabled():
             raise DoubleBackwardError(
                 "a solver layer has no second derivative: its gradient is already a replacement. "
@@ -65,10 +79,12 @@ class _Solve(torch.autograd.Function):
             )
         costs, solution, *extras = ctx.saved_tensors
         saved = Saved(costs, solution, ctx.instance, tuple(extras))
-        return ctx.gradient.vjp(ctx.solver, saved, grad_outputs[0]), None, None, None
+        return ctx.gradient.vjp(ctx.solver, saved, grad_outputs[0]), None, None, None, None
 
 
-def solve(solver: Solver, gradient: GradientMethod, costs: Tensor, **instance: Any) -> Tensor:
+def solve(
+    solver: Solver, gradient: GradientMethod, costs: Tensor, training: bool = True, **instance: Any
+) -> Tensor:
     """The solution (B, *S) of costs (B, *S), differentiable by `gradient`."""
-    solution: Tensor = _Solve.apply(costs, solver, gradient, instance)
+    solution: Tensor = _Solve.apply(costs, solver, gradient, instance, training)
     return solution

@@ -3,6 +3,7 @@
 from torch import Tensor
 
 from combgrad.gradients.base import GradientMethod, Saved
+from combgrad.gradients.sampling import check_positive
 from combgrad.solvers.base import Solver
 
 
@@ -18,9 +19,7 @@ class Blackbox(GradientMethod):
     """
 
     def __init__(self, lam: float) -> None:
-        if not 0 < lam < float("inf"):
-            raise ValueError(f"grad.lam is {lam}; it must be finite and greater than 0.")
-        self.lam = float(lam)
+        self.lam = check_positive("lam", lam)
 
     def vjp(self, solver: Solver, saved: Saved, grad_solution: Tensor) -> Tensor:
         """Return (y_lam - y) / lam, shape (B, *S), with one solver call."""

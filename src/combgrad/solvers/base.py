@@ -20,6 +20,7 @@ class Trait(enum.Enum):
 
     SHIFT_INVARIANT = "y(w + c 1) = y(w): all solutions have the same sum"
     SCALE_INVARIANT = "y(s w) = y(w) for s > 0"
+    SUBSET_VALUED = "Y is every 0/1 row of n entries with exactly k ones, and nothing else"
 
 
 class Solver(ABC):

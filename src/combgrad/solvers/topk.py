@@ -32,7 +32,7 @@ class TopK(Solver):
     Raises ValueError for a negative k, SolverInputError for k > n.
     """
 
-    traits = frozenset({Trait.SHIFT_INVARIANT, Trait.SCALE_INVARIANT})
+    traits = frozenset({Trait.SHIFT_INVARIANT, Trait.SCALE_INVARIANT, Trait.SUBSET_VALUED})
     compiled = True
 
     def __init__(self, k: int, threads: int | None = None) -> None:

@@ -1,0 +1,118 @@
+"""Perturbed optimizers: the mean solution under noise, which is smooth in the costs."""
+
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor
+
+from combgrad.errors import IncompatibleError, SolverInputError
+from combgrad.gradients.base import GradientMethod, Saved
+from combgrad.gradients.sampling import check_positive, check_samples, solve_samples
+from combgrad.solvers.base import Solver
+
+NoiseKind = Literal["additive", "multiplicative"]
+VarianceReduction = Literal["none", "leave_one_out", "antithetic"]
+
+
+class Perturbed(GradientMethod):
+    """dL/dw = E[Z <y(u(w, Z)), dL/dy>] / s, the derivative of the mean solution E[y(u(w, Z))].
+
+    Z is standard normal. `additive`: u = w + sigma Z and s = sigma (Berthet et al., NeurIPS 2020,
+    proposition 3.1). `multiplicative`: u = w exp(sigma Z - sigma^2/2), which keeps the sign of
+    every cost, and s = sigma w (Dalle et al., arXiv 2207.13513). Both expectations are means over
+    `samples`; the solution lies in the hull of Y and is in general no member of Y. The backward
+    pass asks no solver. In evaluation the solution is y(w), without a gradient.
+
+    Args:
+        sigma: size of the noise, > 0; additive: in units of cost, multiplicative: relative.
+        samples: how many Z for each instance, >= 1; solved as one batch of samples * B, or as
+            `samples` batches of B where keyword arguments describe the instances.
+        noise: `additive` or `multiplicative`.
+        variance_reduction: `leave_one_out` subtracts from each solution the mean of the others,
+            `antithetic` takes Z and -Z (an even number of samples); all leave the mean as it is.
+        generator: of Z, on the device of the costs; None for torch's global one.
+
+    Raises ValueError for a value out of range, SolverInputError, naming the batch index, for a cost
+    of 0 under multiplicative noise.
+    """
+
+    def __init__(
+        self,
+        sigma: float,
+        samples: int,
+        noise: NoiseKind = "additive",
+        variance_reduction: VarianceReduction = "leave_one_out",
+        generator: torch.Generator | None = None,
+    ):
+        self.sigma = check_positive("sigma", sigma)
+        self.samples = check_samples(samples)
+        if noise not in get_args(NoiseKind):
+            raise ValueError(f"grad.noise is {noise!r}; choose 'additive' or 'multiplicative'.")
+        if variance_reduction not in get_args(VarianceReduction):
+            raise ValueError(
+                f"grad.variance_reduction is {variance_reduction!r}; choose one of "
+                f"{', '.join(get_args(VarianceReduction))}."
+            )
+        if variance_reduction == "leave_one_out" and samples < 2:
+            raise ValueError(
+                "grad.samples is 1 and leaves no other sample to compare with; take at least 2, or "
+                "variance_reduction='none'."
+            )
+        if variance_reduction == "antithetic" and samples % 2:
+            raise ValueError(f"grad.samples is {samples}; antithetic pairs need an even number.")
+        self.noise: NoiseKind = noise
+        self.variance_reduction: VarianceReduction = variance_reduction
+        self.generator = generator
+
+    def perturb(self, costs: Tensor) -> tuple[Tensor, Tensor]:
+        """u(w, Z), differentiable in the costs (B, *S), and Z; both (samples, B, *S)."""
+        z = self._draw(costs)
+        if self.noise == "additive":
+            return costs + self.sigma * z, z
+        zero = (costs == 0).flatten(1).any(dim=1)
+        if bool(zero.any()):
+            raise SolverInputError(
+                f"Perturbed: a cost of batch index {int(zero.nonzero()[0])} is 0, which "
+                f"multiplicative noise cannot move; make the costs positive, for example with "
+                f"softplus, or use noise='additive'."
+            )
+        return costs * torch.exp(self.sigma * z - self.sigma**2 / 2), z
+
+    def _draw(self, costs: Tensor) -> Tensor:
+        pairs = self.variance_reduction == "antithetic"
+        z = torch.randn(
+            (self.samples // 2 if pairs else self.samples, *costs.shape),
+            generator=self.generator,
+            dtype=costs.dtype,
+            device=costs.device,
+        )
+        return torch.cat([z, -z]) if pairs else z
+
+    def forward(self, solver: Solver, costs: Tensor, **instance: Any) -> tuple[Tensor, Saved]:
+        """The mean (B, *S) of the solutions of perturbed costs."""
+        perturbed, z = self.perturb(costs)
+        solutions = solve_samples(solver, perturbed, instance)
+        mean = solutions.mean(dim=0)
+        return mean, Saved(costs, mean, instance, (z, solutions))
+
+    def evaluate(self, solver: Solver, costs: Tensor, **instance: Any) -> tuple[Tensor, Saved]:
+        """The solution (B, *S) without noise, a member of Y that has no gradient."""
+        solution = solver(costs, **instance)
+        return solution, Saved(costs, solution, instance)
+
+    def vjp(self, solver: Solver, saved: Saved, grad_solution: Tensor) -> Tensor:
+        """Return the transposed Jacobian of the mean solution times dL/dy, (B, *S)."""
+        del solver
+        if not saved.extras:
+            raise IncompatibleError(
+                "Perturbed has no gradient in evaluation, where it answers without noise; call "
+                "layer.train() before the forward pass, or use torch.no_grad()."
+            )
+        z, solutions = saved.extras
+        if self.variance_reduction == "leave_one_out":
+            solutions = (solutions - saved.solution) * (self.samples / (self.samples - 1))
+        score = z / self.sigma
+        if self.noise == "multiplicative":
+            score = score / saved.costs
+        inner = (solutions * grad_solution).flatten(2).sum(dim=2)
+        return torch.einsum("mb,mb...->b...", inner, score) / self.samples

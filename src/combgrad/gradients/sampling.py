@@ -1,0 +1,41 @@
+"""What the methods share that solve several perturbed copies of the costs."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from combgrad.solvers.base import Solver
+
+
+def check_samples(samples: int) -> int:
+    """`samples`, or ValueError unless it is an integer >= 1."""
+    if isinstance(samples, bool) or not isinstance(samples, int) or samples < 1:
+        raise ValueError(f"grad.samples is {samples!r}; it must be an integer, at least 1.")
+    return samples
+
+
+def check_positive(name: str, value: float) -> float:
+    """`value` as a float, or ValueError unless it is finite and greater than 0."""
+    if not 0 < value < float("inf"):
+        raise ValueError(f"grad.{name} is {value}; it must be finite and greater than 0.")
+    return float(value)
+
+
+def solve_samples(
+    solver: Solver, costs: Tensor, instance: Mapping[str, Any], warm: Tensor | None = None
+) -> Tensor:
+    """Solve costs (samples, B, *S) -> solutions (samples, B, *S), in one batch where possible.
+
+    `warm` (samples, B, *S) are solutions of similar costs, for solvers that can start from some.
+    """
+    if warm is None or not solver.warm_startable:
+        if not instance:
+            return solver(costs.flatten(0, 1)).reshape(costs.shape)
+        # What describes B instances need not fit a batch of samples * B: one call a sample.
+        return torch.stack([solver(row, **instance) for row in costs])
+    if not instance:
+        return solver(costs.flatten(0, 1), warm=warm.flatten(0, 1)).reshape(costs.shape)
+    pairs = zip(costs, warm, strict=True)
+    return torch.stack([solver(row, **{**instance, "warm": start}) for row, start in pairs])
