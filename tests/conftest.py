@@ -1,5 +1,6 @@
 """Settings that all tests share."""
 
+import torch
 from hypothesis import settings
 
 # Compiled solvers make the first example slow, so no deadline; CI repeats the same examples, and
@@ -7,3 +8,6 @@ from hypothesis import settings
 settings.register_profile("ci", deadline=None, max_examples=60, derandomize=True)
 settings.register_profile("fuzz", deadline=None, max_examples=500, print_blob=True)
 settings.load_profile("ci")
+
+# Several test processes, each with threads of its own, slow small operations down a hundredfold.
+torch.set_num_threads(1)

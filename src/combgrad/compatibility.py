@@ -25,7 +25,7 @@ REMEDIES: dict[Trait, str] = {
     ),
     Trait.SUBSET_VALUED: (
         "not every choice of k out of its n entries is a solution, so a softmax over the entries "
-        "does not describe them; use Identity() or Blackbox()"
+        "does not describe them; use Identity(), Blackbox(), IMLE() or Perturbed()"
     ),
 }
 

@@ -97,13 +97,18 @@ def profile_label(config: DictConfig) -> str:
 
 
 def run_name(config: DictConfig) -> str:
-    """A readable name such as `tsp5-identity-std-noise0.2-paper-seed0`."""
+    """A readable name such as `tsp5-identity-std-noise0.2-sigma0.5-paper-seed0`."""
     choices = config.choices
     margin = str(choices.margin)
     if "alpha" in config.margin:
         margin = f"{margin}{config.margin.alpha:g}"
-    parts = (choices.experiment, choices.grad, choices.proj, margin, profile_label(config))
-    return "-".join([*map(str, parts), f"seed{config.seed}"])
+    wrong = {"sigma": config.corruption.gradient_sigma, "rho": config.corruption.label_rho}
+    parts = (
+        *(choices.experiment, choices.grad, choices.proj, margin),
+        *(f"{name}{amount:g}" for name, amount in wrong.items() if amount),
+        *(profile_label(config), f"seed{config.seed}"),
+    )
+    return "-".join(map(str, parts))
 
 
 def run_folder(config: DictConfig) -> str:

@@ -182,6 +182,15 @@ class TestFit:
             assert f"{type(solver).__name__} is not: not every choice of k" in words
             assert "use Identity()" in words
 
+    def test_a_layer_in_evaluation_mode_is_hard_and_draws_nothing(self, make):
+        layer, costs = CombinatorialLayer(TopK(2), make()).eval(), random(4, 6).requires_grad_()
+        state = torch.get_rng_state()
+        answer = layer(costs)
+        (gradient,) = torch.autograd.grad(answer, costs, random(4, 6, seed=1))
+        assert torch.equal(answer, TopK(2)(costs))
+        assert float(gradient.abs().sum()) > 0
+        assert torch.equal(torch.get_rng_state(), state)
+
     def test_a_cached_top_k_will_do(self, make):
         answer = CombinatorialLayer(Cached(TopK(2)), make())(random(3, 5).requires_grad_())
         answer.square().sum().backward()

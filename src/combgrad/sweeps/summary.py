@@ -21,7 +21,8 @@ def print_plan(entries: Sequence[Progress], records: Sequence[RunRecord], rerun:
     """List the jobs of a sweep, how far each is, and how long the rest would take."""
     table = Table(title="The jobs of this sweep (dry: nothing is started)")
     for column in ("job", "state", "expected"):
-        table.add_column(column, justify="left" if column != "expected" else "right")
+        justify = "right" if column == "expected" else "left"
+        table.add_column(column, justify=justify, overflow="fold")  # type: ignore[arg-type]
     for entry in entries:
         done = entry.state == State.SKIPPED
         expected = None if done else expected_seconds(entry.job, records)
@@ -49,7 +50,7 @@ def print_summary(entries: Sequence[Progress]) -> None:
     """What became of every job: its metric, or why it failed and how to run it again."""
     table = Table(title="The sweep")
     for column, justify in (("job", "left"), ("outcome", "left"), ("metric", "right")):
-        table.add_column(column, justify=justify)  # type: ignore[arg-type]
+        table.add_column(column, justify=justify, overflow="fold")  # type: ignore[arg-type]
     for entry in entries:
         table.add_row(entry.job.name, entry.state.value, _metric(entry.job, entry.record))
     console = Console()
