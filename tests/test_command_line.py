@@ -78,5 +78,9 @@ def test_without_a_root_everything_goes_below_the_current_folder(tmp_path):
 
 def test_help_lists_the_groups(tmp_path):
     text = train(tmp_path, "--help").stdout
-    for line in ("grad: blackbox, identity", "margin: informed, noise, none", "resume=true"):
+    for line in (
+        "grad: adaptive_imle, blackbox, identity",
+        "margin: informed, noise, none",
+        "resume=true",
+    ):
         assert line in text
