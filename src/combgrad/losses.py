@@ -1,8 +1,10 @@
 """Losses of a solution, or of costs, and a target: mean over the batch, sum over the entries."""
 
+import math
 from typing import Any
 
 from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
 
 from combgrad.gradients.perturbed import Perturbed
 from combgrad.gradients.sampling import solve_samples
@@ -51,3 +53,23 @@ def fenchel_young(
     solutions = solve_samples(solver, perturbed.detach(), instance)
     least = (perturbed * solutions).flatten(2).sum(dim=2).mean(dim=0)
     return ((costs * target).flatten(1).sum(dim=1) - least).mean()
+
+
+def pixel_cross_entropy(logits: Tensor, images: Tensor) -> Tensor:
+    """Cross-entropy of each image in nats: sum over pixels of log(1 + e^l) - x l.
+
+    logits l (B, P), images x (B, P) in [0, 1], which need not be binary -> (B,). It is
+    P log 2 at logits 0.
+    """
+    return binary_cross_entropy_with_logits(logits, images, reduction="none").sum(dim=1)
+
+
+def kl_to_uniform(logits: Tensor) -> Tensor:
+    """Divergence in nats of q = softmax(row) from the uniform one: sum over rows of q log(n q).
+
+    logits (B, rows, n) -> (B,), from 0 for equal logits to rows * log(n). Source: the code of the
+    paper's DVAE (A-09).
+    """
+    log_q = logits.log_softmax(dim=2)
+    divergence = (log_q.exp() * log_q).sum(dim=(1, 2))
+    return divergence + logits.shape[1] * math.log(logits.shape[2])

@@ -1,0 +1,1 @@
+"""Images of handwritten digits: MNIST, and a small set in the package that stands in for it."""

@@ -1,0 +1,141 @@
+"""Handwritten digits without labels, as a LightningDataModule."""
+
+import hashlib
+from pathlib import Path
+from typing import Literal, get_args
+
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from combgrad.data.batches import batches
+from combgrad.data.digits import images
+from combgrad.lightning import pl
+
+Source = Literal["stand-in", "original"]
+Split = Literal["60-10", "50-10-10"]
+
+#: One image in seven is for the test: 10,000 of MNIST's 70,000.
+PARTS = 7
+
+
+class Digits(pl.LightningDataModule):
+    """Grey images of handwritten digits; a batch has `images` (B, 784) float32 in [0, 1].
+
+    The last seventh of all images is the test set, which is MNIST's own. With the split `60-10` of
+    the paper's code it is the validation set too, so that the best epoch is chosen on it; with
+    `50-10-10` of the paper's text the seventh before it validates (A-06).
+
+    Args:
+        source: `stand-in`, the optical digits in the package, or `original`, MNIST at or below
+            `path`, or downloaded there from the web folder `url`.
+        split: `60-10` or `50-10-10`.
+        train_size, eval_size: at most so many images for training, and each for validation and
+            test; the stand-in has 1,541 and 256.
+        batch_size: images of a training step, over all processes.
+        order_seed: of the training order.
+    """
+
+    def __init__(
+        self,
+        source: Source = "stand-in",
+        split: Split = "60-10",
+        train_size: int = 60_000,
+        eval_size: int = 10_000,
+        batch_size: int = 100,
+        order_seed: int = 0,
+        path: str | None = None,
+        url: str | None = None,
+    ) -> None:
+        super().__init__()
+        for name, value, kind in (("source", source, Source), ("split", split, Split)):
+            if value not in get_args(kind):
+                choices = ", ".join(get_args(kind))
+                raise ValueError(f"data.{name} is {value!r}; choose one of {choices}.")
+        if source == "original" and path is None:
+            raise ValueError(
+                "data=mnist needs data.path=<the folder that holds mnist>, or COMBGRAD_DATA set; "
+                "data=digits needs nothing."
+            )
+        for name, size in (("train", train_size), ("eval", eval_size), ("batch", batch_size)):
+            if size < 1:
+                raise ValueError(f"data.{name}_size is {size}; it must be at least 1.")
+        self.source, self.split = source, split
+        self.train_size, self.eval_size, self.batch_size = train_size, eval_size, batch_size
+        self.order_seed = order_seed
+        self.path = Path(path).expanduser() if path is not None else None
+        self.url = url
+        self.images: dict[str, Tensor] = {}
+
+    @property
+    def validates_on_test(self) -> bool:
+        """Whether validation and test are the same images."""
+        return self.split == "60-10"
+
+    @property
+    def data_fingerprint(self) -> str:
+        """Changes whenever the images could; cheap, but says at once that a file is missing."""
+        digest = hashlib.sha256(self.source.encode())
+        if self.source == "stand-in":
+            digest.update(images.stand_in_digest().encode())
+        else:
+            self._files()
+            for checksums in images.MNIST_FILES.values():
+                digest.update(checksums[1].encode())
+        return digest.hexdigest()
+
+    def _files(self) -> list[Path]:
+        assert self.path is not None  # checked at construction
+        return images.find_mnist(self.path, self.url)
+
+    def setup(self, stage: str | None = None) -> None:
+        """Read and split the images once."""
+        del stage
+        if self.images:
+            return
+        everything = (
+            images.stand_in() if self.source == "stand-in" else images.read_mnist(self._files())
+        )
+        part = len(everything) // PARTS
+        test = everything[-part:]
+        val = test if self.validates_on_test else everything[-2 * part : -part]
+        train = everything[: -part if self.validates_on_test else -2 * part]
+        self.images = {
+            "train": train[: self.train_size],
+            "val": val[: self.eval_size],
+            "test": test[: self.eval_size],
+        }
+
+    def _place(self) -> tuple[int, int]:
+        """This process's number and how many there are, (0, 1) outside a trainer."""
+        trainer = self.trainer
+        return (trainer.global_rank, trainer.world_size) if trainer is not None else (0, 1)
+
+    def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
+        """Shuffled batches of the training split, shared out among the processes of the trainer."""
+        rank, world = self._place()
+        if self.batch_size % world:
+            raise ValueError(
+                f"data.batch_size is {self.batch_size}, which {world} processes cannot share "
+                f"evenly; choose a multiple of {world}, or other trainer.devices."
+            )
+        return batches(
+            {"images": self.images["train"]},
+            self.batch_size // world,
+            shuffle=True,
+            seed=self.order_seed,
+            rank=rank,
+            world=world,
+        )
+
+    def _eval_batches(self, split: str) -> DataLoader[dict[str, Tensor]]:
+        rank, world = self._place()
+        columns = {"images": self.images[split]}
+        return batches(columns, max(self.batch_size, 500), rank=rank, world=world)
+
+    def val_dataloader(self) -> DataLoader[dict[str, Tensor]]:
+        """The validation split in order."""
+        return self._eval_batches("val")
+
+    def test_dataloader(self) -> DataLoader[dict[str, Tensor]]:
+        """The test split in order."""
+        return self._eval_batches("test")

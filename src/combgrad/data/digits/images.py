@@ -1,0 +1,95 @@
+"""Handwritten digits of 28 x 28 pixels from one of their two sources."""
+
+import gzip
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate, pad
+
+from combgrad.data.download import download
+from combgrad.data.npy import DataFileError
+
+SIDE = 28
+
+#: What MNIST's writers fitted their digits into; the rest is a margin.
+DIGIT_SIDE = 20
+
+#: The published MD5 of each file of images, and of what lies packed in it.
+MNIST_FILES = {
+    "train-images-idx3-ubyte": (
+        "f68b3c2dcbeaaa9fbdd348bbdeb94873",
+        "6bbc9ace898e44ae57da46a324031adb",
+    ),
+    "t10k-images-idx3-ubyte": (
+        "9fb629c4189551a2d022fa330f9573f3",
+        "2646ac647ad5339dbf082846283269ea",
+    ),
+}
+
+#: Where they may lie below the given folder; the last is where a download goes.
+MNIST_FOLDERS = ("", "raw", "MNIST/raw", "mnist", "mnist/raw", "mnist/MNIST/raw")
+
+STAND_IN = Path(__file__).with_name("optical_digits.npz")
+
+
+def stand_in() -> Tensor:
+    """The 1,797 optical digits (N, 784) in [0, 1], enlarged from 8 x 8 to MNIST's size."""
+    with np.load(STAND_IN, allow_pickle=False) as archive:
+        small = torch.from_numpy(archive["images"]).to(torch.float32) / 16
+    large = interpolate(small.unsqueeze(1), (DIGIT_SIDE, DIGIT_SIDE), mode="bilinear")
+    margin = (SIDE - DIGIT_SIDE) // 2
+    return pad(large, [margin] * 4).flatten(1)
+
+
+def stand_in_digest() -> str:
+    """A sha256 of what `stand_in` reads."""
+    return hashlib.sha256(STAND_IN.read_bytes()).hexdigest()
+
+
+def find_mnist(path: Path, url: str | None = None) -> list[Path]:
+    """MNIST's two files of images (training, test) at or below `path`, plain or as .gz.
+
+    A missing one is fetched from the folder `url` of a web server. Raises DataFileError, or
+    DownloadError.
+    """
+    return [_find(path, name, url) for name in MNIST_FILES]
+
+
+def _find(path: Path, name: str, url: str | None) -> Path:
+    for folder in MNIST_FOLDERS:
+        for file in (path / folder / f"{name}.gz", path / folder / name):
+            if file.is_file():
+                return file
+    target = path / MNIST_FOLDERS[-1] / f"{name}.gz"
+    if url is not None:
+        checksum = f"md5:{MNIST_FILES[name][0]}"
+        return download(f"{url.rstrip('/')}/{target.name}", target, checksum=checksum)
+    raise DataFileError(
+        f"{target}: no such file, nor anywhere else MNIST may lie below {path}. Put the files of "
+        f"MNIST there (torchvision.datasets.MNIST({str(path / 'mnist')!r}, download=True) does), "
+        f"or give data.url=<the web folder that has {target.name}>. data=digits needs no files."
+    )
+
+
+def read_mnist(files: list[Path]) -> Tensor:
+    """All images of the files, one after another, (N, 784) in [0, 1]; raises DataFileError."""
+    return torch.cat([_read(file) for file in files]).to(torch.float32).div_(255)
+
+
+def _read(file: Path) -> Tensor:
+    content = file.read_bytes()
+    packed, plain = MNIST_FILES[file.name.removesuffix(".gz")]
+    expected = packed if file.suffix == ".gz" else plain
+    found = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    if found != expected:
+        raise DataFileError(
+            f"{file}: its md5 is {found}, not the published {expected}. Delete it and get it again."
+        )
+    if file.suffix == ".gz":
+        content = gzip.decompress(content)
+    # An idx file starts with a magic number and three sizes, 4 bytes each, right by the md5.
+    pixels = np.frombuffer(content, dtype=np.uint8, offset=16)
+    return torch.tensor(pixels).view(-1, SIDE * SIDE)
