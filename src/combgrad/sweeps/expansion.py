@@ -9,7 +9,7 @@ from hydra.core.override_parser.types import Override
 
 from combgrad.configuration import NEUTRAL_NODES
 from combgrad.errors import CombgradError
-from combgrad.plans import KINDS, Plan, Point, load_plans
+from combgrad.plans import KINDS, Plan, Point, load_plans, overrides
 
 #: Words for the sweep itself, which no job sees.
 OWN_WORDS = frozenset({*KINDS, "seeds", "dry", "rerun"})
@@ -119,9 +119,8 @@ def _of_plan(plan: Plan, given: Choices, seeds: list[str]) -> Iterable[Request]:
     others = {key: values for key, values in given.items() if key not in keys}
     for seed in seeds:
         for point in points:
-            cell = [f"{key}={value}" for key, value in point.items()]
             for more in _product(others):
-                yield Request((*cell, *more, f"seed={seed}"), plan.name)
+                yield Request((*overrides(point), *more, f"seed={seed}"), plan.name)
 
 
 def narrowed(points: Sequence[Point], given: Choices) -> list[Point]:

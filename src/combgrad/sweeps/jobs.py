@@ -117,7 +117,8 @@ class Checker:
 
         from combgrad.run import build_layer, run_key
 
-        parts = digest(*(str(config[node]) for node in ("solver", "grad", "proj", "margin")))
+        nodes = ("solver", "grad", "proj", "margin", "corruption")
+        parts = digest(*(str(config[node]) for node in nodes))
         if parts not in self._layers:
             build_layer(config)
             self._layers.add(parts)

@@ -50,6 +50,8 @@ class SweepProgress:
 
     def __init__(self, sweep: "Sweep") -> None:
         self.sweep = sweep
+        self._records: list[RunRecord] = []
+        self._undone = -1
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, daemon=True)
         terminal = sys.stderr.isatty()
@@ -80,6 +82,13 @@ class SweepProgress:
         while not self._stop.wait(self._interval):
             self._show()
 
+    def _finished(self, undone: int) -> list[RunRecord]:
+        """The records to estimate by, read again only when another job is done."""
+        if self.sweep.jobs and undone != self._undone:
+            self._records = load_records(self.sweep.jobs[0].record_path.parent)
+            self._undone = undone
+        return self._records
+
     def _show(self) -> None:
         waiting = [entry.job for entry in self.sweep.waiting()]
         undone = [job for job in waiting if not job.record_path.exists() or self.sweep.rerun]
@@ -94,8 +103,7 @@ class SweepProgress:
             elif here:
                 running.append(job.name)
             shares.append((job, share))
-        records = load_records(self.sweep.jobs[0].record_path.parent) if self.sweep.jobs else []
-        left = remaining_seconds(shares, records, max(1, len(running)))
+        left = remaining_seconds(shares, self._finished(len(undone)), max(1, len(running)))
         words = [f"{len(running)} running"] if undone else []
         words += [f"{duration(left)} left"] if undone and left is not None else []
         self._bar.n = len(self.sweep.jobs) - len(undone)

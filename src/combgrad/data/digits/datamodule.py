@@ -5,11 +5,9 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from torch import Tensor
-from torch.utils.data import DataLoader
 
-from combgrad.data.batches import batches
+from combgrad.data.datamodule import TensorDataModule
 from combgrad.data.digits import images
-from combgrad.lightning import pl
 
 Source = Literal["stand-in", "original"]
 Split = Literal["60-10", "50-10-10"]
@@ -18,7 +16,7 @@ Split = Literal["60-10", "50-10-10"]
 PARTS = 7
 
 
-class Digits(pl.LightningDataModule):
+class Digits(TensorDataModule):
     """Grey images of handwritten digits; a batch has `images` (B, 784) float32 in [0, 1].
 
     The last seventh of all images is the test set, which is MNIST's own. With the split `60-10` of
@@ -46,7 +44,7 @@ class Digits(pl.LightningDataModule):
         path: str | None = None,
         url: str | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(train_size, eval_size, batch_size, order_seed)
         for name, value, kind in (("source", source, Source), ("split", split, Split)):
             if value not in get_args(kind):
                 choices = ", ".join(get_args(kind))
@@ -56,12 +54,7 @@ class Digits(pl.LightningDataModule):
                 "data=mnist needs data.path=<the folder that holds mnist>, or COMBGRAD_DATA set; "
                 "data=digits needs nothing."
             )
-        for name, size in (("train", train_size), ("eval", eval_size), ("batch", batch_size)):
-            if size < 1:
-                raise ValueError(f"data.{name}_size is {size}; it must be at least 1.")
         self.source, self.split = source, split
-        self.train_size, self.eval_size, self.batch_size = train_size, eval_size, batch_size
-        self.order_seed = order_seed
         self.path = Path(path).expanduser() if path is not None else None
         self.url = url
         self.images: dict[str, Tensor] = {}
@@ -105,37 +98,6 @@ class Digits(pl.LightningDataModule):
             "test": test[: self.eval_size],
         }
 
-    def _place(self) -> tuple[int, int]:
-        """This process's number and how many there are, (0, 1) outside a trainer."""
-        trainer = self.trainer
-        return (trainer.global_rank, trainer.world_size) if trainer is not None else (0, 1)
-
-    def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
-        """Shuffled batches of the training split, shared out among the processes of the trainer."""
-        rank, world = self._place()
-        if self.batch_size % world:
-            raise ValueError(
-                f"data.batch_size is {self.batch_size}, which {world} processes cannot share "
-                f"evenly; choose a multiple of {world}, or other trainer.devices."
-            )
-        return batches(
-            {"images": self.images["train"]},
-            self.batch_size // world,
-            shuffle=True,
-            seed=self.order_seed,
-            rank=rank,
-            world=world,
-        )
-
-    def _eval_batches(self, split: str) -> DataLoader[dict[str, Tensor]]:
-        rank, world = self._place()
-        columns = {"images": self.images[split]}
-        return batches(columns, max(self.batch_size, 500), rank=rank, world=world)
-
-    def val_dataloader(self) -> DataLoader[dict[str, Tensor]]:
-        """The validation split in order."""
-        return self._eval_batches("val")
-
-    def test_dataloader(self) -> DataLoader[dict[str, Tensor]]:
-        """The test split in order."""
-        return self._eval_batches("test")
+    def columns(self, split: str) -> dict[str, Tensor]:
+        """The images of a split."""
+        return {"images": self.images[split]}

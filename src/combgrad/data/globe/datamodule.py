@@ -7,10 +7,9 @@ from typing import Literal, get_args
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from combgrad.corruption import check_range, flip_labels
-from combgrad.data.batches import batches
+from combgrad.data.datamodule import TensorDataModule
 from combgrad.data.globe import countries as country_sets
 from combgrad.data.globe import original as original_set
 from combgrad.data.globe.instances import (
@@ -21,7 +20,6 @@ from combgrad.data.globe.instances import (
     fingerprint,
     generate_cached,
 )
-from combgrad.lightning import pl
 from combgrad.solvers.base import Solver
 from combgrad.solvers.edges import matrix_to_edges
 from combgrad.sphere import Distance, check_distance
@@ -29,7 +27,7 @@ from combgrad.sphere import Distance, check_distance
 Source = Literal["regenerated", "pictures", "original"]
 
 
-class GlobeTSP(pl.LightningDataModule):
+class GlobeTSP(TensorDataModule):
     """Instances of k capitals out of 100 countries, with their flags and shortest tours.
 
     A batch has `cities` (B, k) int64 into the flags, `target` (B, E) float32 0/1 and `true_costs`
@@ -65,7 +63,7 @@ class GlobeTSP(pl.LightningDataModule):
         url: str | None = None,
         cache: str | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(train_size, eval_size, batch_size, order_seed)
         check_distance(distance)
         if source not in get_args(Source):
             choices = ", ".join(get_args(Source))
@@ -75,12 +73,8 @@ class GlobeTSP(pl.LightningDataModule):
                 f"data.source={source} needs data.path=<where it lies>, or COMBGRAD_DATA set; "
                 f"data.source=regenerated needs nothing."
             )
-        for name, size in (("train", train_size), ("eval", eval_size), ("batch", batch_size)):
-            if size < 1:
-                raise ValueError(f"data.{name}_size is {size}; it must be at least 1.")
         self.cities, self.solver, self.source, self.distance = cities, solver, source, distance
-        self.train_size, self.eval_size, self.batch_size = train_size, eval_size, batch_size
-        self.seed, self.order_seed = seed, order_seed
+        self.seed = seed
         self.label_probability = check_range("corruption.label_rho", label_rho, cities) / cities
         self.path = Path(path).expanduser() if path is not None else None
         self.url = url
@@ -164,37 +158,6 @@ class GlobeTSP(pl.LightningDataModule):
             flipped = flip_labels(train.target, self.label_probability, generator)
             self.instances["train"] = Instances(train.cities, flipped, train.true_costs)
 
-    def _place(self) -> tuple[int, int]:
-        """This process's number and how many there are, (0, 1) outside a trainer."""
-        trainer = self.trainer
-        return (trainer.global_rank, trainer.world_size) if trainer is not None else (0, 1)
-
-    def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
-        """Shuffled batches of the training split, shared out among the processes of the trainer."""
-        rank, world = self._place()
-        if self.batch_size % world:
-            raise ValueError(
-                f"data.batch_size is {self.batch_size}, which {world} processes cannot share "
-                f"evenly; choose a multiple of {world}, or other trainer.devices."
-            )
-        return batches(
-            self.instances["train"].columns(),
-            self.batch_size // world,
-            shuffle=True,
-            seed=self.order_seed,
-            rank=rank,
-            world=world,
-        )
-
-    def _eval_batches(self, split: str) -> DataLoader[dict[str, Tensor]]:
-        rank, world = self._place()
-        columns = self.instances[split].columns()
-        return batches(columns, max(self.batch_size, 500), rank=rank, world=world)
-
-    def val_dataloader(self) -> DataLoader[dict[str, Tensor]]:
-        """The validation split in order."""
-        return self._eval_batches("val")
-
-    def test_dataloader(self) -> DataLoader[dict[str, Tensor]]:
-        """The test split in order."""
-        return self._eval_batches("test")
+    def columns(self, split: str) -> dict[str, Tensor]:
+        """The instances of a split."""
+        return self.instances[split].columns()
