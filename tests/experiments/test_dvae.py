@@ -10,7 +10,7 @@ from combgrad.configuration import compose
 from combgrad.experiments import DVAEExperiment
 from combgrad.gradients import IMLE, Identity
 from combgrad.layer import CombinatorialLayer
-from combgrad.losses import kl_to_uniform, pixel_cross_entropy
+from combgrad.losses import kl_to_share, kl_to_uniform, pixel_cross_entropy
 from combgrad.networks import DVAE
 from combgrad.pictures.codes import draw_codes
 from combgrad.projections import Std
@@ -149,6 +149,30 @@ def test_a_model_that_knows_nothing_has_no_divergence_and_one_bit_a_pixel():
     assert bits.tolist() == pytest.approx([543.43] * 4, abs=0.01)
     certain = torch.zeros(1, 20, 20).index_fill_(2, torch.tensor(3), 200.0)
     assert float(kl_to_uniform(certain)) == pytest.approx(20 * math.log(20), rel=1e-6)
+
+
+@pytest.mark.parametrize("share", [0.5, 0.1])
+def test_entries_as_bernoulli_variables_are_compared_as_torch_does(share):
+    logits = 3 * torch.randn(4, 2, 5, dtype=torch.float64)
+    p = torch.distributions.Bernoulli(logits=logits + math.log(share / (1 - share)))
+    prior = torch.distributions.Bernoulli(torch.tensor(share, dtype=torch.float64))
+    expected = torch.distributions.kl_divergence(p, prior).sum((1, 2))
+    torch.testing.assert_close(kl_to_share(logits, share), expected)
+    assert float(kl_to_share(torch.zeros(1, 2, 5), share)) == pytest.approx(0.0, abs=1e-6)
+    with pytest.raises(ValueError, match="share is 1"):
+        kl_to_share(logits, 1)
+
+
+def test_the_divergence_can_be_that_of_entries():
+    experiment, images, _ = make(Identity(), Std())
+    logits = experiment.net.encode(images)
+    experiment.divergence = "entries"
+    _, values = experiment.step({"images": images}, "train")
+    torch.testing.assert_close(values["kl"], kl_to_share(logits, 10 / ENTRIES))
+    with pytest.raises(ValueError, match=r"task.divergence is 'rates'; choose 'rows' or"):
+        DVAEExperiment(
+            divergence="rates", net=experiment.net, layer=experiment.layer, optimizer=None
+        )
 
 
 def test_the_network_starts_as_keras_would():

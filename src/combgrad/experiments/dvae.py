@@ -1,37 +1,46 @@
 """DVAE: encode digits by k-hot codes and decode them, trained on the negative ELBO."""
 
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
 
 from combgrad.experiments.base import Batch, Experiment
-from combgrad.losses import kl_to_uniform, pixel_cross_entropy
+from combgrad.losses import kl_to_share, kl_to_uniform, pixel_cross_entropy
 from combgrad.networks.dvae import DVAE
 from combgrad.noise import Noise
 from combgrad.pictures.codes import draw_codes
 
 PICTURED = 10
 
+Divergence = Literal["rows", "entries"]
+
 
 class DVAEExperiment(Experiment):
     """Image -> logits -> noise -> k-hot code -> image (paper, sections 4.1 and B.1).
 
     Each row of the code is a selection of its own, y(-(logits + noise)). The loss, in nats, is the
-    cross-entropy of the pixels and the divergence of softmax(logits) from the uniform distribution
-    (A-09). The noise acts in evaluation too, as in the paper's code, but there it is the same in
-    every epoch: epochs are compared under one draw, and no evaluation moves the training.
+    cross-entropy of the pixels and the divergence of the code's distribution from the uniform one.
+    The noise acts in evaluation too, as in the paper's code, but there it is the same in every
+    epoch: epochs are compared under one draw, and no evaluation moves the training.
 
     Args:
         noise: of the sampler, on the logits; None for a deterministic code.
+        divergence: `rows` takes each row for one choice among its entries, as the paper's code
+            does; `entries` each entry for a Bernoulli variable of mean k / entries (A-09).
         **parts: see Experiment; the network is a DVAE.
     """
 
     net: DVAE
 
-    def __init__(self, noise: Noise | None = None, **parts: Any) -> None:
+    def __init__(
+        self, noise: Noise | None = None, divergence: Divergence = "rows", **parts: Any
+    ) -> None:
         super().__init__(**parts)
+        if divergence not in get_args(Divergence):
+            raise ValueError(f"task.divergence is {divergence!r}; choose 'rows' or 'entries'.")
         self.noise = noise or None
+        self.divergence = divergence
         self._generator: torch.Generator | None = None
 
     def on_validation_epoch_start(self) -> None:
@@ -86,10 +95,16 @@ class DVAEExperiment(Experiment):
         logits = self.net.encode(images)
         codes = self.codes(logits, None if stage == "train" else self._generator)
         reconstruction = pixel_cross_entropy(self.net.decode(codes), images)
-        kl = kl_to_uniform(logits)
+        kl = self._kl(logits, codes)
         n_elbo = reconstruction + kl
         values = {"n_elbo": n_elbo, "reconstruction": reconstruction, "kl": kl}
         return n_elbo.mean(), values
+
+    def _kl(self, logits: Tensor, codes: Tensor) -> Tensor:
+        if self.divergence == "rows":
+            return kl_to_uniform(logits)
+        # Every row of a code has the same number of ones.
+        return kl_to_share(logits, float(codes[0, 0].detach().mean()))
 
     @torch.no_grad()
     def pictures(self, datamodule: Any) -> dict[str, Any]:
