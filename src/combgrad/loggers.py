@@ -4,6 +4,7 @@ Any of Lightning's loggers will do. What only some of them can do is found by th
 for it, so that none of them is imported here.
 """
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -67,7 +68,7 @@ def silence(trainer: pl.Trainer) -> Iterator[None]:
 def conclude(
     loggers: Sequence[Any], record: RunRecord, pictures: Sequence[Path], step: int
 ) -> None:
-    """Log a run's final numbers, once, and its pictures, which are PNG files."""
+    """Log a run's final numbers, once, and its pictures, PNG or HTML files."""
     seconds = {f"seconds/{name}": value for name, value in record.seconds.items()}
     final = {**record.metrics, **seconds, "best_epoch": record.best_epoch}
     for logger in loggers:
@@ -98,8 +99,14 @@ def _close(logger: Any, kind: type[BaseException] | None, *_: Any) -> None:
 
 
 def _show(logger: Any, picture: Path, step: int) -> None:
-    name = f"pictures/{picture.stem}"
-    if hasattr(logger, "log_image"):
+    name, run = f"pictures/{picture.stem}", logger.experiment
+    if picture.suffix == ".html":
+        # W&B shows a page only as an object of its own.
+        page = getattr(sys.modules.get(type(run).__module__.partition(".")[0]), "Html", None)
+        if page is not None:
+            # As it is: W&B would add a style sheet from its server.
+            logger.log_metrics({name: page(str(picture), inject=False)}, step=step)
+    elif hasattr(logger, "log_image"):
         logger.log_image(name, [str(picture)], step=step)
-    elif hasattr(logger.experiment, "add_image"):
-        logger.experiment.add_image(name, imread(picture), step, dataformats="HWC")
+    elif hasattr(run, "add_image"):
+        run.add_image(name, imread(picture), step, dataformats="HWC")

@@ -33,3 +33,12 @@ def cost_ratio(solution: Tensor, target: Tensor, true_costs: Tensor) -> Tensor:
 def cost_norm(costs: Tensor) -> Tensor:
     """||w||_2 of the raw predicted costs, which shrinks as they collapse; (B, *S) -> (B,)."""
     return costs.flatten(1).norm(dim=1)
+
+
+def subset_precision(chosen: Tensor, relevant: Tensor) -> Tensor:
+    """Share of the chosen entries that matter: <y, r> / sum(y), from 0 to 1; (B, n) -> (B,).
+
+    Choices y are 0/1 with at least one 1, r are 0/1 or bool. A chosen padding position counts as
+    one that does not matter. Source: Niepert et al., NeurIPS 2021, section 5.2.
+    """
+    return (chosen * relevant).sum(dim=1) / chosen.sum(dim=1)

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
 
 from combgrad import loggers, provenance
 from combgrad.claim import claim
@@ -31,7 +32,7 @@ from combgrad.experiments.history import History
 from combgrad.files import check_writable
 from combgrad.layer import CombinatorialLayer
 from combgrad.lightning import pl
-from combgrad.pictures import save_figure
+from combgrad.pictures import Page, save_picture
 from combgrad.results.record import RunRecord, file_name
 from combgrad.results.store import load_record, save_record
 
@@ -132,11 +133,14 @@ def evaluate(parts: Parts) -> tuple[dict[str, float], int]:
 
 
 def draw_pictures(parts: Parts, folder: Path) -> list[Path]:
-    """Save the experiment's figures as PNG files in `folder`."""
-    figures = parts.experiment.pictures(parts.data)
-    paths = [save_figure(figure, folder / f"{name}.png") for name, figure in figures.items()]
-    for path in paths:
-        log.info("picture: %s", path)
+    """Save the experiment's pictures in `folder`: figures as PNG, pages of text as HTML."""
+    pictures = parts.experiment.pictures(parts.data)
+    paths = []
+    for name, picture in pictures.items():
+        paths.append(save_picture(picture, folder, name))
+        log.info("picture: %s", paths[-1])
+        if isinstance(picture, Page):
+            Console().print(picture.text)
     return paths
 
 

@@ -180,6 +180,17 @@ def test_the_pictures_are_media(jobs):
     assert not [name for row in third.rows for name in row if name.startswith("pictures")]
 
 
+def test_a_page_of_words_is_media_too(tmp_path):
+    words = ["experiment=l2x_k5", "profile=smoke", f"paths.root={tmp_path}", "logger=wandb"]
+    config = compose(words)
+    run(config)
+    (row,) = read(config).having("pictures/words")
+    media = row["pictures/words"]
+    assert media["_type"] == "html-file"
+    written = (Path(config.paths.output) / "words.html").read_bytes()
+    assert (read(config).folder / "files" / media["path"]).read_bytes() == written
+
+
 def test_csv_has_the_final_numbers_once(tmp_path):
     config = job(tmp_path, "logger=csv", "pictures=false")
     record = run(config)

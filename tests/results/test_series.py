@@ -17,7 +17,7 @@ EPOCHS = 4
 def config(sigma=0.0, grad="Identity", seed=0, until=0.5):
     return {
         "seed": seed,
-        "data": {"source": "regenerated", "order_seed": seed, "cities": 5},
+        "data": {"source": "regenerated", "order_seed": seed, "split_seed": seed, "cities": 5},
         "grad": {"_target_": grad},
         "corruption": {"gradient_sigma": sigma},
         "margin": {"alpha": 0.2, "until": until},

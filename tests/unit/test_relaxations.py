@@ -232,34 +232,6 @@ def test_an_unknown_variant_is_refused():
         L2X(0.1, "soft")
 
 
-def entry_errors(method, steps=150):
-    """Wrong entries an instance before and after training a linear map from features to costs."""
-    torch.manual_seed(0)
-    features, truth = random(64, 5), random(5, 10, seed=2)
-    solver = TopK(3)
-    target = solver(features @ truth)
-    weights = torch.zeros(5, 10, dtype=torch.float64, requires_grad=True)
-    layer = CombinatorialLayer(solver, method)
-    optimizer = torch.optim.Adam([weights], lr=0.05)
-
-    def wrong():
-        return float((solver(features @ weights.detach()) - target).abs().sum(1).mean())
-
-    before = wrong()
-    for _ in range(steps):
-        optimizer.zero_grad()
-        (layer(features @ weights) - target).square().sum(1).mean().backward()
-        optimizer.step()
-    return before, wrong()
-
-
-@pytest.mark.parametrize("make", METHODS)
-def test_a_linear_map_learns_to_choose(make):
-    before, after = entry_errors(make())
-    assert before > 3
-    assert after < 0.5 * before
-
-
 def test_saved_keeps_the_hard_solution_beside_the_soft_answer():
     answer, saved = SoftSub(0.5).forward(TopK(2), random(3, 5))
     assert isinstance(saved, Saved)

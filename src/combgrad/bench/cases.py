@@ -48,12 +48,16 @@ class Implementation:
 
 @dataclass(frozen=True)
 class Case:
-    """Implementations of one problem on one batch; the first of them is the reference."""
+    """Implementations of one problem on one batch; the first of them is the reference.
+
+    `random` where every call draws noise: the solutions then say nothing about each other.
+    """
 
     what: str
     size: int
     costs: Tensor
     implementations: tuple[Implementation, ...]
+    random: bool = False
 
 
 @dataclass(frozen=True)
@@ -198,7 +202,7 @@ def measure(
                 ratio_to_reference=median / samples[reference].ms_median if known else None,
                 exact=(
                     same_objective(case.costs, ready.solution, warm[reference].solution)
-                    if known
+                    if known and not case.random
                     else None
                 ),
             )

@@ -19,8 +19,9 @@ INTRODUCTION = """\
 Times are medians of interleaved calls after a warm-up call; "least" is the fastest call of a batch.
 "ratio" is the time over that of the reference, the first implementation of each problem: below 1 is
 faster. "exact" tells whether all objective values of the batch agree with the reference's within
-1e-9, relative; for a layer those of the forward pass. The size is the number of cities, the side of
-the grid or matrix, or the length of the vector or sequence."""
+1e-9, relative; for a layer those of the forward pass; "-" where noise makes them incomparable. The
+size is the number of cities, the side of the grid or matrix, or the length of the vector or
+sequence."""
 
 
 @dataclass(frozen=True)

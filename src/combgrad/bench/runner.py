@@ -20,6 +20,7 @@ from combgrad.bench.order_cases import ranking_plans, topk_plans
 from combgrad.bench.peers import missing_peers, peer_plans
 from combgrad.bench.program_cases import knapsack_plans, program_plans, tree_plans
 from combgrad.bench.report import Report, save, tables
+from combgrad.bench.sampler_cases import sampler_plans
 from combgrad.bench.timing import FULL, QUICK
 from combgrad.bench.tsp_cases import tsp_plans
 
@@ -34,6 +35,7 @@ PROBLEMS: dict[str, Callable[[int], list[Plan]]] = {
     "spanning_tree": tree_plans,
     "knapsack": knapsack_plans,
     "ilp": program_plans,
+    "sampler": sampler_plans,
     "peers": peer_plans,
 }
 

@@ -3,5 +3,6 @@
 from combgrad.experiments.base import Experiment
 from combgrad.experiments.dvae import DVAEExperiment
 from combgrad.experiments.globe_tsp import GlobeTSPExperiment
+from combgrad.experiments.l2x import L2XExperiment
 
-__all__ = ["DVAEExperiment", "Experiment", "GlobeTSPExperiment"]
+__all__ = ["DVAEExperiment", "Experiment", "GlobeTSPExperiment", "L2XExperiment"]

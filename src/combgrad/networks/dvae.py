@@ -1,25 +1,12 @@
 """The networks of the discrete variational auto-encoder: from images to logits, and back."""
 
-import itertools
 from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from combgrad.networks.dense import dense
+
 PIXELS = 784
-
-
-def dense(sizes: Sequence[int]) -> nn.Sequential:
-    """Linear layers of these sizes with a ReLU between each two, initialised as Keras does.
-
-    Weights are Glorot-uniform, biases zero.
-    """
-    layers: list[nn.Module] = []
-    for fan_in, fan_out in itertools.pairwise(sizes):
-        linear = nn.Linear(fan_in, fan_out)
-        nn.init.xavier_uniform_(linear.weight)
-        nn.init.zeros_(linear.bias)
-        layers += [linear, nn.ReLU()]
-    return nn.Sequential(*layers[:-1])
 
 
 class DVAE(nn.Module):

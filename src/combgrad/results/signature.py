@@ -6,7 +6,7 @@ from typing import Any
 
 #: The seed, what follows from it, and where the data come from; these may differ within a cell.
 #: (A table never averages over data sources: it groups by the record's own field.)
-SEED = frozenset({"seed", "data.order_seed"})
+SEED = frozenset({"seed", "data.order_seed", "data.split_seed"})
 SOURCE = frozenset({"data.source"})
 
 

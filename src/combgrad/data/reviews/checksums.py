@@ -1,0 +1,53 @@
+"""Checksums of files that are too large to be read again at every start."""
+
+import hashlib
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+from combgrad.files import write_text_atomically
+
+RECORD = "reviews-checksums.json"
+
+
+def sha256_of(files: list[Path], cache: Path | None) -> list[str]:
+    """The sha256 of each file, kept in `cache` for as long as its size and time stay the same.
+
+    No checksum of the published files is known, so the first copy is trusted: warns where a file
+    is not what it was when it was first read.
+    """
+    known = _read(cache)
+    before = dict(known)
+    digests = []
+    for file in files:
+        path, state = str(file.resolve()), file.stat()
+        entry = {"size": state.st_size, "mtime_ns": state.st_mtime_ns}
+        old = known.get(path, {})
+        if not (isinstance(old.get("sha256"), str) and entry.items() <= old.items()):
+            with file.open("rb") as stream:
+                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            if old.get("sha256", digest) != digest:
+                warnings.warn(
+                    f"{file}: its sha256 was {old['sha256']} when it was first read, and is "
+                    f"{digest} now; runs from before and after do not compare.",
+                    stacklevel=2,
+                )
+            known[path] = entry | {"sha256": digest}
+        digests.append(str(known[path]["sha256"]))
+    if cache is not None and known != before:
+        write_text_atomically(cache / RECORD, json.dumps(known, indent=1, sort_keys=True) + "\n")
+    return digests
+
+
+def _read(cache: Path | None) -> dict[str, dict[str, Any]]:
+    """What is recorded; nothing where the record is missing or damaged, since it can be renewed."""
+    if cache is None:
+        return {}
+    try:
+        stored = json.loads((cache / RECORD).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(stored, dict):
+        return {}
+    return {path: entry for path, entry in stored.items() if isinstance(entry, dict)}

@@ -1,0 +1,186 @@
+"""Rated beer reviews, published or made up, as a LightningDataModule."""
+
+import hashlib
+import json
+import tempfile
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from combgrad.data.datamodule import TensorDataModule
+from combgrad.data.reviews import files, lexicon, stand_in
+from combgrad.data.reviews.checksums import sha256_of
+from combgrad.data.reviews.encoded import ENCODING_VERSION, Encoded, Texts, cached, encode
+from combgrad.data.reviews.vocabulary import SPECIAL, UNKNOWN, rows
+
+Source = Literal["stand-in", "original"]
+
+
+class Reviews(TensorDataModule):
+    """Reviews of beers and how they rate one aspect of it.
+
+    A batch has `tokens` (B, length) int32 and `rating` (B,) float32 in [0, 1]. A shorter review has
+    zeros in front, and these can be chosen like words, so that k of them always can; of a longer
+    one the front is cut off. Once set up, `words` (V) are the words by id and `embeddings` (V, D)
+    float32 their vectors, zero where there is none; ids 0, 1 and 2 are padding, start and unknown.
+    The words are those of the training reviews in use, so that every other word is unknown,
+    wherever it stands. `annotated` has `tokens`, `relevant` (M, length) bool, what people marked as
+    deciding, and `rating` if it is known; it is None where nobody marked the aspect.
+
+    Args:
+        aspect: `appearance`, `aroma`, `palate` or `taste`.
+        source: `stand-in`, made-up reviews, or `original`, the published ones at or below `path`.
+        train_size, eval_size: at most so many reviews for training, and each for validation and
+            test, which share the held-out reviews half and half.
+        batch_size: reviews of a training step, over all processes.
+        length: words of a row.
+        annotated_size: how many annotated reviews are made up.
+        seed: of the made-up reviews.
+        order_seed: of the training order.
+        split_seed: of the halves of the held-out reviews.
+        cache: folder for the reviews as numbers, or None.
+
+    Raises ValueError for a setting that cannot be; `setup` raises DataFileError.
+    """
+
+    def __init__(
+        self,
+        aspect: str,
+        source: Source = "stand-in",
+        train_size: int = 70_000,
+        eval_size: int = 5_000,
+        batch_size: int = 40,
+        length: int = 350,
+        annotated_size: int = 994,
+        seed: int = 0,
+        order_seed: int = 0,
+        split_seed: int = 0,
+        path: str | None = None,
+        cache: str | None = None,
+    ) -> None:
+        super().__init__(train_size, eval_size, batch_size, order_seed)
+        choices = {"aspect": (aspect, files.ASPECTS), "source": (source, get_args(Source))}
+        for name, (value, allowed) in choices.items():
+            if value not in allowed:
+                raise ValueError(f"data.{name} is {value!r}; choose one of {', '.join(allowed)}.")
+        for name, size, least in (("length", length, 1), ("annotated_size", annotated_size, 0)):
+            if size < least:
+                raise ValueError(f"data.{name} is {size}; it must be at least {least}.")
+        if source == "original" and path is None:
+            raise ValueError(
+                "data=beer needs data.path=<the folder with the files of the reviews>, or "
+                "COMBGRAD_DATA set; data=reviews needs nothing."
+            )
+        self.aspect, self.source, self.length = aspect, source, length
+        self.aspect_index = files.ASPECTS.index(aspect)
+        self.seed, self.split_seed = seed, split_seed
+        self.annotated_size = annotated_size
+        self.path = Path(path).expanduser() if path is not None else None
+        self.cache = Path(cache).expanduser() if cache is not None else None
+        self.words: list[str] = []
+        self.embeddings = torch.zeros(0, 0)
+        self.annotated: dict[str, Tensor] | None = None
+        self.reviews: dict[str, dict[str, Tensor]] = {}
+        self._digests: dict[str, str] = {}
+
+    @property
+    def data_fingerprint(self) -> str:
+        """Changes whenever the reviews could; cheap, but says at once that a file is missing."""
+        if self.source == "original":
+            parts = [self.aspect, *self.checksums().values()]
+        else:
+            recipe = json.dumps(vars(self._recipe()), sort_keys=True)
+            parts = [self.aspect, str(stand_in.GENERATOR_VERSION), lexicon.digest(), recipe]
+        return _digest(self.source, *parts)
+
+    def checksums(self) -> dict[str, str]:
+        """The sha256 of each file of the original, by path; raises DataFileError."""
+        if not self._digests:
+            found = self._files().all()
+            digests = sha256_of(found, self.cache)
+            self._digests = dict(zip(map(str, found), digests, strict=True))
+        return self._digests
+
+    def _files(self) -> files.ReviewFiles:
+        assert self.path is not None  # checked at construction
+        return files.find(self.path, self.aspect_index)
+
+    def _recipe(self) -> stand_in.Recipe:
+        return stand_in.Recipe(
+            aspect=self.aspect_index,
+            train=self.train_size,
+            heldout=2 * self.eval_size,
+            annotated=self.annotated_size,
+            seed=self.seed,
+        )
+
+    def encoded(self) -> Encoded:
+        """All reviews as numbers, from the cache if they are there; raises DataFileError."""
+        if self.cache is None:
+            return self._encode()
+        mark = _digest(str(ENCODING_VERSION), self.data_fingerprint)
+        return cached(self.cache / f"reviews-{self.aspect}-{mark[:16]}.npz", self._encode)
+
+    def _encode(self) -> Encoded:
+        if self.source == "original":
+            return encode(self._files(), self.aspect_index)
+        # The text of many reviews may be too much for a temporary folder in memory.
+        if self.cache is not None:
+            self.cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self.cache, prefix=".reviews-") as folder:
+            stand_in.write_stand_in(Path(folder), self._recipe())
+            return encode(files.find(Path(folder), self.aspect_index), self.aspect_index)
+
+    def setup(self, stage: str | None = None) -> None:
+        """Read or make up the reviews once, and split them."""
+        del stage
+        if self.reviews:
+            return
+        everything = self.encoded()
+        train = everything.train.first(self.train_size)
+        # Ids follow the order of the training reviews: those of fewer reviews come first.
+        known = max(int(train.ids.max()) + 1, len(SPECIAL))
+        self.words = [word.decode(errors="replace") for word in everything.words[:known]]
+        self.embeddings = torch.from_numpy(everything.embeddings[:known].copy())
+        if everything.annotated is not None and everything.relevant is not None:
+            self.annotated = self._columns(everything.annotated, known)
+            marks = rows(everything.relevant, everything.annotated.lengths, self.length)
+            self.annotated["relevant"] = torch.from_numpy(marks)
+            if self.annotated["rating"].isnan().any():
+                del self.annotated["rating"]
+        heldout = self._columns(everything.heldout, known)
+        val, test = halves(len(heldout["rating"]), self.split_seed)
+        self.reviews = {
+            "train": self._columns(train, known),
+            "val": {name: part[val[: self.eval_size]] for name, part in heldout.items()},
+            "test": {name: part[test[: self.eval_size]] for name, part in heldout.items()},
+        }
+
+    def _columns(self, texts: Texts, known: int) -> dict[str, Tensor]:
+        ids = np.where(texts.ids < known, texts.ids, UNKNOWN).astype(np.int32)
+        return {
+            "tokens": torch.from_numpy(rows(ids, texts.lengths, self.length)),
+            "rating": torch.from_numpy(texts.ratings[:, self.aspect_index].copy()),
+        }
+
+    def columns(self, split: str) -> dict[str, Tensor]:
+        """The reviews of a split."""
+        return self.reviews[split]
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def halves(count: int, seed: int) -> tuple[Tensor, Tensor]:
+    """The rows for validation and for test, as the paper's code drew them.
+
+    That is scikit-learn's `train_test_split(test_size=0.5, random_state=seed)`, which takes the
+    first ceil(count / 2) of a permutation for the test.
+    """
+    order = torch.from_numpy(np.random.RandomState(seed).permutation(count))
+    tests = -(-count // 2)
+    return order[tests:], order[:tests]

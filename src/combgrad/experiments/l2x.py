@@ -1,0 +1,131 @@
+"""Learning to Explain: choose the k words of a review from which its rating is predicted."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from combgrad.errors import IncompatibleError
+from combgrad.experiments.base import Batch, Experiment
+from combgrad.metrics import subset_precision
+from combgrad.networks.l2x import L2XNet
+from combgrad.noise import Noise
+from combgrad.pictures.words import MarkedReview, Page, in_terminal, page
+from combgrad.solvers import TopK
+
+#: Annotated reviews looked at together.
+ROWS = 250
+
+PICTURED = 8
+
+
+class L2XExperiment(Experiment):
+    """Words -> logits -> noise -> k chosen words -> rating (paper, sections 4.1 and B.2).
+
+    The choice is y(-(logits + noise)) while training and y(-logits) in evaluation. The loss is the
+    squared error of the rating. Beside it: the share of chosen words that matter, on reviews where
+    that is known, and the most it could be where a review has fewer such words than k.
+
+    Args:
+        noise: of the sampler, on the logits; None where the gradient method draws its own.
+        **parts: see Experiment; the network is an L2XNet, the solver a TopK.
+
+    Raises IncompatibleError for another solver.
+    """
+
+    net: L2XNet
+    vectors: Tensor
+
+    def __init__(self, noise: Noise | None = None, **parts: Any) -> None:
+        super().__init__(**parts)
+        if not isinstance(self.layer.solver, TopK):
+            raise IncompatibleError(
+                f"Learning to Explain chooses k words; solver={type(self.layer.solver).__name__} "
+                f"does not. Use solver=topk."
+            )
+        self.noise = noise or None
+        self.k = self.layer.solver.k
+
+    def setup(self, stage: str) -> None:
+        """Take the word vectors from the data module; they are data, not weights."""
+        del stage
+        datamodule: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        vectors = datamodule.embeddings
+        if vectors.shape[1] != self.net.dims:
+            raise ValueError(
+                f"the word vectors have {vectors.shape[1]} dimensions and the network was made for "
+                f"{self.net.dims}; set model.dims={vectors.shape[1]}."
+            )
+        self.register_buffer("vectors", vectors, persistent=False)
+
+    def choose(self, tokens: Tensor, noisy: bool = False) -> Tensor:
+        """The choice (B, L) of words of reviews (B, L)."""
+        logits = self.net.selector(tokens, self.vectors)
+        if noisy and self.noise is not None:
+            logits = self.noise(logits)
+        return self.layer(-logits)
+
+    def rate(self, tokens: Tensor, chosen: Tensor) -> Tensor:
+        """Predicted ratings (B,) from chosen words (B, L) of reviews (B, L)."""
+        return self.net.predictor(tokens, chosen, self.k, self.vectors)
+
+    def step(self, batch: Batch, stage: str) -> tuple[Tensor, dict[str, Tensor]]:
+        """Squared error of the ratings of a batch of reviews."""
+        tokens = batch["tokens"]
+        chosen = self.choose(tokens, noisy=stage == "train")
+        error = (self.rate(tokens, chosen) - batch["rating"]).square()
+        return error.mean(), {"mse": error}
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the validation's means, and how many of the chosen words matter."""
+        self._log_precision("val")
+        super().on_validation_epoch_end()
+
+    def on_test_epoch_end(self) -> None:
+        """Log the test's means, and how many of the chosen words matter."""
+        self._log_precision("test")
+        super().on_test_epoch_end()
+
+    def _annotated(self) -> Iterator[tuple[Tensor, Tensor]]:
+        datamodule: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        if datamodule.annotated is not None:
+            tokens, relevant = (datamodule.annotated[name] for name in ("tokens", "relevant"))
+            pairs = zip(tokens.split(ROWS), relevant.split(ROWS), strict=True)
+            yield from ((a.to(self.device), b.to(self.device)) for a, b in pairs)
+
+    def _log_precision(self, stage: str) -> None:
+        shares, most = [], []
+        for tokens, relevant in self._annotated():
+            shares.append(subset_precision(self.choose(tokens), relevant))
+            most.append(relevant.sum(dim=1).clamp(max=self.k) / self.k)
+        if shares:
+            self.log(f"{stage}/subset_precision", torch.cat(shares).mean())
+            self.log(f"{stage}/subset_precision_limit", torch.cat(most).mean())
+
+    @torch.no_grad()
+    def pictures(self, datamodule: Any) -> dict[str, Any]:
+        """A page of reviews with their chosen words marked: annotated ones where there are any."""
+        self.eval()
+        source = datamodule.annotated
+        if source is None or "rating" not in source:
+            source = datamodule.columns("test")
+        some = {name: values[:PICTURED].to(self.device) for name, values in source.items()}
+        chosen = self.choose(some["tokens"])
+        predicted = self.rate(some["tokens"], chosen)
+        reviews = []
+        for i, tokens in enumerate(some["tokens"]):
+            real = tokens.nonzero().flatten()
+            reviews.append(
+                MarkedReview(
+                    words=tuple(datamodule.words[token] for token in tokens[real].tolist()),
+                    chosen=tuple((chosen[i, real] > 0).tolist()),
+                    relevant=(
+                        tuple(some["relevant"][i, real].tolist()) if "relevant" in some else None
+                    ),
+                    rating=float(some["rating"][i]),
+                    predicted=float(predicted[i]),
+                )
+            )
+        title = f"Rating the {datamodule.aspect} of a beer from {self.k} words of its review"
+        return {"words": Page(page(reviews, title), in_terminal(reviews[0]))}
