@@ -136,6 +136,21 @@ def test_marks_at_the_border(accuracy, std, mark, words):
     assert compared(cell) == words
 
 
+def test_a_stand_in_is_never_measured_against_the_paper():
+    paper = PaperValue(
+        frozenset({"6"}), POINTS[0], "test/accuracy", 50.0, 0.1, "50.00", 5, "Table 6"
+    )
+    record = a_record(POINTS[0], data_source="stand-in")
+    cell = make_cell(POINTS[0], METRIC, [record], paper)
+    assert (cell.mark, cell.difference) == (Mark.STAND_IN, None)
+    assert (ours(cell), printed(cell), compared(cell)) == ("50.00 (1)", "50.00 (5)", "other data")
+    (made,) = make_tables(layout(), asked_for(), [record], [paper])
+    text = to_markdown(made)
+    assert "nothing here is a reproduction" in text
+    assert "other data" in text
+    assert "outside" not in text
+
+
 def test_a_run_that_lacks_the_metric_is_no_silent_gap():
     records = [a_record(POINTS[0], 0), a_record(POINTS[0], 1, metrics={"test/other": 1.0})]
     cell = make_cell(POINTS[0], METRIC, records, a_value(50, 1))

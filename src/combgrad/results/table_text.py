@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from combgrad.results.layout import Head
 from combgrad.results.paper import PAPER
-from combgrad.results.tables import TOLERANCE, Cell, Mark, Table
+from combgrad.results.tables import TOLERANCE, Cell, Mark, Table, is_stand_in
 
 #: What follows the difference to the printed number, or stands in its place.
 MARK_WORDS = {
@@ -17,6 +17,7 @@ MARK_WORDS = {
     Mark.NO_PAPER: "nothing printed",
     Mark.NO_SPREAD: "no spread printed",
     Mark.NOT_COMPARED: "not compared",
+    Mark.STAND_IN: "other data",
 }
 
 CSV_COLUMNS = (
@@ -92,7 +93,9 @@ def facts(table: Table) -> list[str]:
     layout = table.layout
     source = table.data_source or "none, for there is no such run yet"
     said = [f"Profile {table.profile}, data {source}."]
-    if table.data_source not in (None, "original"):
+    if is_stand_in(table.data_source):
+        said.append("The data are a stand-in: nothing here is a reproduction of the paper.")
+    elif table.data_source not in (None, "original"):
         said.append("The data are not the paper's, so a difference may be theirs.")
     if table.profile != "paper":
         said.append("The training is shorter or smaller than the paper's.")

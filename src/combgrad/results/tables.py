@@ -34,6 +34,7 @@ class Mark(StrEnum):
     NO_PAPER = "no-paper"
     NO_SPREAD = "no-spread"
     NOT_COMPARED = "not-compared"
+    STAND_IN = "stand-in"
 
 
 @dataclass(frozen=True)
@@ -78,8 +79,8 @@ class Cell:
 
     @property
     def difference(self) -> float | None:
-        """The mean minus the printed one, None where one of them is missing."""
-        if self.mean is None or self.paper is None:
+        """The mean minus the printed one, None where one is missing or ours is of a stand-in."""
+        if self.mean is None or self.paper is None or self.mark is Mark.STAND_IN:
             return None
         return self.mean - self.paper.mean
 
@@ -200,7 +201,16 @@ def make_cell(
         paper=paper,
         mark=Mark.NO_RUN,
     )
-    return dataclasses.replace(cell, mark=mark_of(cell))
+    mark = mark_of(cell)
+    judged = mark not in (Mark.NO_RUN, Mark.NO_METRIC, Mark.NO_PAPER)
+    if judged and is_stand_in(kept[0].data_source):
+        mark = Mark.STAND_IN
+    return dataclasses.replace(cell, mark=mark)
+
+
+def is_stand_in(source: str | None) -> bool:
+    """Whether numbers on data of this source are no attempt at the printed ones."""
+    return source == "stand-in"
 
 
 def counted(records: Iterable[RunRecord]) -> tuple[list[RunRecord], list[RunRecord]]:

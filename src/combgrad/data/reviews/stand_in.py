@@ -41,7 +41,7 @@ CORRELATION = 0.5
 REACH = 0.8
 
 #: Deviations of a word's sentiment from the quality, and of a rating from what the words say.
-WORD_SPREAD = 0.35
+WORD_SPREAD = 0.7
 RATING_NOISE = 0.05
 
 #: Shares of the words with a sentiment that are turned round, and of common words misspelt.
