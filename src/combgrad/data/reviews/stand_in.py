@@ -41,7 +41,7 @@ CORRELATION = 0.5
 REACH = 0.8
 
 #: Deviations of a word's sentiment from the quality, and of a rating from what the words say.
-WORD_SPREAD = 0.7
+WORD_SPREAD = 0.35
 RATING_NOISE = 0.05
 
 #: Shares of the words with a sentiment that are turned round, and of common words misspelt.
@@ -149,9 +149,8 @@ def draw(count: int, seed: list[int]) -> Iterator[Review]:
 
 def _block(known: Lexicon, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
     """BLOCK reviews: tokens (n,), the review and aspect of each (n,), and ratings (BLOCK, 5)."""
-    shape = (BLOCK, len(ASPECTS))
     common = np.sqrt(CORRELATION) * rng.standard_normal((BLOCK, 1))
-    own = np.sqrt(1 - CORRELATION) * rng.standard_normal(shape)
+    own = np.sqrt(1 - CORRELATION) * rng.standard_normal((BLOCK, len(ASPECTS)))
     quality = REACH * (2 * ndtr(common + own) - 1)
     review, kind, rank = _sentences(rng)
     first, last = known.kinds[kind], known.kinds[kind + 1]
@@ -169,12 +168,9 @@ def _block(known: Lexicon, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
     weighs = ~np.isnan(effect) & (kind[sentence] != OTHER)
     cell = (review * len(ASPECTS) + np.minimum(kind, OTHER - 1))[sentence]
     deciding = there & weighs & (codes != MAYBE_NOT)
-    sums = np.bincount(cell[deciding], effect[deciding], minlength=quality.size)
-    mean = (sums / np.bincount(cell[deciding], minlength=quality.size)).reshape(shape)
-    ratings = np.clip(0.5 + 0.5 * mean + RATING_NOISE * rng.standard_normal(shape), 0, 1)
-    weighs_in = np.where(weighs, kind[sentence], -1)[there]
-    overall = ratings.mean(1, keepdims=True)
-    return tokens[there], review[sentence[there]], weighs_in, np.hstack([ratings, overall])
+    ratings = _ratings(cell[deciding], effect[deciding], rng)
+    weighs_in = np.where(weighs, kind[sentence], -1)
+    return tokens[there], review[sentence[there]], weighs_in[there], ratings
 
 
 def _sentences(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -220,6 +216,16 @@ def _near(sentiments: np.ndarray, aimed: np.ndarray, rng: np.random.Generator) -
     weights = np.exp(-0.5 * ((sentiments - aimed[:, None]) / WORD_SPREAD) ** 2)
     summed = np.cumsum(weights, axis=1)
     return (summed < rng.random((len(aimed), 1)) * summed[:, -1:]).sum(1)
+
+
+def _ratings(cell: np.ndarray, effect: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Ratings (BLOCK, 5) by the effects of words, given the cell (review, aspect) of each word."""
+    shape = (BLOCK, len(ASPECTS))
+    sums, counts = np.bincount(cell, effect), np.bincount(cell)
+    # Every cell has words: the first sentence of an aspect always fits.
+    mean = (sums / counts).reshape(shape)
+    ratings = np.clip(0.5 + 0.5 * mean + RATING_NOISE * rng.standard_normal(shape), 0, 1)
+    return np.hstack([ratings, ratings.mean(1, keepdims=True)])
 
 
 def _fits(review: np.ndarray, rank: np.ndarray, sentence: np.ndarray) -> np.ndarray:
