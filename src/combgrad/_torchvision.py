@@ -8,6 +8,7 @@ and torchmetrics import torchvision and stop with it. Declaring the two schemas 
 
 import importlib
 import sys
+from typing import Any
 
 import torch
 
@@ -21,16 +22,16 @@ _SCHEMAS = (
 _library: torch.library.Library | None = None
 
 
-def ensure_torchvision() -> None:
-    """Import torchvision, declaring the operators it lacks beside a CPU torch.
+def ensure_torchvision() -> Any:
+    """Import torchvision, declaring the operators it lacks beside a CPU torch, and return it.
 
-    A missing torchvision is left for whoever needs it to report.
+    A missing torchvision is None, left for whoever needs it to report.
     """
     global _library
     try:
-        importlib.import_module("torchvision")
+        return importlib.import_module("torchvision")
     except ModuleNotFoundError:
-        return
+        return None
     except RuntimeError as error:
         if _MISSING not in str(error):
             raise
@@ -39,4 +40,4 @@ def ensure_torchvision() -> None:
         _library = torch.library.Library("torchvision", "FRAGMENT")
         for schema in _SCHEMAS:
             _library.define(schema)
-        importlib.import_module("torchvision")
+        return importlib.import_module("torchvision")

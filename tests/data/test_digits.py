@@ -11,6 +11,7 @@ import torch
 
 from combgrad.data.digits import images
 from combgrad.data.digits.datamodule import Digits
+from combgrad.data.download import DownloadError
 from combgrad.data.npy import DataFileError
 
 REAL = os.environ.get("COMBGRAD_DATA", "/nonexistent")
@@ -160,6 +161,30 @@ def test_a_missing_file_is_fetched_where_an_address_is_given(tmp_path, monkeypat
         )
         for name in (TRAIN, TEST)
     ]
+
+
+def test_torchvision_downloads_what_is_missing(tmp_path, idx_files, monkeypatch):
+    _, packed, pixels = idx_files
+
+    def fake(root, download):
+        assert download
+        raw = Path(root) / "MNIST" / "raw"
+        raw.mkdir(parents=True, exist_ok=True)
+        for name in packed:
+            (raw / f"{name}.gz").write_bytes(packed[name])
+
+    monkeypatch.setattr("torchvision.datasets.MNIST", fake)
+    data = loaded(source="original", path=str(tmp_path), url="torchvision")
+    np.testing.assert_allclose(data.images["train"].numpy(), pixels[:12] / 255, rtol=1e-6)
+
+
+def test_torchvision_without_a_network_says_what_to_do(tmp_path, monkeypatch):
+    def fails(root, download):
+        raise RuntimeError("Error downloading train-images-idx3-ubyte.gz")
+
+    monkeypatch.setattr("torchvision.datasets.MNIST", fails)
+    with pytest.raises(DownloadError, match=r"could not download MNIST \(Error .* by hand"):
+        images.find_mnist(tmp_path, "torchvision")
 
 
 @pytest.mark.real_data

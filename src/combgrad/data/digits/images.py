@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
-from combgrad.data.download import download
+from combgrad._torchvision import ensure_torchvision
+from combgrad.data.download import DownloadError, download
 from combgrad.data.npy import DataFileError
 
 SIDE = 28
@@ -28,6 +29,9 @@ MNIST_FILES = {
         "2646ac647ad5339dbf082846283269ea",
     ),
 }
+
+#: As the address: whoever has torchvision knows where MNIST is.
+TORCHVISION = "torchvision"
 
 #: Where they may lie below the given folder; the last is where a download goes.
 MNIST_FOLDERS = ("", "raw", "MNIST/raw", "mnist", "mnist/raw", "mnist/MNIST/raw")
@@ -52,8 +56,8 @@ def stand_in_digest() -> str:
 def find_mnist(path: Path, url: str | None = None) -> list[Path]:
     """MNIST's two files of images (training, test) at or below `path`, plain or as .gz.
 
-    A missing one is fetched from the folder `url` of a web server. Raises DataFileError, or
-    DownloadError.
+    A missing one is fetched from the folder `url` of a web server, or by torchvision where `url`
+    is that word. Raises DataFileError, or DownloadError.
     """
     return [_find(path, name, url) for name in MNIST_FILES]
 
@@ -64,14 +68,30 @@ def _find(path: Path, name: str, url: str | None) -> Path:
             if file.is_file():
                 return file
     target = path / MNIST_FOLDERS[-1] / f"{name}.gz"
+    if url == TORCHVISION:
+        return _by_torchvision(path, target)
     if url is not None:
         checksum = f"md5:{MNIST_FILES[name][0]}"
         return download(f"{url.rstrip('/')}/{target.name}", target, checksum=checksum)
     raise DataFileError(
         f"{target}: no such file, nor anywhere else MNIST may lie below {path}. Put the files of "
-        f"MNIST there (torchvision.datasets.MNIST({str(path / 'mnist')!r}, download=True) does), "
-        f"or give data.url=<the web folder that has {target.name}>. data=digits needs no files."
+        f"MNIST there, or let torchvision do so (data.url=torchvision), or give data.url=<the web "
+        f"folder that has {target.name}>. data=digits needs no files."
     )
+
+
+def _by_torchvision(path: Path, target: Path) -> Path:
+    torchvision = ensure_torchvision()
+    if torchvision is None:
+        raise DownloadError("data.url=torchvision needs torchvision: pip install torchvision.")
+    try:
+        torchvision.datasets.MNIST(str(path / "mnist"), download=True)
+    except (RuntimeError, OSError) as error:
+        raise DownloadError(
+            f"{target}: torchvision could not download MNIST ({error}). Try again later, or put "
+            f"the files there by hand."
+        ) from error
+    return target
 
 
 def read_mnist(files: list[Path]) -> Tensor:
