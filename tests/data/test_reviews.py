@@ -1,7 +1,9 @@
-"""Beer reviews as a data set: rows and splits."""
+"""Beer reviews as a data set: rows, splits, fingerprints and the cache."""
 
 import inspect
 import json
+import os
+import warnings
 
 import numpy as np
 import pytest
@@ -13,6 +15,8 @@ from omegaconf import OmegaConf
 
 from combgrad.configuration import CONFIG_FOLDER
 from combgrad.data.npy import DataFileError
+from combgrad.data.reviews import datamodule, stand_in
+from combgrad.data.reviews.checksums import RECORD
 from combgrad.data.reviews.datamodule import Reviews, halves
 from combgrad.data.reviews.files import ASPECTS, find
 from combgrad.data.reviews.stand_in import Recipe, write_stand_in
@@ -244,3 +248,75 @@ def test_the_configurations_name_what_the_class_takes():
     original = OmegaConf.load(CONFIG_FOLDER / "data" / "beer.yaml")
     assert original == {"defaults": ["reviews"], "source": "original"}
     assert [data.aspect_index for data in map(Reviews, ASPECTS)] == [0, 1, 2, 3]
+
+
+def test_the_fingerprint_is_of_the_reviews_alone(tmp_path):
+    base = small().data_fingerprint
+    same = {"order_seed": 1, "split_seed": 1, "batch_size": 8, "cache": str(tmp_path), "length": 9}
+    for name, value in same.items():
+        assert small(**{name: value}).data_fingerprint == base
+    other = {"seed": 1, "train_size": 61, "eval_size": 21, "annotated_size": 16, "aspect": "taste"}
+    marks = {base, *(small(**{name: value}).data_fingerprint for name, value in other.items())}
+    assert len(marks) == 1 + len(other)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_fingerprint_of_files_follows_their_content(written):
+    def mark(**changes):
+        return small(source="original", path=str(written), **changes).data_fingerprint
+
+    first = mark()
+    assert mark(seed=1, train_size=7) == first
+    assert mark(aspect="taste") != first
+    find(written, 1).annotations.unlink()
+    assert mark() != first
+
+
+def test_the_cache_is_used_again_and_heals_itself(tmp_path, monkeypatch):
+    fresh = loaded(cache=str(tmp_path))
+    (file,) = tmp_path.iterdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(stand_in, "draw", None)
+        assert equal(fresh, loaded(cache=str(tmp_path), split_seed=0))
+    whole = file.read_bytes()
+    middle = len(whole) // 2
+    for damaged in (whole[:middle], b"", whole[:middle] + bytes(64) + whole[middle + 64 :]):
+        file.write_bytes(damaged)
+        with pytest.warns(UserWarning, match=rf"{file.name}: is damaged and made anew"):
+            healed = loaded(cache=str(tmp_path))
+        assert equal(fresh, healed)
+        assert file.read_bytes() == whole
+    assert equal(fresh, loaded())
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_files_are_read_and_summed_once(written, tmp_path, monkeypatch):
+    cache = tmp_path / "cache"
+    settings = {"source": "original", "path": str(written), "cache": str(cache)}
+    fresh = loaded(**settings)
+    record = json.loads((cache / RECORD).read_text())
+    assert len(record) == 4
+    with monkeypatch.context() as patch:
+        patch.setattr(datamodule, "encode", None)
+        patch.setattr("hashlib.file_digest", None)
+        again = loaded(**settings)
+    assert equal(fresh, again)
+    assert again.data_fingerprint == fresh.data_fingerprint
+    # The same bytes at another time, and a damaged record, are nothing to warn of.
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        os.utime(find(written, 1).train, (1, 1))
+        assert small(**settings).data_fingerprint == fresh.data_fingerprint
+        (cache / RECORD).write_text("[")
+        assert small(**settings).data_fingerprint == fresh.data_fingerprint
+
+
+def test_a_file_that_changed_is_read_anew_with_a_warning(written, tmp_path):
+    settings = {"source": "original", "path": str(written), "cache": str(tmp_path / "cache")}
+    before = loaded(**settings)
+    path = find(written, 1).train
+    path.write_text("0 0.25 0 0 0\tfine\n")
+    with pytest.warns(UserWarning, match=rf"{path.name}: its sha256 was .* do not compare"):
+        after = loaded(**settings)
+    assert after.data_fingerprint != before.data_fingerprint
+    assert len(after.columns("train")["rating"]) == 1
