@@ -132,14 +132,17 @@ def evaluate(parts: Parts) -> tuple[dict[str, float], int]:
     return metrics, epoch
 
 
-def draw_pictures(parts: Parts, folder: Path) -> list[Path]:
-    """Save the experiment's pictures in `folder`: figures as PNG, pages of text as HTML."""
+def draw_pictures(parts: Parts, folder: Path, told: bool) -> list[Path]:
+    """Save the experiment's pictures in `folder`: figures as PNG, pages of text as HTML.
+
+    Where it is to be `told`, a page also says something in the terminal.
+    """
     pictures = parts.experiment.pictures(parts.data)
     paths = []
     for name, picture in pictures.items():
         paths.append(save_picture(picture, folder, name))
         log.info("picture: %s", paths[-1])
-        if isinstance(picture, Page):
+        if told and isinstance(picture, Page):
             Console().print(picture.text)
     return paths
 
@@ -229,7 +232,8 @@ def _run(config: DictConfig, parts: Parts) -> RunRecord:
         if trainer.is_global_zero:
             path = save_record(record, Path(config.paths.results))
             log.info("record: %s", path)
-            pictures = draw_pictures(parts, output) if config.pictures else []
+            told = config.sweep is None  # a sweep has other things to say
+            pictures = draw_pictures(parts, output, told) if config.pictures else []
             loggers.conclude(trainer.loggers, record, pictures, trainer.global_step)
     return record
 
