@@ -77,10 +77,19 @@ LINES: tuple[tuple[str, Callable[[Cell], str]], ...] = (
 
 
 def lines_of(cells: Iterable[Cell | None]) -> list[tuple[str, list[str]]]:
-    """A row of cells as its lines, each with its name; without the last where it says nothing."""
+    """A row of cells as its lines, each with its name; without those that say nothing."""
     cells = list(cells)
-    found = [(name, [text(cell) if cell else "" for cell in cells]) for name, text in LINES]
-    return [(name, texts) for name, texts in found if name != "difference" or any(texts)]
+    given = [cell for cell in cells if cell]
+    telling = {
+        "ours": True,
+        "paper": any(cell.paper for cell in given),
+        "difference": any(cell.difference is not None for cell in given),
+    }
+    return [
+        (name, [text(cell) if cell else "" for cell in cells])
+        for name, text in LINES
+        if telling[name]
+    ]
 
 
 def title(table: Table) -> str:
