@@ -7,10 +7,8 @@ import multiprocessing
 import shutil
 import sys
 import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
@@ -22,81 +20,11 @@ SHA256 = "sha256:" + hashlib.sha256(CONTENT).hexdigest()
 fetch = functools.partial(download, progress=False)
 
 
-class Handler(BaseHTTPRequestHandler):
-    """Serves `content`; `plan` holds one behaviour per coming request, "" being the right one."""
-
-    content: ClassVar[bytes]
-    tag: ClassVar[str]
-    plan: ClassVar[list[str]]
-    seen: ClassVar[list[dict[str, str]]]
-    barrier: ClassVar[threading.Event]
-
-    def do_GET(self) -> None:
-        """Answer as the plan says."""
-        cls = type(self)
-        cls.seen.append(dict(self.headers))
-        behaviour = cls.plan.pop(0) if cls.plan else ""
-        if behaviour.isdigit():
-            self.send_error(int(behaviour))
-            return
-        if behaviour.startswith("to "):
-            self.send_response(302)
-            self.send_header("Location", behaviour.removeprefix("to "))
-            self.end_headers()
-            return
-        self.answer(behaviour)
-
-    def answer(self, behaviour: str) -> None:
-        """Send the content, or as much of it as was asked for."""
-        cls = type(self)
-        wanted = self.headers.get("Range")
-        same = self.headers.get("If-Range", cls.tag) == cls.tag or behaviour == "ignore if-range"
-        start = 0
-        if wanted and same and behaviour != "ignore range":
-            start = int(wanted.removeprefix("bytes=").removesuffix("-"))
-            self.send_response(206)
-            total = len(cls.content)
-            self.send_header("Content-Range", f"bytes {start}-{total - 1}/{total}")
-        else:
-            self.send_response(200)
-        if cls.tag:
-            self.send_header("ETag", cls.tag)
-        if behaviour != "no length":
-            self.send_header("Content-Length", str(len(cls.content) - start))
-        self.end_headers()
-        if behaviour == "wait":
-            cls.barrier.wait(10)
-        stop = start + (len(cls.content) - start) // 2 if behaviour == "cut" else None
-        self.wfile.write(cls.content[start:stop])
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Stay silent."""
-
-
-class Server:
-    """A running server and what it was asked."""
-
-    def __init__(self) -> None:
-        plan: list[str] = []
-        seen: list[dict[str, str]] = []
-        fields: dict[str, Any] = {"content": CONTENT, "tag": '"one"', "plan": plan, "seen": seen}
-        fields["barrier"] = threading.Event()
-        self.handler: Any = type("Handler", (Handler,), fields)
-        self.plan, self.seen = plan, seen
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), self.handler)
-        self.url = f"http://127.0.0.1:{self.http.server_port}/set.tar.gz"
-        threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.01}).start()
-
-
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """A server, with pauses between attempts too short to wait for and no proxy before it."""
-    monkeypatch.setattr(module, "FIRST_PAUSE_SECONDS", 0.001)
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    running = Server()
-    yield running
-    running.http.shutdown()
-    running.http.server_close()
+def server(server: Any) -> Any:
+    """A server that offers CONTENT."""
+    server.handler.content = CONTENT
+    return server
 
 
 @pytest.fixture
@@ -110,7 +38,7 @@ def visible(target: Path) -> list[str]:
     return sorted(path.name for path in target.parent.iterdir() if path.name[0] != ".")
 
 
-def test_whole_file_arrives_with_its_record(server: Server, target: Path) -> None:
+def test_whole_file_arrives_with_its_record(server: Any, target: Path) -> None:
     assert fetch(server.url, target) == target
     assert target.read_bytes() == CONTENT
     record = target.with_name("set.tar.gz.sha256").read_text()
@@ -119,12 +47,12 @@ def test_whole_file_arrives_with_its_record(server: Server, target: Path) -> Non
 
 
 @pytest.mark.parametrize("digest", [SHA256, "md5:" + hashlib.md5(CONTENT).hexdigest().upper()])
-def test_given_checksum_is_compared(server: Server, target: Path, digest: str) -> None:
+def test_given_checksum_is_compared(server: Any, target: Path, digest: str) -> None:
     fetch(server.url, target, checksum=digest)
     assert visible(target) == ["set.tar.gz"]
 
 
-def test_resumes_after_a_cut(server: Server, target: Path) -> None:
+def test_resumes_after_a_cut(server: Any, target: Path) -> None:
     server.plan += ["cut", "cut"]
     fetch(server.url, target, checksum=SHA256)
     assert target.read_bytes() == CONTENT
@@ -137,7 +65,7 @@ def test_resumes_after_a_cut(server: Server, target: Path) -> None:
     assert server.seen[1]["If-Range"] == '"one"'
 
 
-def test_later_call_resumes_what_an_earlier_one_left(server: Server, target: Path) -> None:
+def test_later_call_resumes_what_an_earlier_one_left(server: Any, target: Path) -> None:
     server.plan += ["cut"]
     with pytest.raises(DownloadError, match=r"closed at .* Call again to go on"):
         fetch(server.url, target, retries=0)
@@ -147,7 +75,7 @@ def test_later_call_resumes_what_an_earlier_one_left(server: Server, target: Pat
     assert target.read_bytes() == CONTENT
 
 
-def test_complete_part_is_not_fetched_again(server: Server, target: Path) -> None:
+def test_complete_part_is_not_fetched_again(server: Any, target: Path) -> None:
     target.parent.mkdir()
     target.with_name("set.tar.gz.part").write_bytes(CONTENT)
     remote = {"url": server.url, "validator": '"one"', "total": len(CONTENT)}
@@ -162,7 +90,7 @@ OTHER_URL = '{"url": "http://127.0.0.1/other", "validator": "", "total": 100}'
 
 @pytest.mark.parametrize("record", [None, "{", '{"url": 1}', OTHER_URL])
 def test_part_of_unknown_origin_is_not_resumed(
-    server: Server, target: Path, record: str | None
+    server: Any, target: Path, record: str | None
 ) -> None:
     target.parent.mkdir()
     target.with_name("set.tar.gz.part").write_bytes(b"x" * 100)
@@ -173,7 +101,7 @@ def test_part_of_unknown_origin_is_not_resumed(
     assert target.read_bytes() == CONTENT
 
 
-def test_server_without_ranges_starts_again(server: Server, target: Path) -> None:
+def test_server_without_ranges_starts_again(server: Any, target: Path) -> None:
     server.plan += ["cut", "ignore range"]
     fetch(server.url, target)
     assert "Range" in server.seen[1]
@@ -181,7 +109,7 @@ def test_server_without_ranges_starts_again(server: Server, target: Path) -> Non
 
 
 @pytest.mark.parametrize("second", ["", "ignore if-range"])
-def test_file_changed_on_the_server_starts_again(server: Server, target: Path, second: str) -> None:
+def test_file_changed_on_the_server_starts_again(server: Any, target: Path, second: str) -> None:
     server.plan += ["cut"]
     with pytest.raises(DownloadError):
         fetch(server.url, target, retries=0)
@@ -191,7 +119,7 @@ def test_file_changed_on_the_server_starts_again(server: Server, target: Path, s
     assert target.read_bytes() == CONTENT[::-1] + b"more"
 
 
-def test_file_changed_in_length_only_starts_again(server: Server, target: Path) -> None:
+def test_file_changed_in_length_only_starts_again(server: Any, target: Path) -> None:
     server.handler.tag = ""
     server.plan += ["cut"]
     with pytest.raises(DownloadError):
@@ -202,7 +130,7 @@ def test_file_changed_in_length_only_starts_again(server: Server, target: Path) 
     assert target.read_bytes() == CONTENT[::-1] + b"more"
 
 
-def test_weak_tag_is_not_sent_back(server: Server, target: Path) -> None:
+def test_weak_tag_is_not_sent_back(server: Any, target: Path) -> None:
     server.handler.tag = 'W/"one"'
     server.plan += ["cut"]
     fetch(server.url, target, checksum=SHA256)
@@ -210,28 +138,28 @@ def test_weak_tag_is_not_sent_back(server: Server, target: Path) -> None:
     assert "If-Range" not in server.seen[1]
 
 
-def test_unsatisfiable_range_starts_again(server: Server, target: Path) -> None:
+def test_unsatisfiable_range_starts_again(server: Any, target: Path) -> None:
     server.plan += ["cut", "416"]
     fetch(server.url, target)
     assert "Range" not in server.seen[2]
     assert target.read_bytes() == CONTENT
 
 
-def test_busy_server_is_asked_again(server: Server, target: Path) -> None:
+def test_busy_server_is_asked_again(server: Any, target: Path) -> None:
     server.plan += ["503", "429", "no length"]
     fetch(server.url, target)
     assert len(server.seen) == 3
     assert target.read_bytes() == CONTENT
 
 
-def test_attempts_are_counted(server: Server, target: Path) -> None:
+def test_attempts_are_counted(server: Any, target: Path) -> None:
     server.plan += ["503"] * 9
     with pytest.raises(DownloadError, match=r"answered 503 .* after 3 attempt"):
         fetch(server.url, target, retries=2)
     assert len(server.seen) == 3
 
 
-def test_absent_file_is_named_with_the_remedy(server: Server, target: Path) -> None:
+def test_absent_file_is_named_with_the_remedy(server: Any, target: Path) -> None:
     server.plan += ["404"]
     with pytest.raises(DownloadError, match="404") as caught:
         fetch(server.url, target)
@@ -241,16 +169,15 @@ def test_absent_file_is_named_with_the_remedy(server: Server, target: Path) -> N
     assert visible(target) == []
 
 
-def test_no_network_is_named_with_the_remedy(server: Server, target: Path) -> None:
-    running = Server()
-    running.http.shutdown()
-    running.http.server_close()
+def test_no_network_is_named_with_the_remedy(server: Any, target: Path) -> None:
+    server.http.shutdown()
+    server.http.server_close()
     with pytest.raises(DownloadError, match=f"refused.*put it at {target}"):
-        fetch(running.url, target, retries=1)
+        fetch(server.url, target, retries=1)
     assert not target.exists()
 
 
-def test_wrong_checksum_removes_the_part(server: Server, target: Path) -> None:
+def test_wrong_checksum_removes_the_part(server: Any, target: Path) -> None:
     with pytest.raises(DownloadError, match=r"its md5 is .* not the 0000"):
         fetch(server.url, target, checksum="md5:" + "0" * 32)
     assert visible(target) == []
@@ -258,14 +185,14 @@ def test_wrong_checksum_removes_the_part(server: Server, target: Path) -> None:
 
 @pytest.mark.parametrize("digest", ["sha256:12", "md5", "crc:00", "", "md5:" + "g" * 32])
 def test_unusable_checksum_is_refused_before_the_download(
-    server: Server, target: Path, digest: str
+    server: Any, target: Path, digest: str
 ) -> None:
     with pytest.raises(DownloadError, match="is no checksum"):
         fetch(server.url, target, checksum=digest)
     assert server.seen == []
 
 
-def test_recorded_checksum_is_verified_later(server: Server, target: Path) -> None:
+def test_recorded_checksum_is_verified_later(server: Any, target: Path) -> None:
     fetch(server.url, target)
     fetch(server.url, target)
     assert len(server.seen) == 1
@@ -275,7 +202,7 @@ def test_recorded_checksum_is_verified_later(server: Server, target: Path) -> No
     assert target.exists()
 
 
-def test_record_outlives_the_file(server: Server, target: Path) -> None:
+def test_record_outlives_the_file(server: Any, target: Path) -> None:
     fetch(server.url, target)
     target.unlink()
     server.handler.content = CONTENT[::-1]
@@ -284,7 +211,7 @@ def test_record_outlives_the_file(server: Server, target: Path) -> None:
     assert visible(target) == ["set.tar.gz.sha256"]
 
 
-def test_damaged_record_is_named(server: Server, target: Path) -> None:
+def test_damaged_record_is_named(server: Any, target: Path) -> None:
     fetch(server.url, target)
     target.with_name("set.tar.gz.sha256").write_text("what\n")
     with pytest.raises(DownloadError, match=r"if it comes from .*\.sha256, delete that file"):
@@ -292,7 +219,7 @@ def test_damaged_record_is_named(server: Server, target: Path) -> None:
 
 
 def test_full_disk_is_found_before_writing(
-    server: Server, target: Path, monkeypatch: pytest.MonkeyPatch
+    server: Any, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = shutil.disk_usage(target.parent.parent)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage._replace(free=1000))
@@ -302,7 +229,7 @@ def test_full_disk_is_found_before_writing(
     assert not target.with_name("set.tar.gz.part").exists()
 
 
-def test_folder_that_cannot_be_made_is_named(server: Server, tmp_path: Path) -> None:
+def test_folder_that_cannot_be_made_is_named(server: Any, tmp_path: Path) -> None:
     (tmp_path / "sub").write_text("a file")
     with pytest.raises(DownloadError, match=r"sub/set\.tar\.gz"):
         fetch(server.url, tmp_path / "sub" / "set.tar.gz")
@@ -315,7 +242,7 @@ def test_other_schemes_are_refused(url: str, target: Path) -> None:
     assert not target.parent.exists()
 
 
-def test_redirects_are_followed_to_the_web_only(server: Server, target: Path) -> None:
+def test_redirects_are_followed_to_the_web_only(server: Any, target: Path) -> None:
     server.plan += [f"to {server.url}x", "", "to ftp://127.0.0.1/x"]
     fetch(server.url, target)
     assert target.read_bytes() == CONTENT
@@ -323,7 +250,7 @@ def test_redirects_are_followed_to_the_web_only(server: Server, target: Path) ->
         fetch(server.url, target.with_name("other"))
 
 
-def test_threads_download_once(server: Server, target: Path) -> None:
+def test_threads_download_once(server: Any, target: Path) -> None:
     server.plan += ["wait"]
     threads = [threading.Thread(target=fetch, args=(server.url, target)) for _ in range(4)]
     for thread in threads:
@@ -335,7 +262,7 @@ def test_threads_download_once(server: Server, target: Path) -> None:
     assert len(server.seen) == 1
 
 
-def test_two_processes_download_once(server: Server, target: Path) -> None:
+def test_two_processes_download_once(server: Any, target: Path) -> None:
     server.plan += ["wait"]
     start = multiprocessing.get_context("spawn").Process
     processes = [
@@ -352,16 +279,14 @@ def test_two_processes_download_once(server: Server, target: Path) -> None:
     assert len(server.seen) == 1
 
 
-def test_bar_shows_the_name(
-    server: Server, target: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_bar_shows_the_name(server: Any, target: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("tqdm")
     download(server.url, target)
     assert "set.tar.gz: 100%" in capsys.readouterr().err
 
 
 def test_lines_stand_in_for_the_bar(
-    server: Server,
+    server: Any,
     target: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

@@ -1,11 +1,8 @@
 """The published Globe TSP folder, in a small copy made here, right and with every corruption."""
 
-import functools
 import tarfile
-import threading
 import warnings
 from collections.abc import Callable
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +10,11 @@ import numpy as np
 import pytest
 
 from combgrad.data.download import DownloadError
-from combgrad.data.globe.original import (
-    ORIGINAL_DOI,
-    SPLITS,
-    find_or_download,
-    is_one_cycle,
-    load_original,
-)
+from combgrad.data.globe.original import PUBLISHED, is_one_cycle, load_original
 from combgrad.data.npy import DataFileError
+from combgrad.data.splits import SPLITS
 
+DOI = "10.17617/3.YJCQ5S"
 K = 6
 COUNTRIES = 100
 SIZES = {"train": 7, "val": 3, "test": 4}
@@ -284,7 +277,7 @@ def test_corrupt_values_are_named(
 
 
 def test_absent_k_is_named_with_the_others(folder: Path) -> None:
-    with pytest.raises(DataFileError, match=f"there are: {folder.name}.*{ORIGINAL_DOI}"):
+    with pytest.raises(DataFileError, match=f"there are: {folder.name}.*{DOI}"):
         load_original(folder.parent, 10)
 
 
@@ -308,20 +301,20 @@ def test_folder_is_found_at_and_below_root(tmp_path: Path, below: str) -> None:
     # Laid out as <root>/datasets/globe_tsp/<k>..., and looked for from four places.
     stored = write_set(tmp_path / "datasets")
     root = {"": tmp_path, "datasets": tmp_path / "datasets"}.get(below, stored.parent)
-    assert find_or_download(root, url=None) == stored.parent
+    assert PUBLISHED.find_or_download(root, url=None) == stored.parent
 
 
 def test_hidden_folders_are_not_found(tmp_path: Path) -> None:
     write_set(tmp_path / ".globe_tsp-half")
     with pytest.raises(DownloadError, match="holds neither"):
-        find_or_download(tmp_path, url=None)
+        PUBLISHED.find_or_download(tmp_path, url=None)
 
 
 def test_absent_folder_is_named_with_all_remedies(tmp_path: Path) -> None:
     with pytest.raises(DownloadError) as caught:
-        find_or_download(tmp_path / "gone", url=None)
+        PUBLISHED.find_or_download(tmp_path / "gone", url=None)
     message = str(caught.value)
-    for part in (ORIGINAL_DOI, "5_countries_from_100", "data.path=", "COMBGRAD_DATA", "data.url="):
+    for part in (DOI, "5_countries_from_100", "data.path=", "COMBGRAD_DATA", "data.url="):
         assert part in message
     assert str(tmp_path / "gone") in message
     assert not (tmp_path / "gone").exists()
@@ -339,36 +332,25 @@ def archive_of(stored: Path, archive: Path, top: str) -> Path:
 def test_archive_put_there_by_hand_is_unpacked(tmp_path: Path, top: str) -> None:
     stored = write_set(tmp_path / "source")
     archive_of(stored, tmp_path / "root" / "globe_tsp.tar.gz", top)
-    found = find_or_download(tmp_path / "root", url=None)
+    found = PUBLISHED.find_or_download(tmp_path / "root", url=None)
     assert load_original(found, K).distance_kind == "great_circle"
-    assert find_or_download(tmp_path / "root", url=None) == found
+    assert PUBLISHED.find_or_download(tmp_path / "root", url=None) == found
 
 
 def test_archive_of_something_else_is_named(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "file").write_text("x")
     archive_of(tmp_path / "other", tmp_path / "globe_tsp.tar.gz", "")
-    with pytest.raises(DownloadError, match=f"move it away.*{ORIGINAL_DOI}"):
-        find_or_download(tmp_path, url=None)
+    with pytest.raises(DownloadError, match=f"move it away.*{DOI}"):
+        PUBLISHED.find_or_download(tmp_path, url=None)
 
 
-class QuietHandler(SimpleHTTPRequestHandler):
-    """Serves files without a log."""
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Stay silent."""
-
-
-def test_archive_is_downloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    archive_of(write_set(tmp_path / "source"), tmp_path / "web" / "any.tar.gz", "globe_tsp/")
-    handler = functools.partial(QuietHandler, directory=str(tmp_path / "web"))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as http:
-        threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01}).start()
-        address = f"http://127.0.0.1:{http.server_port}"
-        with pytest.raises(DownloadError, match=f"404.*{ORIGINAL_DOI}"):
-            find_or_download(tmp_path / "root", url=f"{address}/gone")
-        found = find_or_download(tmp_path / "root", url=f"{address}/any.tar.gz")
-        http.shutdown()
+def test_archive_is_downloaded(tmp_path: Path, server: Any) -> None:
+    archive = archive_of(write_set(tmp_path / "source"), tmp_path / "any.tar.gz", "globe_tsp/")
+    server.handler.content = archive.read_bytes()
+    server.plan += ["404"]
+    with pytest.raises(DownloadError, match=f"404.*{DOI}"):
+        PUBLISHED.find_or_download(tmp_path / "root", url=server.url)
+    found = PUBLISHED.find_or_download(tmp_path / "root", url=server.url)
     assert len(load_original(found, K).splits["train"].indices) == SIZES["train"]
-    assert find_or_download(tmp_path / "root", url="http://127.0.0.1:1/unused") == found
+    assert PUBLISHED.find_or_download(tmp_path / "root", url="http://127.0.0.1:1/unused") == found

@@ -1,16 +1,60 @@
-"""Batches of tensors held in memory, in an order that depends only on seed and epoch."""
+"""Batches of rows in memory or on disk, in an order that depends only on seed and epoch."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 
-class TensorTable(Dataset[dict[str, Tensor]]):
-    """Named tensors of equal length N; indexing with a tensor of rows gives a whole batch."""
+class Column(Protocol):
+    """N rows; a tensor of row numbers (B,) gives some of them, (B, ...)."""
 
-    def __init__(self, columns: Mapping[str, Tensor]) -> None:
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: Tensor, /) -> Tensor: ...
+
+
+class StoredRows:
+    """Rows of arrays one after another, such as memory-mapped files; reads only those asked for.
+
+    Args:
+        parts: arrays (N_i, *S), of any number type.
+        dtype: of the tensors that come out.
+    """
+
+    def __init__(self, parts: Sequence[np.ndarray], dtype: type[np.generic]) -> None:
+        self.parts, self.dtype = list(parts), dtype
+        self.ends = np.cumsum([len(part) for part in self.parts])
+
+    def __len__(self) -> int:
+        return int(self.ends[-1])
+
+    def first(self, count: int) -> "StoredRows":
+        """At most the first `count` rows."""
+        starts = [0, *self.ends[:-1]]
+        kept = [part[: max(0, count - s)] for part, s in zip(self.parts, starts, strict=True)]
+        return StoredRows(kept, self.dtype)
+
+    def __getitem__(self, rows: Tensor, /) -> Tensor:
+        wanted = rows.numpy()
+        if wanted.size and not 0 <= wanted.min() <= wanted.max() < len(self):
+            raise IndexError(f"rows {wanted.min()} to {wanted.max()} of {len(self)}")
+        found = np.empty((len(wanted), *self.parts[0].shape[1:]), self.dtype)
+        start = 0
+        for part, end in zip(self.parts, self.ends, strict=True):
+            here = (wanted >= start) & (wanted < end)
+            found[here] = part[wanted[here] - start]
+            start = end
+        return torch.from_numpy(found)
+
+
+class Table(Dataset[dict[str, Tensor]]):
+    """Named columns of equal length N; indexing with a tensor of rows gives a whole batch."""
+
+    def __init__(self, columns: Mapping[str, Column]) -> None:
         self.columns = dict(columns)
         lengths = {name: len(column) for name, column in self.columns.items()}
         if len(set(lengths.values())) != 1:
@@ -60,7 +104,7 @@ class EpochSampler(Sampler[Tensor]):
 
 
 def batches(
-    columns: Mapping[str, Tensor],
+    columns: Mapping[str, Column],
     batch_size: int,
     *,
     shuffle: bool = False,
@@ -69,7 +113,7 @@ def batches(
     world: int = 1,
 ) -> DataLoader[dict[str, Tensor]]:
     """A loader of dictionaries of (B, ...) tensors, each batch taken in one indexing operation."""
-    table = TensorTable(columns)
+    table = Table(columns)
     sampler = EpochSampler(
         len(table), batch_size, shuffle=shuffle, seed=seed, rank=rank, world=world
     )

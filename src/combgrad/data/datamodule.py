@@ -1,4 +1,4 @@
-"""What all data sets share: batches from tensors in memory, shared out among the processes."""
+"""What all data sets share: batches of named columns, shared out among the processes."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from combgrad.data.batches import batches
+from combgrad.data.batches import Column, batches
 from combgrad.lightning import pl
 
 
 class TensorDataModule(pl.LightningDataModule, ABC):
-    """A data set whose splits `train`, `val` and `test` are named tensors; `columns` gives them.
+    """A data set whose splits `train`, `val` and `test` are named columns; `columns` gives them.
 
     Args:
         train_size, eval_size: rows for training, and each for validation and test.
@@ -20,6 +20,9 @@ class TensorDataModule(pl.LightningDataModule, ABC):
 
     Raises ValueError for a size below 1, and where the processes cannot share a batch evenly.
     """
+
+    #: An evaluation takes more rows at once than a training step, unless they are large.
+    eval_batch_size = 500
 
     def __init__(self, train_size: int, eval_size: int, batch_size: int, order_seed: int) -> None:
         super().__init__()
@@ -30,8 +33,8 @@ class TensorDataModule(pl.LightningDataModule, ABC):
         self.order_seed = order_seed
 
     @abstractmethod
-    def columns(self, split: str) -> Mapping[str, Tensor]:
-        """The tensors of a split, each with the rows first."""
+    def columns(self, split: str) -> Mapping[str, Column]:
+        """The tensors of a split, each with the rows first, or what stands for one on disk."""
 
     def _place(self) -> tuple[int, int]:
         """This process's number and how many there are, (0, 1) outside a trainer."""
@@ -57,7 +60,9 @@ class TensorDataModule(pl.LightningDataModule, ABC):
 
     def _eval_batches(self, split: str) -> DataLoader[dict[str, Tensor]]:
         rank, world = self._place()
-        return batches(self.columns(split), max(self.batch_size, 500), rank=rank, world=world)
+        return batches(
+            self.columns(split), max(self.batch_size, self.eval_batch_size), rank=rank, world=world
+        )
 
     def val_dataloader(self) -> DataLoader[dict[str, Tensor]]:
         """The validation split in order."""

@@ -1,13 +1,14 @@
-"""Reading .npy files of other people: checked, and without running what a pickle asks for."""
+"""The .npy files of other people, read without running what a pickle asks for, and our own."""
 
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
 from combgrad.errors import CombgradError
+from combgrad.files import write_atomically
 
 REMEDY = "Restore the file from its source."
 
@@ -43,6 +44,46 @@ def load_array(
             f"found {array.dtype} of shape {array.shape}. {REMEDY}"
         )
     return array
+
+
+def check_rows(path: Path, array: np.ndarray, right: Any, problem: str) -> None:
+    """Raise DataFileError about the first instance of `array` that is not `right`, (N,) bool."""
+    wrong = np.flatnonzero(~right)
+    if wrong.size:
+        first = int(wrong[0])
+        raise DataFileError(
+            f"{path}: instance {first} {problem} ({wrong.size} of {len(array)} instances do). "
+            f"{REMEDY}"
+        )
+
+
+def save_array(path: Path, array: np.ndarray) -> Path:
+    """Write an .npy file, at once or not at all; raises OSError, naming the file."""
+    return save_blocks(path, array.shape, array.dtype, [array])
+
+
+def save_blocks(
+    path: Path, shape: tuple[int, ...], dtype: np.dtype | type, blocks: Iterable[np.ndarray]
+) -> Path:
+    """`save_array` of `blocks` one after another, which together have the shape and dtype.
+
+    Only one block is in memory at a time. Raises ValueError where they do not add up to the shape.
+    """
+    kind = np.dtype(dtype)
+
+    def write(temporary: Path) -> None:
+        rows = 0
+        with temporary.open("wb") as file:
+            header = {"descr": kind.str, "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(file, header)
+            for block in blocks:
+                # Not by a memory map: where the disk is full, that ends the whole process.
+                file.write(np.ascontiguousarray(block, dtype=kind).data)
+                rows += len(block)
+        if rows != shape[0]:
+            raise ValueError(f"{path}: {rows} rows were written where {shape[0]} were promised")
+
+    return write_atomically(path, write)
 
 
 def load_object_array(path: Path) -> np.ndarray:

@@ -14,12 +14,11 @@ from combgrad.data.globe import countries as country_sets
 from combgrad.data.globe import original as original_set
 from combgrad.data.globe.instances import (
     GENERATOR_VERSION,
-    SPLITS,
     Instances,
     Recipe,
-    fingerprint,
     generate_cached,
 )
+from combgrad.data.splits import SPLITS, fingerprint
 from combgrad.solvers.base import Solver
 from combgrad.solvers.edges import matrix_to_edges
 from combgrad.sphere import Distance, check_distance
@@ -109,7 +108,7 @@ class GlobeTSP(TensorDataModule):
         assert self.path is not None  # checked at construction
         if self.source == "pictures":
             return country_sets.pictures(self.path)
-        folder = original_set.find_or_download(self.path, url=self.url)
+        folder = original_set.PUBLISHED.find_or_download(self.path, url=self.url)
         self._original = original_set.load_original(folder, self.cities)
         return self._original.countries
 

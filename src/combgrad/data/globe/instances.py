@@ -1,6 +1,5 @@
 """Instances of Globe TSP: which cities, and the shortest tour through them."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,16 +7,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from combgrad.data.npy import load_array
-from combgrad.files import write_atomically
+from combgrad.data.npy import load_array, save_array
+from combgrad.data.splits import SPLITS, check_size, fingerprint
 from combgrad.solvers.base import Solver
 from combgrad.solvers.edges import edge_count
 from combgrad.sphere import Distance, edge_distances, unit_vectors
 
 #: Part of every fingerprint; raise it when the generator changes what it makes.
 GENERATOR_VERSION = 1
-
-SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
@@ -30,25 +27,12 @@ class Instances:
 
     def first(self, count: int, split: str) -> "Instances":
         """The first `count` instances; ValueError where there are fewer."""
-        if count > len(self.cities):
-            raise ValueError(
-                f"data.{'train' if split == 'train' else 'eval'}_size asks for {count} instances, "
-                f"and the {split} split has {len(self.cities)}."
-            )
+        check_size(count, len(self.cities), split)
         return Instances(self.cities[:count], self.target[:count], self.true_costs[:count])
 
     def columns(self) -> dict[str, Tensor]:
         """The tensors by name, as a batch holds them."""
         return {"cities": self.cities, "target": self.target, "true_costs": self.true_costs}
-
-
-def fingerprint(*parts: object) -> str:
-    """A sha256 over arrays (their bytes) and other values (their repr)."""
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(part.tobytes() if isinstance(part, np.ndarray) else repr(part).encode())
-        digest.update(b"\0")
-    return digest.hexdigest()
 
 
 def true_costs(cities: Tensor, lonlat: np.ndarray, distance: Distance) -> Tensor:
@@ -99,13 +83,8 @@ def generate_cached(
     packed = np.concatenate(
         [made.cities.numpy().astype(np.uint8), made.target.numpy().astype(np.uint8)], axis=1
     )
-    write_atomically(path, lambda file: _save(file, packed))
+    save_array(path, packed)
     return made
-
-
-def _save(path: Path, array: np.ndarray) -> None:
-    with path.open("wb") as file:
-        np.save(file, array, allow_pickle=False)
 
 
 def _read(path: Path, count: int, cities: int) -> tuple[Tensor, Tensor] | None:

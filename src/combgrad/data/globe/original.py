@@ -4,25 +4,28 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from combgrad.data.archives import extract
-from combgrad.data.download import DownloadError, download
 from combgrad.data.globe.countries import COUNTRY_COUNT, Countries
 from combgrad.data.globe.flag_drawing import FLAG_SHAPE
-from combgrad.data.npy import REMEDY, DataFileError, load_array, load_object_array
+from combgrad.data.npy import REMEDY, DataFileError, check_rows, load_array, load_object_array
+from combgrad.data.published import EDMOND, Published
+from combgrad.data.splits import SPLITS
 
-ORIGINAL_DOI = "10.17617/3.YJCQ5S"
-FOLDER = "globe_tsp"
-ARCHIVE = "globe_tsp.tar.gz"
 SET_SUFFIX = f"_countries_from_{COUNTRY_COUNT}"
 COUNTRIES_FILE = "countries.npy"
 INDICES_FILE = "{split}_indices.npy"
 TOURS_FILE = "{split}_tsp_tours.npy"
 DISTANCES_FILE = "{split}_distance_matrices.npy"
-SPLITS = ("train", "val", "test")
+
+PUBLISHED = Published(
+    doi=EDMOND,
+    folder="globe_tsp",
+    archive="globe_tsp.tar.gz",
+    mark=f"*{SET_SUFFIX}/",
+    example=f"5{SET_SUFFIX}/{COUNTRIES_FILE}",
+)
 
 #: Of the largest distance: what rounding to float32 and an arc cosine near 0 may leave.
 DISTANCE_TOLERANCE = 1e-3
@@ -52,57 +55,6 @@ class OriginalGlobe:
     distance_kind: str
 
 
-def find_or_download(root: Path, *, url: str | None) -> Path:
-    """Return the folder at or below `root` that holds the `<k>_countries_from_100` folders.
-
-    Where there is none, unpacks `globe_tsp.tar.gz` in `root`, downloaded from `url` if it is not
-    there. Raises DownloadError.
-    """
-    root = Path(root)
-    found = _find(root)
-    if found is not None:
-        return found
-    archive = root / ARCHIVE
-    try:
-        if url is not None:
-            download(url, archive)
-        elif not archive.is_file():
-            raise DownloadError(f"{root} holds neither {FOLDER}/ nor {ARCHIVE}, and no url is set.")
-        extract(archive, root / FOLDER)
-    except DownloadError as error:
-        raise DownloadError(f"{error} {_layout(root)}") from error
-    found = _find(root)
-    if found is None:
-        raise DownloadError(
-            f"{root / FOLDER} holds no folder named <k>{SET_SUFFIX}; move it away. {_layout(root)}"
-        )
-    return found
-
-
-def _find(root: Path) -> Path | None:
-    for depth in ("", "*/", "*/*/"):
-        holders = {path.parent for path in root.glob(f"{depth}*{SET_SUFFIX}") if path.is_dir()}
-        # Hidden folders are those that an archive is being unpacked into.
-        seen = [path for path in holders if not _hidden(path.relative_to(root))]
-        if seen:
-            return min(seen, key=lambda path: (path.name != FOLDER, path))
-    return None
-
-
-def _hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
-
-
-def _layout(root: Path) -> str:
-    return (
-        f"The data set has the DOI {ORIGINAL_DOI} (Edmond, the open research data of the Max "
-        f"Planck Society). Put its {ARCHIVE} into {root}, or unpack it there so that "
-        f"{root / FOLDER / ('5' + SET_SUFFIX) / COUNTRIES_FILE} exists; or set "
-        f"data.path=<its folder> (or COMBGRAD_DATA) to where you have it, or data.url=<address of "
-        f"{ARCHIVE}>. data.source=regenerated needs no download."
-    )
-
-
 def load_original(folder: Path, k: int) -> OriginalGlobe:
     """Return the published instances of `k` cities from a folder with `<k>_countries_from_100`.
 
@@ -114,7 +66,7 @@ def load_original(folder: Path, k: int) -> OriginalGlobe:
         others = sorted(path.name for path in folder.parent.glob(f"*{SET_SUFFIX}"))
         raise DataFileError(
             f"{folder}: no such folder; there are: {', '.join(others) or 'none'}. Choose one of "
-            f"them (data.cities=<k>) or restore the data set (DOI {ORIGINAL_DOI})."
+            f"them (data.cities=<k>) or restore the data set (DOI {PUBLISHED.doi})."
         )
     countries = _load_countries(folder / COUNTRIES_FILE)
     splits = {split: _load_split(folder, split, k) for split in SPLITS}
@@ -163,36 +115,25 @@ def _levels(flags: np.ndarray) -> np.ndarray:
 def _load_split(folder: Path, split: str, k: int) -> OriginalSplit:
     path = folder / INDICES_FILE.format(split=split)
     indices = load_array(path, shape=(None, k), dtype_kind="iuf")
-    _check_rows(path, indices, (indices == np.floor(indices)).all(1), "holds a fraction")
+    check_rows(path, indices, (indices == np.floor(indices)).all(1), "holds a fraction")
     in_range = ((indices >= 0) & (indices < COUNTRY_COUNT)).all(1)
-    _check_rows(path, indices, in_range, f"names a country outside 0..{COUNTRY_COUNT - 1}")
+    check_rows(path, indices, in_range, f"names a country outside 0..{COUNTRY_COUNT - 1}")
     distinct = (np.diff(np.sort(indices, axis=1), axis=1) > 0).all(1)
-    _check_rows(path, indices, distinct, "names a country twice")
+    check_rows(path, indices, distinct, "names a country twice")
     tours = _load_tours(folder / TOURS_FILE.format(split=split), len(indices), k)
     distances = _load_distances(folder / DISTANCES_FILE.format(split=split), len(indices), k)
     return OriginalSplit(indices.astype(np.int64), tours, distances)
 
 
-def _check_rows(path: Path, array: np.ndarray, right: Any, problem: str) -> None:
-    """Raise DataFileError about the first instance that is not `right`, (N,) bool."""
-    wrong = np.flatnonzero(~right)
-    if wrong.size:
-        first = int(wrong[0])
-        raise DataFileError(
-            f"{path}: instance {first} {problem} ({wrong.size} of {len(array)} instances do). "
-            f"{REMEDY}"
-        )
-
-
 def _load_tours(path: Path, count: int, k: int) -> np.ndarray:
     stored = load_array(path, shape=(count, k, k), dtype_kind="buif")
     binary = ((stored == 0) | (stored == 1)).all((1, 2))
-    _check_rows(path, stored, binary, "holds values other than 0 and 1")
+    check_rows(path, stored, binary, "holds values other than 0 and 1")
     tours = ((stored + stored.swapaxes(1, 2)) > 0).astype(np.uint8)
     regular = (tours.sum(2) == 2).all(1) & ~np.diagonal(tours, axis1=1, axis2=2).any(1)
     problem = f"does not have {2 * k} ones, two in each row and none on the diagonal"
-    _check_rows(path, tours, regular, problem)
-    _check_rows(path, tours, is_one_cycle(tours), "falls into several tours")
+    check_rows(path, tours, regular, problem)
+    check_rows(path, tours, is_one_cycle(tours), "falls into several tours")
     return tours
 
 
@@ -217,13 +158,13 @@ def is_one_cycle(tours: np.ndarray) -> np.ndarray:
 def _load_distances(path: Path, count: int, k: int) -> np.ndarray:
     stored = load_array(path, shape=(count, k, k), dtype_kind="uif")
     distances = stored.astype(np.float32)
-    _check_rows(path, distances, np.isfinite(distances).all((1, 2)), "holds NaN or infinity")
-    _check_rows(path, distances, (distances >= 0).all((1, 2)), "holds a negative distance")
+    check_rows(path, distances, np.isfinite(distances).all((1, 2)), "holds NaN or infinity")
+    check_rows(path, distances, (distances >= 0).all((1, 2)), "holds a negative distance")
     slack = DISTANCE_TOLERANCE * distances.max((1, 2), initial=0.0)
     skew = np.abs(distances - distances.swapaxes(1, 2)).max((1, 2), initial=0.0)
-    _check_rows(path, distances, skew <= slack, "is not symmetric")
+    check_rows(path, distances, skew <= slack, "is not symmetric")
     own = np.diagonal(distances, axis1=1, axis2=2).max(1, initial=0.0)
-    _check_rows(path, distances, own <= slack, "puts a country at a distance from itself")
+    check_rows(path, distances, own <= slack, "puts a country at a distance from itself")
     return distances
 
 
