@@ -1,0 +1,118 @@
+"""The Warcraft data set from one of its two sources, as a LightningDataModule."""
+
+from pathlib import Path
+from typing import Literal, get_args
+
+from torch import Tensor
+
+from combgrad.data.batches import StoredRows
+from combgrad.data.datamodule import TensorDataModule
+from combgrad.data.splits import SPLITS, check_size, fingerprint
+from combgrad.data.warcraft.channels import channel_statistics_cached
+from combgrad.data.warcraft.files import MapSplit
+from combgrad.data.warcraft.generated import GENERATOR_VERSION, Recipe, generate_cached
+from combgrad.data.warcraft.original import PUBLISHED, load_original
+
+Source = Literal["regenerated", "original"]
+
+
+class Warcraft(TensorDataModule):
+    """Maps of k x k cells of terrain, and the cheapest path from upper left to lower right.
+
+    A batch has `maps` (B, 8k, 8k, 3) uint8 in RGB, `target` (B, k, k) float32, 1 on the cells of
+    the path and 0 elsewhere, and `true_costs` (B, k, k) float32, of crossing each cell. Maps stay
+    on the disk but for the batch at hand. They are not standardised here but on the device of the
+    network, x = (maps - channel_mean) / channel_std: these, known once set up, are the mean and the
+    population deviation (3,) float32, 0 to 255, of the training maps in use.
+
+    Args:
+        cells: k; the published maps have 12, 18, 24 or 30 (A-35).
+        source: `regenerated` draws maps itself, `original` reads the published folder at or below
+            `path`, or downloads its archive from `url`.
+        train_size, eval_size: maps for training, and each for validation and test.
+        batch_size: maps of a training step, over all processes, and of an evaluation step of each.
+        seed: of the generated maps.
+        order_seed: of the training order.
+        cache: folder for generated maps, or None to have them in memory.
+
+    Raises ValueError for a setting that cannot be; `setup` and `data_fingerprint` raise
+    DataFileError or DownloadError where the published files are not right.
+    """
+
+    # A step of 500 maps of 30 x 30 cells would fill 2 GB in the first layer of the network.
+    eval_batch_size = 0
+
+    def __init__(
+        self,
+        cells: int,
+        source: Source = "regenerated",
+        train_size: int = 10_000,
+        eval_size: int = 1_000,
+        batch_size: int = 70,
+        seed: int = 0,
+        order_seed: int = 0,
+        path: str | None = None,
+        url: str | None = None,
+        cache: str | None = None,
+    ) -> None:
+        super().__init__(train_size, eval_size, batch_size, order_seed)
+        if source not in get_args(Source):
+            choices = ", ".join(get_args(Source))
+            raise ValueError(f"data.source is {source!r}; choose one of {choices}.")
+        if source == "original" and path is None:
+            raise ValueError(
+                "data.source=original needs data.path=<where it lies>, or COMBGRAD_DATA set; "
+                "data.source=regenerated needs nothing."
+            )
+        if cells < 2:
+            raise ValueError(f"data.cells is {cells}; it must be at least 2.")
+        self.cells, self.source, self.seed = cells, source, seed
+        self.path = Path(path).expanduser() if path is not None else None
+        self.url = url
+        self.cache = Path(cache).expanduser() if cache is not None else None
+        self.maps: dict[str, dict[str, StoredRows]] = {}
+        self.channel_mean: Tensor
+        self.channel_std: Tensor
+        self._original: dict[str, MapSplit] = {}
+
+    @property
+    def data_fingerprint(self) -> str:
+        """Changes whenever the data of a run could; cheap, generates nothing."""
+        if self.source == "regenerated":
+            return fingerprint(self.source, self.cells, GENERATOR_VERSION, self.seed)
+        marks = [self.original[split].fingerprint() for split in SPLITS]
+        return fingerprint(self.source, self.cells, *marks)
+
+    @property
+    def original(self) -> dict[str, MapSplit]:
+        """The published maps by split, found and checked once."""
+        if not self._original:
+            assert self.path is not None  # checked at construction
+            folder = PUBLISHED.find_or_download(self.path, url=self.url)
+            self._original = load_original(folder, self.cells)
+        return self._original
+
+    def _load(self, split: str) -> dict[str, StoredRows]:
+        count = self.train_size if split == "train" else self.eval_size
+        if self.source == "regenerated":
+            recipe = Recipe(self.cells, count, self.seed, split)
+            return generate_cached(self.cache, recipe).columns(count)
+        stored = self.original[split]
+        return stored.columns(check_size(count, len(stored), split))
+
+    def setup(self, stage: str | None = None) -> None:
+        """Open or generate all splits once, and learn how bright the training maps are."""
+        del stage
+        if self.maps:
+            return
+        self.maps = {split: self._load(split) for split in SPLITS}
+        path = None
+        if self.cache is not None:
+            mark = fingerprint(self.data_fingerprint, self.train_size)
+            path = self.cache / f"warcraft-{self.cells}-channels-{mark[:16]}.npy"
+        statistics = channel_statistics_cached(self.maps["train"]["maps"], path)
+        self.channel_mean, self.channel_std = statistics
+
+    def columns(self, split: str) -> dict[str, StoredRows]:
+        """The maps of a split."""
+        return self.maps[split]
