@@ -20,10 +20,12 @@ class Warcraft(TensorDataModule):
     """Maps of k x k cells of terrain, and the cheapest path from upper left to lower right.
 
     A batch has `maps` (B, 8k, 8k, 3) uint8 in RGB, `target` (B, k, k) float32, 1 on the cells of
-    the path and 0 elsewhere, and `true_costs` (B, k, k) float32, of crossing each cell. Maps stay
-    on the disk but for the batch at hand. They are not standardised here but on the device of the
-    network, x = (maps - channel_mean) / channel_std: these, known once set up, are the mean and the
-    population deviation (3,) float32, 0 to 255, of the training maps in use.
+    the path and 0 elsewhere, and `true_costs` (B, k, k) float32, of crossing each cell. Few maps
+    have one cheapest path only, the target is one of them: tell right from wrong by their costs.
+
+    Maps stay on the disk but for the batch at hand. They are not standardised here but on the
+    device of the network, x = (maps - channel_mean) / channel_std: these, known once set up, are
+    the mean and the population deviation (3,) float32, 0 to 255, of the training maps in use.
 
     Args:
         cells: k; the published maps have 12, 18, 24 or 30 (A-35).

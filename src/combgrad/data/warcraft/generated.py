@@ -41,9 +41,9 @@ def make_block(recipe: Recipe, number: int) -> tuple[np.ndarray, np.ndarray, np.
     stream = [recipe.seed, SPLITS.index(recipe.split), recipe.cells, number]
     generator = np.random.default_rng(stream)
     land = terrain.make_land(generator, BLOCK, recipe.cells)
-    costs = terrain.COSTS[land.terrain]
-    paths = ShortestPath()(torch.from_numpy(costs)).to(torch.uint8).numpy()
-    return paint(generator, land), costs, paths
+    # In whole numbers equally cheap paths are exactly that, and no rounding chooses among them.
+    paths = ShortestPath()(torch.from_numpy(terrain.TENTHS[land.terrain])).to(torch.uint8)
+    return paint(generator, land), terrain.COSTS[land.terrain], paths.numpy()
 
 
 def _blocks(recipe: Recipe) -> Iterator[tuple[np.ndarray, ...]]:

@@ -16,9 +16,10 @@ class Terrain(IntEnum):
     WATER = 4
 
 
-#: What crossing a cell of each terrain costs: the five levels of the published maps. Which of them
-#: looks like what is our own choice.
-COSTS = np.array([0.8, 1.2, 5.3, 7.7, 9.2], dtype=np.float32)
+#: What crossing a cell of each terrain costs, 0.8 to 9.2, and the same in tenths: the five levels
+#: of the published maps. Which of them looks like what is our own choice.
+TENTHS = np.array([8, 12, 53, 77, 92], dtype=np.float32)
+COSTS = TENTHS / 10
 
 #: Widths of the box that noise is blurred with three times, in cells: of the land's large forms, of
 #: its small ones, and of the lines that rivers and roads follow.
