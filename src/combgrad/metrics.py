@@ -30,6 +30,20 @@ def cost_ratio(solution: Tensor, target: Tensor, true_costs: Tensor) -> Tensor:
     return predicted / (true_costs * target).flatten(1).sum(dim=1)
 
 
+def is_cheapest(solution: Tensor, target: Tensor, true_costs: Tensor) -> Tensor:
+    """1 where a solution costs no more than the best one, y*, else 0; (B, *S) -> (B,).
+
+    Costs w* >= 0; what rounding in single precision may add, 1e-5 of the cost, is forgiven.
+    """
+    ratio = cost_ratio(solution, target, true_costs)
+    return (ratio <= 1 + 1e-5).to(solution.dtype)
+
+
+def wrong_entries(solution: Tensor, target: Tensor) -> Tensor:
+    """Hamming distance sum |y - y*|; (B, *S) -> (B,)."""
+    return (solution - target).abs().flatten(1).sum(dim=1)
+
+
 def cost_norm(costs: Tensor) -> Tensor:
     """||w||_2 of the raw predicted costs, which shrinks as they collapse; (B, *S) -> (B,)."""
     return costs.flatten(1).norm(dim=1)

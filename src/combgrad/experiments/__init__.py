@@ -4,5 +4,12 @@ from combgrad.experiments.base import Experiment
 from combgrad.experiments.dvae import DVAEExperiment
 from combgrad.experiments.globe_tsp import GlobeTSPExperiment
 from combgrad.experiments.l2x import L2XExperiment
+from combgrad.experiments.warcraft import WarcraftExperiment
 
-__all__ = ["DVAEExperiment", "Experiment", "GlobeTSPExperiment", "L2XExperiment"]
+__all__ = [
+    "DVAEExperiment",
+    "Experiment",
+    "GlobeTSPExperiment",
+    "L2XExperiment",
+    "WarcraftExperiment",
+]

@@ -1,0 +1,188 @@
+"""Warcraft: the step against formulas, the networks, and from configuration to record."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+
+from combgrad.configuration import compose
+from combgrad.errors import IncompatibleError
+from combgrad.experiments import WarcraftExperiment
+from combgrad.gradients import Blackbox, Identity
+from combgrad.layer import CombinatorialLayer
+from combgrad.metrics import is_cheapest, wrong_entries
+from combgrad.networks import PathNet, TerrainNet
+from combgrad.projections import Std
+from combgrad.run import run
+from combgrad.solvers import ShortestPath, TopK
+
+BATCH, K = 3, 4
+
+
+class Given(nn.Module):
+    """A network that answers with its parameters, whatever the map."""
+
+    def __init__(self, answer):
+        super().__init__()
+        self.answer = nn.Parameter(answer)
+
+    def forward(self, images):
+        return self.answer[: len(images)]
+
+
+def make(answer, gradient=None, direct=False):
+    layer = CombinatorialLayer(ShortestPath(negative="clamp"), gradient or Identity())
+    experiment = WarcraftExperiment(
+        direct=direct, net=Given(answer), layer=layer, optimizer=torch.optim.Adam
+    )
+    statistics = {"channel_mean": torch.tensor([10.0, 20, 30]), "channel_std": torch.ones(3) * 5}
+    experiment.trainer = SimpleNamespace(datamodule=SimpleNamespace(**statistics))
+    experiment.setup("fit")
+    return experiment
+
+
+def a_batch(seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    costs = torch.rand(BATCH, K, K, generator=generator) + 0.5
+    maps = torch.randint(0, 256, (BATCH, 8 * K, 8 * K, 3), dtype=torch.uint8, generator=generator)
+    return {"maps": maps, "target": ShortestPath()(costs), "true_costs": costs}
+
+
+@pytest.mark.parametrize("method", ["identity", "blackbox"])
+def test_loss_and_gradient_equal_the_formulas(method):
+    batch = a_batch()
+    answer = torch.rand(BATCH, K, K, generator=torch.Generator().manual_seed(1)) + 0.1
+    experiment = make(answer, Blackbox(20.0) if method == "blackbox" else Identity())
+    loss, values = experiment.step(batch, "train")
+    solver, target = ShortestPath(negative="clamp"), batch["target"]
+    found = solver(answer)
+    wrong = (found - target).abs().sum((1, 2))
+    assert bool((wrong > 0).any())
+    torch.testing.assert_close(values["wrong_cells"], wrong)
+    assert float(loss.detach()) == pytest.approx(float(wrong.mean()))
+    loss.backward()
+    g = (found - target).sign() / BATCH
+    expected = -g if method == "identity" else (solver(answer + 20 * g) - found) / 20
+    torch.testing.assert_close(experiment.net.answer.grad, expected)
+
+
+def test_images_are_standardised_with_the_statistics_of_the_training_maps():
+    seen = []
+    experiment = make(torch.rand(BATCH, K, K))
+    experiment.net.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
+    maps = a_batch()["maps"]
+    experiment.answer(maps)
+    assert seen[0].shape == (BATCH, 3, 8 * K, 8 * K)
+    assert float(seen[0][1, 2, 3, 4]) == pytest.approx((float(maps[1, 3, 4, 2]) - 30) / 5)
+
+
+def test_metrics_of_the_true_costs_are_perfect():
+    batch = a_batch()
+    experiment = make(batch["true_costs"].clone())
+    _, values = experiment.step(batch, "val")
+    assert values["path_accuracy"].tolist() == [1.0] * BATCH
+    assert values["cost_ratio"].tolist() == pytest.approx([1.0] * BATCH)
+    assert values["wrong_cells"].tolist() == [0.0] * BATCH
+
+
+def test_another_path_of_the_same_cost_is_as_good():
+    costs = torch.ones(1, 2, 3)
+    one = torch.tensor([[[1.0, 1, 0], [0, 0, 1]]])
+    other = torch.tensor([[[1.0, 0, 0], [0, 1, 1]]])
+    assert is_cheapest(one, other, costs).tolist() == [1.0]
+    assert wrong_entries(one, other).tolist() == [2.0]
+    assert is_cheapest(torch.ones(1, 2, 3), other, costs).tolist() == [0.0]
+
+
+def test_an_answer_without_a_solver_counts_only_if_it_is_a_path():
+    costs = torch.ones(4, 3, 3)
+    diagonal = torch.eye(3)
+    broken, detour, more = diagonal.clone(), torch.zeros(3, 3), diagonal.clone()
+    broken[1, 1] = 0
+    detour[[0, 1, 2, 2], [0, 0, 1, 2]] = 1
+    more[0, 2] = 1
+    answers = torch.stack([diagonal, broken, detour, more])
+    experiment = make(20 * answers - 10, direct=True)
+    maps = torch.zeros(4, 24, 24, 3, dtype=torch.uint8)
+    batch = {"maps": maps, "target": diagonal.expand(4, 3, 3), "true_costs": costs}
+    loss, values = experiment.step(batch, "test")
+    assert values["path_share"].tolist() == [1.0, 0.0, 1.0, 0.0]
+    assert values["path_accuracy"].tolist() == [1.0, 0.0, 0.0, 0.0]
+    assert values["wrong_cells"].tolist() == [0.0, 1.0, 3.0, 1.0]
+    # A sure wrong cell costs 10 nats, a sure right one nearly none.
+    assert float(loss.detach()) == pytest.approx((0 + 10 + 30 + 10) / 4, abs=0.01)
+
+
+def test_other_solvers_and_projections_that_do_not_fit_are_refused():
+    with pytest.raises(IncompatibleError, match=r"solver=TopK finds none\. Use"):
+        WarcraftExperiment(
+            net=nn.Identity(), layer=CombinatorialLayer(TopK(1), Identity()), optimizer=None
+        )
+    with pytest.raises(IncompatibleError):
+        CombinatorialLayer(ShortestPath(), Identity(), Std())
+
+
+@pytest.mark.parametrize("cells", [4, 12])
+def test_the_networks_answer_for_every_cell(cells):
+    images = torch.randn(2, 3, 8 * cells, 8 * cells)
+    torch.manual_seed(0)
+    net = TerrainNet(cells)
+    costs = net(images)
+    assert costs.shape == (2, cells, cells)
+    assert bool((costs > 0).all())
+    pooled = net.features(images).mean(dim=1)
+    torch.testing.assert_close(costs, torch.log1p(torch.exp(pooled)))
+    assert PathNet(cells)(images).shape == (2, cells, cells)
+
+
+def test_the_network_is_the_beginning_of_a_resnet18():
+    count = sum(parameter.numel() for parameter in TerrainNet(12).parameters())
+    # conv1, bn1, and two blocks of two convolutions of 64 channels with their norms.
+    assert count == 3 * 64 * 49 + 128 + 4 * (64 * 64 * 9 + 128)
+
+
+CHOICES = {
+    "identity": ("pictures=true", "proj=norm"),
+    "blackbox": ("grad=blackbox", "margin=noise", "margin.alpha=0.2"),
+    "direct": ("experiment=warcraft12_direct", "pictures=true"),
+}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    root = tmp_path_factory.mktemp("warcraft")
+    words = ["experiment=warcraft12", "profile=smoke", f"paths.root={root}", "logger=none"]
+    found = {
+        name: run(compose([*words, "pictures=false", *choices]))
+        for name, choices in CHOICES.items()
+    }
+    return root, found
+
+
+@pytest.mark.parametrize("name", ["identity", "blackbox"])
+def test_a_run_makes_a_record(runs, name):
+    record = runs[1][name]
+    assert (record.profile, record.data_source) == ("smoke", "regenerated")
+    assert record.metrics["test/cost_ratio"] >= 1
+    assert 0 <= record.metrics["last/path_accuracy"] <= 1
+    assert record.choices["proj"] == ("norm" if name == "identity" else "none")
+
+
+def test_the_baseline_makes_a_record_too(runs):
+    metrics = runs[1]["direct"].metrics
+    assert 0 <= metrics["test/path_accuracy"] <= metrics["test/path_share"] <= 1
+    assert "test/cost_ratio" not in metrics
+
+
+def test_a_run_shows_maps_before_and_after(runs):
+    names = {path.name for path in runs[0].glob("outputs/warcraft12-identity-*/*.png")}
+    assert names == {"maps.png", "maps_before.png"}
+
+
+def test_the_paper_protocol():
+    config = compose(["experiment=warcraft30", "profile=paper", "grad=blackbox"])
+    assert (config.trainer.max_epochs, config.data.batch_size, config.data.cells) == (50, 70, 30)
+    assert (config.optimizer.lr, config.schedule.at) == (5e-3, [0.6])
+    assert config.grad.lam == 20.0
+    assert config.solver.negative == "clamp"
