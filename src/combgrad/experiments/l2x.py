@@ -15,7 +15,7 @@ from combgrad.pictures.words import MarkedReview, Page, in_terminal, page
 from combgrad.solvers import TopK
 
 #: Annotated reviews looked at together.
-ROWS = 250
+ROWS = 200
 
 PICTURED = 8
 

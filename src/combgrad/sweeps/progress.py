@@ -2,9 +2,8 @@
 
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
@@ -12,9 +11,6 @@ from combgrad.claim import read_status
 from combgrad.results.record import RunRecord
 from combgrad.results.store import load_records
 from combgrad.sweeps.jobs import Job, expected_seconds
-
-if TYPE_CHECKING:
-    from combgrad.sweeps.sweep import Sweep
 
 #: Seconds between two looks, at a terminal and where the output is a file.
 INTERVALS = (1.0, 30.0)
@@ -46,18 +42,23 @@ def duration(seconds: float | None) -> str:
 
 
 class SweepProgress:
-    """A bar over the jobs of a sweep, fed by a thread that reads the runs' folders."""
+    """A bar over the jobs of a sweep, fed by a thread that reads the runs' folders.
 
-    def __init__(self, sweep: "Sweep") -> None:
-        self.sweep = sweep
+    Args:
+        jobs: all of them.
+        undone: which of them, at the moment, have neither failed nor a record.
+    """
+
+    def __init__(self, jobs: Sequence[Job], undone: Callable[[], list[Job]]) -> None:
+        self.jobs, self._undone = jobs, undone
         self._records: list[RunRecord] = []
-        self._undone = -1
+        self._count = -1
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, daemon=True)
         terminal = sys.stderr.isatty()
         self._interval = INTERVALS[0 if terminal else 1]
         self._bar: tqdm = tqdm(
-            total=len(sweep.jobs),
+            total=len(jobs),
             desc="sweep",
             unit="job",
             bar_format="{desc}: {n}/{total}{postfix}",
@@ -84,14 +85,13 @@ class SweepProgress:
 
     def _finished(self, undone: int) -> list[RunRecord]:
         """The records to estimate by, read again only when another job is done."""
-        if self.sweep.jobs and undone != self._undone:
-            self._records = load_records(self.sweep.jobs[0].record_path.parent)
-            self._undone = undone
+        if self.jobs and undone != self._count:
+            self._records = load_records(self.jobs[0].record_path.parent)
+            self._count = undone
         return self._records
 
     def _show(self) -> None:
-        waiting = [entry.job for entry in self.sweep.waiting()]
-        undone = [job for job in waiting if not job.record_path.exists() or self.sweep.rerun]
+        undone = self._undone()
         running, shares = [], []
         for job in undone:
             status = read_status(job.folder)
@@ -106,5 +106,5 @@ class SweepProgress:
         left = remaining_seconds(shares, self._finished(len(undone)), max(1, len(running)))
         words = [f"{len(running)} running"] if undone else []
         words += [f"{duration(left)} left"] if undone and left is not None else []
-        self._bar.n = len(self.sweep.jobs) - len(undone)
+        self._bar.n = len(self.jobs) - len(undone)
         self._bar.set_postfix_str(", ".join([*words, *running[:3]]), refresh=True)

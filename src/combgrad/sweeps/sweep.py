@@ -83,7 +83,7 @@ class Sweep:
         """Work until every job is done or has failed."""
         for folder in sorted({job.record_path.parent for job in self.jobs}):
             check_writable(folder)
-        with SweepProgress(self):
+        with SweepProgress(self.jobs, self._undone):
             while waiting := self.waiting():
                 free = [entry for entry in waiting if not entry.job.is_running()]
                 if free:
@@ -96,6 +96,11 @@ class Sweep:
     def waiting(self) -> list[Progress]:
         """The jobs that are neither done nor failed."""
         return [entry for entry in self.progress if entry.state not in FINAL]
+
+    def _undone(self) -> list[Job]:
+        """Those whose record is not there yet, whoever makes it."""
+        jobs = [entry.job for entry in self.waiting()]
+        return [job for job in jobs if self.rerun or not job.record_path.exists()]
 
     def _look(self, entry: Progress) -> bool:
         """Take a job's record from disk, if it is there and belongs to this sweep's wishes."""

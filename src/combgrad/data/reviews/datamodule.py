@@ -46,6 +46,9 @@ class Reviews(TensorDataModule):
     Raises ValueError for a setting that cannot be; `setup` raises DataFileError.
     """
 
+    # The vectors of 500 reviews fill 140 MB, and the first layers several times that.
+    eval_batch_size = 200
+
     def __init__(
         self,
         aspect: str,
