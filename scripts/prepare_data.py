@@ -5,10 +5,11 @@ import sys
 from pathlib import Path
 
 from combgrad.data.reviews.datamodule import Reviews
-from combgrad.data.reviews.files import ASPECTS
+from combgrad.data.reviews.files import ASPECTS, MADE_UP_FILE
 from combgrad.data.reviews.stand_in import Recipe, write_stand_in
 from combgrad.data.reviews.summary import summary
 from combgrad.errors import CombgradError
+from combgrad.files import write_text_atomically
 
 
 def count(text: str) -> int:
@@ -49,6 +50,7 @@ def main() -> None:
             aspect = ASPECTS.index(asked.aspect)
             sizes = (asked.train, asked.heldout, asked.annotated)
             write_stand_in(asked.out, Recipe(aspect, *sizes, asked.seed))
+            write_text_atomically(asked.out / MADE_UP_FILE, "These reviews are made up.\n")
             print(f"{asked.out} holds made-up reviews; the first number of a line is appearance.")
         else:
             path, cache = str(asked.path), str(asked.cache)

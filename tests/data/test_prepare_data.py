@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from combgrad.data.reviews.datamodule import Reviews
+
 SCRIPT = Path(__file__).parents[2] / "scripts" / "prepare_data.py"
 
 
@@ -35,6 +37,7 @@ def test_made_up_reviews_are_written_and_then_prepared(run, tmp_path):
     counts = {path.name: len(path.read_text().splitlines()) for path in made.iterdir()}
     assert counts.pop("review+wiki.filtered.200.txt") > 1500
     assert counts == {
+        "made-up.txt": 1,
         "reviews.aspect2.train.txt": 12,
         "reviews.aspect2.heldout.txt": 6,
         "annotations.json": 4,
@@ -52,6 +55,8 @@ def test_made_up_reviews_are_written_and_then_prepared(run, tmp_path):
         assert f"{entry['sha256']}  {Path(path).name}" in printed
     assert len(list((tmp_path / ".cache").glob("reviews-palate-*.npz"))) == 1
     assert run("reviews", "--path", "made", "--aspect", "palate") == printed
+    # Read back as if they were the published ones, they still say what they are.
+    assert Reviews("palate", source="original", path=str(made)).source == "stand-in"
 
 
 def test_missing_files_are_told_in_one_line(run, tmp_path):

@@ -77,11 +77,15 @@ class Reviews(TensorDataModule):
                 "data=beer needs data.path=<the folder with the files of the reviews>, or "
                 "COMBGRAD_DATA set; data=reviews needs nothing."
             )
-        self.aspect, self.source, self.length = aspect, source, length
+        self.aspect, self.length = aspect, length
         self.aspect_index = files.ASPECTS.index(aspect)
         self.seed, self.split_seed = seed, split_seed
         self.annotated_size = annotated_size
         self.path = Path(path).expanduser() if path is not None else None
+        self.from_files = source == "original"
+        # Made-up reviews stay a stand-in when they are read back from files.
+        made_up = self.path is not None and files.is_made_up(self.path)
+        self.source = "stand-in" if made_up else source
         self.cache = Path(cache).expanduser() if cache is not None else None
         self.words: list[str] = []
         self.embeddings = torch.zeros(0, 0)
@@ -92,7 +96,7 @@ class Reviews(TensorDataModule):
     @property
     def data_fingerprint(self) -> str:
         """Changes whenever the reviews could; cheap, but says at once that a file is missing."""
-        if self.source == "original":
+        if self.from_files:
             parts = [self.aspect, *self.checksums().values()]
         else:
             recipe = json.dumps(vars(self._recipe()), sort_keys=True)
@@ -128,7 +132,7 @@ class Reviews(TensorDataModule):
         return cached(self.cache / f"reviews-{self.aspect}-{mark[:16]}.npz", self._encode)
 
     def _encode(self) -> Encoded:
-        if self.source == "original":
+        if self.from_files:
             return encode(self._files(), self.aspect_index)
         # The text of many reviews may be too much for a temporary folder in memory.
         if self.cache is not None:

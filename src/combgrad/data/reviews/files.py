@@ -26,6 +26,9 @@ REVIEWS_FILE = "reviews.aspect{aspect}.{split}.txt"
 EMBEDDINGS_FILE = "review+wiki.filtered.200.txt"
 ANNOTATIONS_FILE = "annotations.json"
 
+#: Lies beside made-up files that somebody may take for the published ones.
+MADE_UP_FILE = "made-up.txt"
+
 #: Where they may lie below the given folder.
 FOLDERS = ("", "beer", "reviews", "l2x-data", "l2x-data/beer", "beer/reviews")
 
@@ -52,6 +55,11 @@ class Annotation:
     tokens: list[bytes]
     ratings: list[float] | None
     ranges: dict[int, list[tuple[int, int]]]
+
+
+def is_made_up(path: Path) -> bool:
+    """Whether the files at or below `path` say of themselves that they are made up."""
+    return any((path / folder / MADE_UP_FILE).is_file() for folder in FOLDERS)
 
 
 def find(path: Path, aspect: int) -> ReviewFiles:
