@@ -1,13 +1,25 @@
 """What all data sets share: batches of named columns, shared out among the processes."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from pathlib import Path
 
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from combgrad.data.batches import Column, batches
 from combgrad.lightning import pl
+
+
+def check_choice(name: str, value: str, choices: Collection[str]) -> None:
+    """Raise ValueError for a setting `data.<name>` that is none of its choices."""
+    if value not in choices:
+        raise ValueError(f"data.{name} is {value!r}; choose one of {', '.join(choices)}.")
+
+
+def user_path(path: str | None) -> Path | None:
+    """A setting as a path, with `~` for the user's home; None stays None."""
+    return Path(path).expanduser() if path is not None else None
 
 
 class TensorDataModule(pl.LightningDataModule, ABC):

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 from torch import Tensor
 
-from combgrad.data.datamodule import TensorDataModule
+from combgrad.data.datamodule import TensorDataModule, check_choice, user_path
 from combgrad.data.digits import images
 
 Source = Literal["stand-in", "original"]
@@ -45,17 +45,15 @@ class Digits(TensorDataModule):
         url: str | None = None,
     ) -> None:
         super().__init__(train_size, eval_size, batch_size, order_seed)
-        for name, value, kind in (("source", source, Source), ("split", split, Split)):
-            if value not in get_args(kind):
-                choices = ", ".join(get_args(kind))
-                raise ValueError(f"data.{name} is {value!r}; choose one of {choices}.")
+        check_choice("source", source, get_args(Source))
+        check_choice("split", split, get_args(Split))
         if source == "original" and path is None:
             raise ValueError(
                 "data=mnist needs data.path=<the folder that holds mnist>, or COMBGRAD_DATA set; "
                 "data=digits needs nothing."
             )
         self.source, self.split = source, split
-        self.path = Path(path).expanduser() if path is not None else None
+        self.path = user_path(path)
         self.url = url
         self.images: dict[str, Tensor] = {}
 

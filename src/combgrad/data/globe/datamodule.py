@@ -2,14 +2,13 @@
 
 import hashlib
 import warnings
-from pathlib import Path
 from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
 from combgrad.corruption import check_range, flip_labels
-from combgrad.data.datamodule import TensorDataModule
+from combgrad.data.datamodule import TensorDataModule, check_choice, user_path
 from combgrad.data.globe import countries as country_sets
 from combgrad.data.globe import original as original_set
 from combgrad.data.globe.instances import (
@@ -64,9 +63,7 @@ class GlobeTSP(TensorDataModule):
     ) -> None:
         super().__init__(train_size, eval_size, batch_size, order_seed)
         check_distance(distance)
-        if source not in get_args(Source):
-            choices = ", ".join(get_args(Source))
-            raise ValueError(f"data.source is {source!r}; choose one of {choices}.")
+        check_choice("source", source, get_args(Source))
         if source != "regenerated" and path is None:
             raise ValueError(
                 f"data.source={source} needs data.path=<where it lies>, or COMBGRAD_DATA set; "
@@ -75,9 +72,9 @@ class GlobeTSP(TensorDataModule):
         self.cities, self.solver, self.source, self.distance = cities, solver, source, distance
         self.seed = seed
         self.label_probability = check_range("corruption.label_rho", label_rho, cities) / cities
-        self.path = Path(path).expanduser() if path is not None else None
+        self.path = user_path(path)
         self.url = url
-        self.cache = Path(cache) if cache is not None else None
+        self.cache = user_path(cache)
         self.instances: dict[str, Instances] = {}
         self._countries: country_sets.Countries | None = None
         self._original: original_set.OriginalGlobe | None = None

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from combgrad.data.datamodule import TensorDataModule
+from combgrad.data.datamodule import TensorDataModule, check_choice, user_path
 from combgrad.data.reviews import files, lexicon, stand_in
 from combgrad.data.reviews.checksums import sha256_of
 from combgrad.data.reviews.encoded import ENCODING_VERSION, Encoded, Texts, cached, encode
@@ -65,10 +65,8 @@ class Reviews(TensorDataModule):
         cache: str | None = None,
     ) -> None:
         super().__init__(train_size, eval_size, batch_size, order_seed)
-        choices = {"aspect": (aspect, files.ASPECTS), "source": (source, get_args(Source))}
-        for name, (value, allowed) in choices.items():
-            if value not in allowed:
-                raise ValueError(f"data.{name} is {value!r}; choose one of {', '.join(allowed)}.")
+        check_choice("aspect", aspect, files.ASPECTS)
+        check_choice("source", source, get_args(Source))
         for name, size, least in (("length", length, 1), ("annotated_size", annotated_size, 0)):
             if size < least:
                 raise ValueError(f"data.{name} is {size}; it must be at least {least}.")
@@ -81,12 +79,12 @@ class Reviews(TensorDataModule):
         self.aspect_index = files.ASPECTS.index(aspect)
         self.seed, self.split_seed = seed, split_seed
         self.annotated_size = annotated_size
-        self.path = Path(path).expanduser() if path is not None else None
+        self.path = user_path(path)
         self.from_files = source == "original"
         # Made-up reviews stay a stand-in when they are read back from files.
         made_up = self.path is not None and files.is_made_up(self.path)
         self.source = "stand-in" if made_up else source
-        self.cache = Path(cache).expanduser() if cache is not None else None
+        self.cache = user_path(cache)
         self.words: list[str] = []
         self.embeddings = torch.zeros(0, 0)
         self.annotated: dict[str, Tensor] | None = None

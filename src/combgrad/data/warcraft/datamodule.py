@@ -1,12 +1,11 @@
 """The Warcraft data set from one of its two sources, as a LightningDataModule."""
 
-from pathlib import Path
 from typing import Literal, get_args
 
 from torch import Tensor
 
 from combgrad.data.batches import StoredRows
-from combgrad.data.datamodule import TensorDataModule
+from combgrad.data.datamodule import TensorDataModule, check_choice, user_path
 from combgrad.data.splits import SPLITS, check_size, fingerprint
 from combgrad.data.warcraft.channels import channel_statistics_cached
 from combgrad.data.warcraft.files import MapSplit
@@ -58,9 +57,7 @@ class Warcraft(TensorDataModule):
         cache: str | None = None,
     ) -> None:
         super().__init__(train_size, eval_size, batch_size, order_seed)
-        if source not in get_args(Source):
-            choices = ", ".join(get_args(Source))
-            raise ValueError(f"data.source is {source!r}; choose one of {choices}.")
+        check_choice("source", source, get_args(Source))
         if source == "original" and path is None:
             raise ValueError(
                 "data.source=original needs data.path=<where it lies>, or COMBGRAD_DATA set; "
@@ -69,9 +66,9 @@ class Warcraft(TensorDataModule):
         if cells < 2:
             raise ValueError(f"data.cells is {cells}; it must be at least 2.")
         self.cells, self.source, self.seed = cells, source, seed
-        self.path = Path(path).expanduser() if path is not None else None
+        self.path = user_path(path)
         self.url = url
-        self.cache = Path(cache).expanduser() if cache is not None else None
+        self.cache = user_path(cache)
         self.maps: dict[str, dict[str, StoredRows]] = {}
         self.channel_mean: Tensor
         self.channel_std: Tensor
