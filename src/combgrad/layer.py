@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from combgrad.compatibility import check_compatible, check_kinds
@@ -11,12 +12,15 @@ from combgrad.margins import Margin
 from combgrad.projections import Projection
 from combgrad.solvers.base import Solver
 
+#: What networks under autocast answer in: too coarse to project, and to add noise to.
+HALF = (torch.float16, torch.bfloat16)
+
 
 class CombinatorialLayer(nn.Module):
     """y = solver(P(w + margin)), with dL/dw by the chosen gradient method, pulled back through P.
 
     With `margin.position == "after"` it is y = solver(P(w) + margin). Source: paper, section 3
-    (A-03).
+    (A-03). Under torch.autocast it works in single precision on costs of half precision.
 
     Args:
         solver: maps costs (B, *S) to solutions (B, *S).
@@ -58,6 +62,8 @@ class CombinatorialLayer(nn.Module):
     def forward(self, costs: Tensor, target: Tensor | None = None, **instance: Any) -> Tensor:
         """The solution (B, *S) of costs (B, *S); `target` (B, *S) is for margins that need it."""
         self.solver.check_form(costs)
+        if costs.dtype in HALF and torch.is_autocast_enabled(costs.device.type):
+            costs = costs.float()
         after = self.margin is not None and self.margin.position == "after"
         if self.margin is not None and not after:
             costs = self.margin(costs, target)

@@ -88,6 +88,7 @@ def test_another_seed_gives_another_run(record, tmp_path):
     [
         ("experiment=tsp10", "grad=blackbox", "proj=none"),
         ("experiment=tsp5", "margin=informed", "margin.position=after", "proj=norm"),
+        ("experiment=tsp5", "trainer=bf16"),
         ("experiment=tsp5", "corruption.gradient_sigma=0.25", "corruption.label_rho=0.5"),
         (
             "experiment=tsp5",
@@ -95,7 +96,7 @@ def test_another_seed_gives_another_run(record, tmp_path):
             "task.loss._target_=combgrad.losses.bilinear_hamming",
         ),
     ],
-    ids=["tsp10-blackbox", "informed-after", "corrupted", "great-circle-bilinear"],
+    ids=["tsp10-blackbox", "informed-after", "bf16", "corrupted", "great-circle-bilinear"],
 )
 def test_other_choices_run_too(tmp_path, overrides):
     found = smoke(tmp_path, *overrides)

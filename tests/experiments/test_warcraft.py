@@ -136,6 +136,19 @@ def test_the_networks_answer_for_every_cell(cells):
     assert PathNet(cells)(images).shape == (2, cells, cells)
 
 
+@pytest.mark.parametrize("network", [TerrainNet, PathNet])
+def test_the_networks_answer_in_single_precision_under_autocast(network):
+    images = torch.rand(2, 3, 32, 32)
+    torch.manual_seed(0)
+    net = network(4).eval()
+    exact = net(images)
+    with torch.autocast("cpu", torch.bfloat16):
+        coarse = net(images)
+    assert coarse.dtype == torch.float32
+    assert not torch.equal(coarse, exact)
+    torch.testing.assert_close(coarse, exact, rtol=0.05, atol=0.05)
+
+
 def test_the_network_is_the_beginning_of_a_resnet18():
     count = sum(parameter.numel() for parameter in TerrainNet(12).parameters())
     # conv1, bn1, and two blocks of two convolutions of 64 channels with their norms.
@@ -175,6 +188,16 @@ def test_the_baseline_makes_a_record_too(runs):
     assert "test/cost_ratio" not in metrics
 
 
+def test_mixed_precision_is_another_run(runs):
+    root, full = runs
+    words = ["experiment=warcraft12", "profile=smoke", f"paths.root={root}", "logger=none"]
+    found = run(compose([*words, "pictures=false", "trainer=bf16", "proj=norm"]))
+    assert found.config["trainer"]["precision"] == "bf16-mixed"
+    assert found.key != full["identity"].key
+    assert found.metrics["last/loss"] != full["identity"].metrics["last/loss"]
+    assert found.metrics["last/cost_ratio"] >= 1
+
+
 def test_a_run_shows_maps_before_and_after(runs):
     names = {path.name for path in runs[0].glob("outputs/warcraft12-identity-*/*.png")}
     assert names == {"maps.png", "maps_before.png"}
@@ -186,3 +209,13 @@ def test_the_paper_protocol():
     assert (config.optimizer.lr, config.schedule.at) == (5e-3, [0.6])
     assert config.grad.lam == 20.0
     assert config.solver.negative == "clamp"
+
+
+def test_the_protocol_of_the_original_is_a_choice():
+    words = ["experiment=warcraft30", "profile=paper", "tuned=warcraft_original"]
+    identity = compose(words)
+    blackbox = compose([*words[:2], "grad=blackbox", f"{words[2]}_blackbox"])
+    for config in (identity, blackbox):
+        assert (config.optimizer.lr, config.schedule.at) == (5e-4, [0.6, 0.8])
+    assert "lam" not in identity.grad
+    assert blackbox.grad.lam == 20.0

@@ -184,6 +184,21 @@ def test_flipped_labels_have_the_asked_rate_and_depend_on_the_seed_alone():
     assert torch.equal(target, flip_labels(target, 0.0, torch.Generator().manual_seed(1)))
 
 
+def test_under_autocast_the_layer_works_in_single_precision():
+    layer = CombinatorialLayer(TSP(), Identity(), Std())
+    costs = torch.rand(2, 6, generator=torch.Generator().manual_seed(0)).to(torch.bfloat16)
+    costs.requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16):
+        solution = layer(costs)
+    assert solution.dtype == torch.float32
+    upstream = torch.tensor([1.0, -2, 3, 0, 1, 2]).expand(2, 6)
+    solution.backward(upstream)
+    single = costs.detach().float().requires_grad_()
+    layer(single).backward(upstream)
+    torch.testing.assert_close(costs.grad, single.grad.to(torch.bfloat16))
+    assert layer(costs).dtype == torch.bfloat16
+
+
 def test_a_layer_can_be_copied_and_shows_its_parts():
     layer = CombinatorialLayer(TSP(), Blackbox(2.0), Std(), NoiseMargin(0.1))
     twin = copy.deepcopy(layer)

@@ -40,7 +40,8 @@ class TerrainNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (B, 3, 8k, 8k), standardised, -> costs (B, k, k) > 0."""
-        return softplus(self.features(images).mean(dim=1))
+        # In single precision even under autocast: a path depends on small differences of costs.
+        return softplus(self.features(images).float().mean(dim=1))
 
 
 class PathNet(nn.Module):
@@ -60,5 +61,5 @@ class PathNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (B, 3, 8k, 8k), standardised, -> logits (B, k, k) of the cells of the path."""
-        logits: Tensor = self.network(images)
+        logits: Tensor = self.network(images).float()
         return logits.unflatten(1, (self.cells, self.cells))
