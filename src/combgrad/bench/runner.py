@@ -21,6 +21,7 @@ from combgrad.bench.peers import missing_peers, peer_plans
 from combgrad.bench.program_cases import knapsack_plans, program_plans, tree_plans
 from combgrad.bench.report import Report, save, tables
 from combgrad.bench.sampler_cases import sampler_plans
+from combgrad.bench.step_cases import step_plans
 from combgrad.bench.timing import FULL, QUICK
 from combgrad.bench.tsp_cases import tsp_plans
 
@@ -36,11 +37,12 @@ PROBLEMS: dict[str, Callable[[int], list[Plan]]] = {
     "knapsack": knapsack_plans,
     "ilp": program_plans,
     "sampler": sampler_plans,
+    "step": step_plans,
     "peers": peer_plans,
 }
 
 #: Packages behind the references and peers, besides those of every record.
-PACKAGES = ("scipy", "highspy", "pyepo", "torch-imle", "blackbox-backprop")
+PACKAGES = ("scipy", "highspy", "pyepo", "ortools", "torch-imle", "blackbox-backprop")
 MOST_THREADS = 2
 
 
