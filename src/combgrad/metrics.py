@@ -30,6 +30,17 @@ def cost_ratio(solution: Tensor, target: Tensor, true_costs: Tensor) -> Tensor:
     return predicted / (true_costs * target).flatten(1).sum(dim=1)
 
 
+def column_cost_ratio(solution: Tensor, target: Tensor, true_costs: Tensor) -> Tensor:
+    """The mean over the columns of a grid of sum_i w*_ij y_ij / sum_i w*_ij y*_ij; -> (B,).
+
+    Paths and costs are (B, H, W); every path has cells in every column. It is mostly above 1 even
+    for another path of the same cost. Source: the code of Vlastelica et al., ICLR 2020, which calls
+    it the cost ratio (A-38).
+    """
+    predicted = (true_costs * solution).sum(dim=1)
+    return (predicted / (true_costs * target).sum(dim=1)).mean(dim=1)
+
+
 def is_cheapest(solution: Tensor, target: Tensor, true_costs: Tensor) -> Tensor:
     """1 where a solution costs no more than the best one, y*, else 0; (B, *S) -> (B,).
 

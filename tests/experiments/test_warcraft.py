@@ -178,6 +178,7 @@ def test_a_run_makes_a_record(runs, name):
     record = runs[1][name]
     assert (record.profile, record.data_source) == ("smoke", "regenerated")
     assert record.metrics["test/cost_ratio"] >= 1
+    assert record.metrics["last/column_cost_ratio"] > record.metrics["last/cost_ratio"]
     assert 0 <= record.metrics["last/path_accuracy"] <= 1
     assert record.choices["proj"] == ("norm" if name == "identity" else "none")
 

@@ -6,7 +6,14 @@ import pytest
 import torch
 
 from combgrad.losses import bilinear_hamming, hamming
-from combgrad.metrics import cost_norm, cost_ratio, edge_accuracy, entry_accuracy, tour_accuracy
+from combgrad.metrics import (
+    column_cost_ratio,
+    cost_norm,
+    cost_ratio,
+    edge_accuracy,
+    entry_accuracy,
+    tour_accuracy,
+)
 from combgrad.solvers import BruteForceTSP
 from combgrad.solvers.edges import city_count, edges_to_matrix, matrix_to_edges
 from combgrad.sphere import edge_distances, unit_vectors
@@ -46,6 +53,22 @@ def test_accuracies_equal_their_matrix_definitions():
         assert float(entry_accuracy(solution, target)[row]) == pytest.approx(same / 25)
         assert float(tour_accuracy(solution, target)[row]) == float(same == 25)
     assert float(tour_accuracy(solution, target)[3]) == 1
+
+
+def test_the_ratio_by_columns_punishes_another_path_of_the_same_cost():
+    costs = torch.tensor([[[1.0, 2, 5], [2, 3, 1], [4, 2, 1]]])
+    found = torch.tensor([[[1.0, 0, 0], [0, 1, 0], [0, 0, 1]]])
+    target = torch.tensor([[[1.0, 0, 0], [1, 0, 0], [0, 1, 1]]])
+    # Columns 1 / 3, 3 / 2 and 1 / 1; as a whole 5 / 6.
+    ratio = column_cost_ratio(found, target, costs)
+    assert ratio.tolist() == pytest.approx([(1 / 3 + 3 / 2 + 1) / 3])
+    assert cost_ratio(found, target, costs).tolist() == pytest.approx([5 / 6])
+    same = torch.ones(1, 3, 4)
+    lower, upper = torch.zeros(1, 3, 4), torch.zeros(1, 3, 4)
+    lower[0, [0, 1, 2, 2, 2], [0, 0, 1, 2, 3]] = 1
+    upper[0, [0, 0, 0, 1, 2], [0, 1, 2, 3, 3]] = 1
+    assert cost_ratio(lower, upper, same).tolist() == [1.0]
+    assert column_cost_ratio(lower, upper, same).tolist() == [(2 + 1 + 1 + 0.5) / 4]
 
 
 def test_cost_ratio_and_norm():

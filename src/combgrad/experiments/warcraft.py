@@ -10,7 +10,13 @@ from combgrad.errors import IncompatibleError
 from combgrad.experiments.base import Batch, Experiment
 from combgrad.experiments.snapshots import moments_of
 from combgrad.losses import hamming
-from combgrad.metrics import cost_norm, cost_ratio, is_cheapest, wrong_entries
+from combgrad.metrics import (
+    column_cost_ratio,
+    cost_norm,
+    cost_ratio,
+    is_cheapest,
+    wrong_entries,
+)
 from combgrad.pictures.terrain import draw_maps
 from combgrad.solvers import ShortestPath
 
@@ -77,7 +83,12 @@ class WarcraftExperiment(Experiment):
             loss, found = hamming(solution, target), solution.detach()
             values["cost_norm"] = cost_norm(answer.detach())
         values["wrong_cells"] = wrong_entries(found, target)
-        return loss, values if stage == "train" else values | self._of_paths(found, batch)
+        if stage != "train":
+            values |= self._of_paths(found, batch)
+        if stage == "test" and not self.direct:
+            # Beside the ratio of the paper's formula, what the code before it printed.
+            values["column_cost_ratio"] = column_cost_ratio(found, target, batch["true_costs"])
+        return loss, values
 
     def _of_paths(self, found: Tensor, batch: Batch) -> dict[str, Tensor]:
         target, costs = batch["target"], batch["true_costs"]
