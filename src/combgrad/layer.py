@@ -22,6 +22,10 @@ class CombinatorialLayer(nn.Module):
     With `margin.position == "after"` it is y = solver(P(w) + margin). Source: paper, section 3
     (A-03). Under torch.autocast it works in single precision on costs of half precision.
 
+    `shares`, an attribute, is the number of processes that each take an equal share of every batch
+    and average their gradients; dL/dy is then made that of the whole batch, on which methods such
+    as Blackbox do not depend linearly.
+
     Args:
         solver: maps costs (B, *S) to solutions (B, *S).
         gradient: how dL/dy becomes dL/d(projected costs).
@@ -53,6 +57,7 @@ class CombinatorialLayer(nn.Module):
         self.projection = projection
         self.margin = margin
         self.gradient_noise = gradient_noise
+        self.shares = 1
 
     def set_epoch(self, epoch: int, epochs: int) -> None:
         """Move the margin's schedule to a 0-based `epoch` out of `epochs`."""
@@ -62,8 +67,13 @@ class CombinatorialLayer(nn.Module):
     def forward(self, costs: Tensor, target: Tensor | None = None, **instance: Any) -> Tensor:
         """The solution (B, *S) of costs (B, *S); `target` (B, *S) is for margins that need it."""
         self.solver.check_form(costs)
-        if costs.dtype in HALF and torch.is_autocast_enabled(costs.device.type):
-            costs = costs.float()
+        if torch.is_autocast_enabled(costs.device.type):
+            with torch.autocast(costs.device.type, enabled=False):
+                single = costs.float() if costs.dtype in HALF else costs
+                return self.forward(single, target, **instance)
+        if self.shares > 1 and costs.requires_grad:
+            costs = costs.view_as(costs)
+            costs.register_hook(lambda slope: slope * self.shares)
         after = self.margin is not None and self.margin.position == "after"
         if self.margin is not None and not after:
             costs = self.margin(costs, target)
@@ -74,6 +84,8 @@ class CombinatorialLayer(nn.Module):
         solution = solve(self.solver, self.gradient, costs, self.training, **instance)
         if self.gradient_noise is not None and self.training and solution.requires_grad:
             solution.register_hook(self.gradient_noise)
+        if self.shares > 1 and solution.requires_grad:
+            solution.register_hook(lambda slope: slope / self.shares)
         return solution
 
     def extra_repr(self) -> str:

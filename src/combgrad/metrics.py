@@ -41,13 +41,16 @@ def column_cost_ratio(solution: Tensor, target: Tensor, true_costs: Tensor) -> T
     return (predicted / (true_costs * target).sum(dim=1)).mean(dim=1)
 
 
-def is_cheapest(solution: Tensor, target: Tensor, true_costs: Tensor) -> Tensor:
+def is_cheapest(
+    solution: Tensor, target: Tensor, true_costs: Tensor, tolerance: float = 1e-5
+) -> Tensor:
     """1 where a solution costs no more than the best one, y*, else 0; (B, *S) -> (B,).
 
-    Costs w* >= 0; what rounding in single precision may add, 1e-5 of the cost, is forgiven.
+    Costs w* >= 0; what rounding may add, `tolerance` of the cost, is forgiven. The default is for
+    costs that are exact but for single precision.
     """
     ratio = cost_ratio(solution, target, true_costs)
-    return (ratio <= 1 + 1e-5).to(solution.dtype)
+    return (ratio <= 1 + tolerance).to(solution.dtype)
 
 
 def wrong_entries(solution: Tensor, target: Tensor) -> Tensor:

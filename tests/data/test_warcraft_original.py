@@ -27,12 +27,11 @@ REAL = Path(os.environ.get("COMBGRAD_DATA", "/nonexistent"))
 
 
 def arrays(count, cells=K, seed=0):
-    """Made-up maps, costs as half floats, and the way along the left and the lower edge."""
+    """Made-up maps, costs as half floats, and the cheapest paths."""
     rng = np.random.default_rng(seed)
     maps = rng.integers(0, 256, (count, 8 * cells, 8 * cells, 3), dtype=np.uint8)
     costs = rng.uniform(0.8, 9.2, (count, cells, cells)).astype(np.float16)
-    paths = np.zeros((count, cells, cells), dtype=np.uint8)
-    paths[:, :, 0] = paths[:, -1] = 1
+    paths = ShortestPath()(torch.from_numpy(costs.astype(np.float32))).numpy().astype(np.uint8)
     return dict(zip(KINDS, (maps, costs, paths), strict=True))
 
 
@@ -131,11 +130,18 @@ def put(value, *place):
     """A change of one value."""
 
     def change(array):
-        array = array.astype(np.float32)
+        array = array.astype(np.float64)
         array[place] = value
         return array
 
     return change
+
+
+def without_the_middle(paths):
+    """Path 1 with its ends only."""
+    paths[1] = 0
+    paths[1, 0, 0] = paths[1, -1, -1] = 1
+    return paths
 
 
 @pytest.mark.parametrize(
@@ -150,6 +156,8 @@ def put(value, *place):
         ("vertex_weights", lambda a: a.astype(str), "expected .* found <U"),
         ("vertex_weights", put(np.nan, 1, 2, 3), "instance 1 holds a cost that is no positive"),
         ("vertex_weights", put(np.inf, 2, 0, 0), "instance 2 holds a cost that is no positive"),
+        ("vertex_weights", put(1e-310, 0, 0, 0), "instance 0 holds a cost that is no positive"),
+        ("vertex_weights", put(1e300, 1, 0, 0), "instance 1 holds a cost that is no positive"),
         ("vertex_weights", put(-0.5, 0, 0, 0), "instance 0 holds a cost that is no positive"),
         ("vertex_weights", np.zeros_like, r"instance 0 holds a cost .* \(3 of 3 instances do\)"),
         ("shortest_paths", put(2, 1, 0, 0), "instance 1 holds values other than 0 and 1"),
@@ -157,6 +165,8 @@ def put(value, *place):
         ("shortest_paths", put(0.5, 1, 0, 2), "instance 1 holds values other than 0 and 1"),
         ("shortest_paths", put(0, 2, 0, 0), "instance 2 has a path without its first or last cell"),
         ("shortest_paths", put(0, 2, 3, 3), "instance 2 has a path without its first or last cell"),
+        ("shortest_paths", np.ones_like, r"instance 0 has a path that is not .* \(3 of 3"),
+        ("shortest_paths", without_the_middle, "instance 1 has a path that is not the cheapest"),
         ("shortest_paths", lambda a: a[..., None], r"expected .* \(any, 4, 4\), found"),
     ],
 )
@@ -177,6 +187,16 @@ def test_a_wrong_row_far_behind_the_first_is_found(folder):
     np.save(path, put(np.nan, 1100, 2, 2)(np.load(path)))
     with pytest.raises(DataFileError, match=rf"instance 1100 .*\(1 of {size} instances do\)"):
         load_split(folder, "val", K)
+
+
+def test_costs_of_other_maps_are_found_in_the_part_they_belong_to(tmp_path):
+    folder = write_set(tmp_path, parts=KINDS)
+    paths = np.load(folder / "train_shortest_paths_part1.npy")
+    costs = np.load(folder / "train_vertex_weights_part1.npy")
+    np.save(folder / "train_vertex_weights_part1.npy", np.where(paths == 1, 9, costs / 9))
+    with pytest.raises(DataFileError, match="not the cheapest one of its map") as caught:
+        load_split(folder, "train", K)
+    assert str(caught.value).startswith(str(folder / "train_shortest_paths_part1.npy"))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -311,16 +331,18 @@ def test_the_fingerprint_follows_the_content_and_not_the_place(tmp_path, folder)
     for change in (
         ("train_maps", lambda a: 255 - a),
         ("test_maps", lambda a: 255 - a),
-        ("val_vertex_weights", put(5.0, 2, 1, 1)),
-        ("train_shortest_paths", put(1, 6, 0, 1)),
+        ("val_vertex_weights", lambda a: 2 * a),
     ):
         path = folder / f"{change[0]}.npy"
         before = np.load(path)
         np.save(path, change[1](before).astype(before.dtype))
         marks.add(original(tmp_path).data_fingerprint)
         np.save(path, before)
-    assert len(marks) == 5
+    assert len(marks) == 4
     assert original(tmp_path, train_size=2).data_fingerprint in marks
+    split = load_split(folder, "train", K)
+    other = replace(split, paths=[1 - path for path in split.paths])
+    assert other.fingerprint() != split.fingerprint()
 
 
 @pytest.mark.real_data

@@ -2,20 +2,25 @@
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from combgrad._torchvision import ensure_torchvision
 from combgrad.configuration import compose
+from combgrad.corruption import GradientNoise
 from combgrad.errors import IncompatibleError
-from combgrad.experiments import WarcraftExperiment
+from combgrad.experiments import WarcraftExperiment, warcraft
 from combgrad.gradients import Blackbox, Identity
 from combgrad.layer import CombinatorialLayer
+from combgrad.losses import bilinear_hamming
+from combgrad.margins import NoiseMargin
 from combgrad.metrics import is_cheapest, wrong_entries
 from combgrad.networks import PathNet, TerrainNet
-from combgrad.projections import Std
+from combgrad.projections import Norm, Std
 from combgrad.run import run
-from combgrad.solvers import ShortestPath, TopK
+from combgrad.solvers import Cached, ShortestPath, SpanningTree, TopK
 
 BATCH, K = 3, 4
 
@@ -107,20 +112,75 @@ def test_an_answer_without_a_solver_counts_only_if_it_is_a_path():
     maps = torch.zeros(4, 24, 24, 3, dtype=torch.uint8)
     batch = {"maps": maps, "target": diagonal.expand(4, 3, 3), "true_costs": costs}
     loss, values = experiment.step(batch, "test")
-    assert values["path_share"].tolist() == [1.0, 0.0, 1.0, 0.0]
+    # A cell too many does not part the corners.
+    assert values["path_share"].tolist() == [1.0, 0.0, 1.0, 1.0]
     assert values["path_accuracy"].tolist() == [1.0, 0.0, 0.0, 0.0]
     assert values["wrong_cells"].tolist() == [0.0, 1.0, 3.0, 1.0]
     # A sure wrong cell costs 10 nats, a sure right one nearly none.
     assert float(loss.detach()) == pytest.approx((0 + 10 + 30 + 10) / 4, abs=0.01)
 
 
-def test_other_solvers_and_projections_that_do_not_fit_are_refused():
-    with pytest.raises(IncompatibleError, match=r"solver=TopK finds none\. Use"):
-        WarcraftExperiment(
-            net=nn.Identity(), layer=CombinatorialLayer(TopK(1), Identity()), optimizer=None
-        )
+@pytest.mark.parametrize("solver", [TopK(1), SpanningTree(), ShortestPath(neighbours=4)])
+def test_solvers_of_other_things_are_refused(solver):
+    layer = CombinatorialLayer(solver, Identity())
+    with pytest.raises(IncompatibleError, match=r"8 neighbours, which Warcraft needs\. Use"):
+        WarcraftExperiment(net=nn.Identity(), layer=layer, optimizer=None)
+
+
+def test_a_wrapped_solver_of_the_same_paths_is_welcome():
+    layer = CombinatorialLayer(Cached(ShortestPath(negative="clamp")), Identity())
+    assert not WarcraftExperiment(net=nn.Identity(), layer=layer, optimizer=None).direct
+
+
+def test_a_projection_that_changes_paths_is_refused():
     with pytest.raises(IncompatibleError):
         CombinatorialLayer(ShortestPath(), Identity(), Std())
+
+
+@pytest.mark.parametrize(
+    ("direct", "network", "parts", "match"),
+    [
+        (False, PathNet(4), {}, "PathNet is no network for this"),
+        (True, TerrainNet(4), {}, "TerrainNet is no network for this"),
+        (True, PathNet(4), {"projection": Norm()}, "would ignore the choice"),
+        (True, PathNet(4), {"margin": NoiseMargin(0.2)}, "would ignore the choice"),
+        (True, PathNet(4), {"gradient": Blackbox(20.0)}, "would ignore the choice"),
+        (True, PathNet(4), {"gradient_noise": GradientNoise(0.1)}, "would ignore the choice"),
+    ],
+)
+def test_choices_that_do_not_fit_the_baseline_are_refused(direct, network, parts, match):
+    layer = CombinatorialLayer(ShortestPath(), parts.pop("gradient", Identity()), **parts)
+    with pytest.raises(IncompatibleError, match=match):
+        WarcraftExperiment(direct=direct, net=network, layer=layer, optimizer=None)
+
+
+def test_a_network_for_other_maps_is_named():
+    experiment = make(torch.rand(BATCH, K + 1, K + 1))
+    with pytest.raises(IncompatibleError, match=r"for \(5, 5\) cells .* have \(4, 4\)"):
+        experiment.step(a_batch(), "train")
+
+
+def test_the_loss_is_a_choice():
+    batch, answer = a_batch(), torch.rand(BATCH, K, K, generator=torch.Generator().manual_seed(1))
+    experiment = make(answer)
+    experiment.loss = bilinear_hamming
+    experiment.step(batch, "train")[0].backward()
+    torch.testing.assert_close(experiment.net.answer.grad, (2 * batch["target"] - 1) / BATCH)
+
+
+def test_a_cheapest_path_is_one_at_costs_of_half_precision_too():
+    tenths = torch.tensor([8, 12, 53, 77, 92])
+    exact = tenths[torch.randint(5, (200, 12, 12), generator=torch.Generator().manual_seed(0))]
+    half = (exact / 10).half().float()
+    found, target = ShortestPath()(exact.double()).float(), ShortestPath()(half)
+    assert not torch.equal(found, target)
+    experiment = make(torch.ones(1))
+    batch = {"target": target, "true_costs": half}
+    assert experiment._of_paths(found, batch)["path_accuracy"].tolist() == [1.0] * 200
+    # A tenth more, the least there is, is still seen.
+    worse = target.clone()
+    worse[:, 0, 0] += 0.1 / half[:, 0, 0]
+    assert experiment._of_paths(worse, batch)["path_accuracy"].tolist() == [0.0] * 200
 
 
 @pytest.mark.parametrize("cells", [4, 12])
@@ -150,9 +210,42 @@ def test_the_networks_answer_in_single_precision_under_autocast(network):
 
 
 def test_the_network_is_the_beginning_of_a_resnet18():
-    count = sum(parameter.numel() for parameter in TerrainNet(12).parameters())
+    net = TerrainNet(12).eval()
+    whole = ensure_torchvision().models.resnet18(weights=None).eval()
+    begun = ("conv1", "bn1", "relu", "maxpool", "layer1")
+    for part, name in zip(net.features, begun, strict=False):
+        getattr(whole, name).load_state_dict(part.state_dict())
+    images = torch.randn(2, 3, 96, 96, generator=torch.Generator().manual_seed(0))
+    features = whole.maxpool(whole.relu(whole.bn1(whole.conv1(images))))
+    features = whole.layer1(features)
+    assert features.shape == (2, 64, 24, 24)
+    blocks = features.unflatten(2, (12, 2)).unflatten(4, (12, 2))
+    expected = torch.log1p(torch.exp(blocks.amax((3, 5)).mean(1)))
+    torch.testing.assert_close(net(images), expected, rtol=1e-4, atol=1e-4)
+    count = sum(parameter.numel() for parameter in net.parameters())
     # conv1, bn1, and two blocks of two convolutions of 64 channels with their norms.
     assert count == 3 * 64 * 49 + 128 + 4 * (64 * 64 * 9 + 128)
+
+
+def test_pictures_show_the_maps_paths_and_costs_before_and_after(monkeypatch):
+    batch, shown = a_batch(), []
+    experiment = make(torch.rand(BATCH, K, K, generator=torch.Generator().manual_seed(1)))
+    before = torch.rand(BATCH, K, K, generator=torch.Generator().manual_seed(2))
+    datamodule = SimpleNamespace(columns=lambda split: {"test": batch}[split])
+    experiment.trainer = SimpleNamespace(datamodule=datamodule)
+    monkeypatch.setattr(warcraft, "moments_of", lambda trainer: {0: before, 3: None})
+    monkeypatch.setattr(
+        warcraft, "draw_maps", lambda *a, **more: shown.append((a, more)) or "drawn"
+    )
+    assert experiment.pictures(datamodule) == {"maps": "drawn", "maps_before": "drawn"}
+    for (given, more), answer in zip(shown, (experiment.net.answer, before), strict=True):
+        answer = answer.detach()
+        found = ShortestPath()(answer)
+        assert not torch.equal(found, batch["target"])
+        expected = (batch["maps"], batch["target"], found, answer, batch["true_costs"])
+        for array, tensor in zip(given, expected, strict=True):
+            np.testing.assert_array_equal(array, tensor.numpy())
+        assert more == {"predicted": "predicted costs"}
 
 
 CHOICES = {

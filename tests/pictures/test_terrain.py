@@ -8,7 +8,7 @@ import pytest
 from matplotlib.colors import to_rgba
 
 from combgrad.pictures.saving import save_figure
-from combgrad.pictures.terrain import RIGHT, TITLES, WRONG, draw_maps
+from combgrad.pictures.terrain import RIGHT, WRONG, draw_maps
 
 # The second path leaves the first one for the two cells that lie below it.
 CHEAPEST = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1]])
@@ -41,7 +41,8 @@ def lines_of(axes):
 @pytest.mark.parametrize("pixels", [1, 8])
 def test_each_row_has_its_map_three_times_and_both_costs(pixels):
     maps, figure = drawn(pixels=pixels)
-    assert [axes.get_title() for axes in rows_of(figure)[0]] == list(TITLES)
+    titles = [axes.get_title() for axes in rows_of(figure)[0]]
+    assert titles == ["map", "cheapest path", "predicted path", "predicted costs", "true costs"]
     assert len(rows_of(figure)) == 2
     for picture, row in zip(maps, rows_of(figure), strict=True):
         for axes in row[:3]:
@@ -86,6 +87,17 @@ def test_the_price_of_the_predicted_path_is_told():
     # 1 + 4 + 3 + 1 = 9 instead of 1 + 2 + 1 = 4.
     for row in rows_of(drawn()[1]):
         assert row[2].get_xlabel() == "2.250 times the cheapest"
+
+
+def test_no_price_is_told_of_what_is_no_path():
+    grids = [np.array([grid]) for grid in (CHEAPEST, FOUND, COSTS, COSTS)]
+    for gap in ((1, 0), (0, 0), (2, 2)):
+        grids[1] = FOUND[None].copy()
+        grids[1][0][gap] = 0
+        figure = draw_maps(np.zeros((1, 24, 24, 3), np.uint8), *grids, predicted="logits")
+        (row,) = rows_of(figure)
+        assert row[2].get_xlabel() == "no path from corner to corner"
+        assert row[3].get_title() == "logits"
 
 
 def test_the_picture_on_the_disk_has_colours_of_all_parts(tmp_path):

@@ -283,6 +283,17 @@ def test_feasible_refuses_what_is_no_path():
         assert not bool(ShortestPath().feasible(wrong).any())
 
 
+def test_joined_tells_whether_marks_hold_a_path():
+    path, stray, broken, none = torch.eye(3), torch.eye(3), torch.eye(3), torch.zeros(3, 3)
+    stray[0, 2] = 1
+    broken[1, 1] = 0
+    marks = torch.stack([path, stray, broken, none, torch.ones(3, 3)])
+    assert ShortestPath().joined(marks).tolist() == [True, True, False, False, True]
+    assert ShortestPath(neighbours=4).joined(marks).tolist() == [False] * 4 + [True]
+    corners = ShortestPath().joined(stray[None], start=(0, 2), end=(1, 1))
+    assert corners.tolist() == [True]
+
+
 def test_it_can_be_pickled_for_workers():
     solver = ShortestPath(4, "clamp", start=(1, 1), threads=1)
     costs = torch.rand(2, 5, 5)

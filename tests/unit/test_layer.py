@@ -184,19 +184,48 @@ def test_flipped_labels_have_the_asked_rate_and_depend_on_the_seed_alone():
     assert torch.equal(target, flip_labels(target, 0.0, torch.Generator().manual_seed(1)))
 
 
-def test_under_autocast_the_layer_works_in_single_precision():
-    layer = CombinatorialLayer(TSP(), Identity(), Std())
+class RecordedTSP(TSP):
+    """Keeps what it was asked to solve."""
+
+    def _solve(self, costs):
+        self.seen = costs
+        return super()._solve(costs)
+
+
+@pytest.mark.parametrize("projection", [Std(), Norm(), Plane([1.0, 1, 1, 0, 0, 0])])
+def test_under_autocast_the_layer_works_in_single_precision(projection):
+    layer = CombinatorialLayer(RecordedTSP(), Identity(), projection)
     costs = torch.rand(2, 6, generator=torch.Generator().manual_seed(0)).to(torch.bfloat16)
     costs.requires_grad_()
     with torch.autocast("cpu", torch.bfloat16):
         solution = layer(costs)
     assert solution.dtype == torch.float32
+    single = costs.detach().float().requires_grad_()
+    assert torch.equal(layer.solver.seen, projection(single))
     upstream = torch.tensor([1.0, -2, 3, 0, 1, 2]).expand(2, 6)
     solution.backward(upstream)
-    single = costs.detach().float().requires_grad_()
     layer(single).backward(upstream)
     torch.testing.assert_close(costs.grad, single.grad.to(torch.bfloat16))
     assert layer(costs).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("gradient", [Identity(), Blackbox(5.0), Blackbox(50.0)])
+def test_a_batch_in_shares_has_the_gradient_of_the_whole_batch(gradient):
+    costs = torch.rand(12, 10, generator=torch.Generator().manual_seed(0))
+    target = TSP()(costs.flip(0))
+
+    def slope(rows, shares):
+        layer = CombinatorialLayer(TSP(), gradient, Norm())
+        layer.shares = shares
+        scale = torch.ones((), requires_grad=True)
+        (layer(scale * costs[rows] + (1 - scale)) - target[rows]).square().sum(1).mean().backward()
+        return scale.grad
+
+    whole = slope(slice(None), 1)
+    # Processes that train together take the mean of their gradients.
+    parts = torch.stack([slope(slice(start, None, 3), 3) for start in range(3)]).mean()
+    assert float(whole.abs()) > 1e-3
+    torch.testing.assert_close(parts, whole)
 
 
 def test_a_layer_can_be_copied_and_shows_its_parts():

@@ -68,6 +68,10 @@ class Experiment(pl.LightningModule, ABC):
         self._base_rates = [group["lr"] for group in optimizer.param_groups]
         return optimizer
 
+    def on_fit_start(self) -> None:
+        """Tell the layer how many processes share a batch."""
+        self.layer.shares = self.trainer.world_size
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what the gradient method has learned."""
         checkpoint["gradient"] = self.layer.gradient.state_dict()
@@ -98,9 +102,14 @@ class Experiment(pl.LightningModule, ABC):
 
     def _report(self, stage: str) -> None:
         # One call an epoch: Lightning's own running means cost more than a small network.
-        count = self._counts.pop(stage)
-        for name, total in self._totals.pop(stage).items():
-            self.log(f"{stage}/{name}", total / count, sync_dist=self.trainer.world_size > 1)
+        totals, count = self._totals.pop(stage), self._counts.pop(stage)
+        several = self.trainer.world_size > 1
+        sums = torch.stack([*totals.values(), torch.full_like(next(iter(totals.values())), count)])
+        if several:
+            # The mean of the processes' means would be wrong where their shares differ in size.
+            sums = self.trainer.strategy.reduce(sums, reduce_op="sum")
+        for name, mean in zip(totals, sums[:-1] / sums[-1], strict=True):
+            self.log(f"{stage}/{name}", mean, sync_dist=several)
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """One step of training."""

@@ -10,12 +10,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from scipy.ndimage import label
 
 from combgrad.pictures.labels import INK
 from combgrad.pictures.tour_lines import TOUR as RIGHT
 from combgrad.pictures.tour_lines import WRONG
 
-TITLES = ("map", "cheapest path", "predicted path", "predicted costs", "true costs")
+TITLES = ("map", "cheapest path", "predicted path")
 
 #: Inches of a panel, of the titles and of the legend.
 _SIDE, _HEAD, _FOOT = 2.7, 0.3, 0.45
@@ -32,22 +33,25 @@ def draw_maps(
     found: np.ndarray,
     costs: np.ndarray,
     true_costs: np.ndarray,
+    predicted: str = "predicted costs",
 ) -> Figure:
     """A row for each map: alone, with its cheapest path, with the predicted path, and both costs.
 
     maps (N, p k, p k, 3) uint8 with p pixels a cell; targets and found (N, k, k), 1 on the cells of
-    a path and 0 elsewhere; costs, the predicted ones, and true_costs (N, k, k), each in a unit of
-    its own. Cells of a predicted path that are not on the cheapest one are crossed out.
+    a path and 0 elsewhere; costs, what is `predicted`, and true_costs (N, k, k), each in a unit of
+    its own. Cells of a predicted path that are not on the cheapest one are crossed out; where the
+    cells do not lead from corner to corner, no price is told.
 
     Raises ValueError where the arrays are not of the same N >= 1 maps.
     """
     _check(maps, targets, found, costs, true_costs)
     count = len(maps)
-    size = (_SIDE * len(TITLES), _SIDE * count + _HEAD + _FOOT)
+    titles = (*TITLES, predicted, "true costs")
+    size = (_SIDE * len(titles), _SIDE * count + _HEAD + _FOOT)
     figure = Figure(figsize=size, dpi=100, facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
-    boxes = figure.subplots(count, len(TITLES), squeeze=False)
-    for axes, title in zip(boxes[0], TITLES, strict=True):
+    boxes = figure.subplots(count, len(titles), squeeze=False)
+    for axes, title in zip(boxes[0], titles, strict=True):
         axes.set_title(title, color=INK)
     for number, row in enumerate(boxes):
         for axes in row[:3]:
@@ -55,8 +59,7 @@ def draw_maps(
         target, path = targets[number] == 1, found[number] == 1
         _draw_path(row[1], target, target)
         _draw_path(row[2], path, target)
-        price, best = (true_costs[number][cells].sum() for cells in (path, target))
-        row[2].set_xlabel(f"{price / best:.3f} times the cheapest", color=INK)
+        row[2].set_xlabel(_price(path, target, true_costs[number]), color=INK)
         for axes, values in ((row[3], costs[number]), (row[4], true_costs[number])):
             image = axes.imshow(values, cmap="viridis", interpolation="nearest")
             figure.colorbar(image, ax=axes, fraction=0.046, pad=0.02).ax.tick_params(labelsize=7)
@@ -64,6 +67,14 @@ def draw_maps(
             axes.set(xticks=[], yticks=[])
     _add_legend(figure)
     return figure
+
+
+def _price(path: np.ndarray, cheapest: np.ndarray, costs: np.ndarray) -> str:
+    """What is said of a predicted path (k, k) bool."""
+    piece, _ = label(path, structure=np.ones((3, 3)))
+    if not piece[0, 0] == piece[-1, -1] > 0:
+        return "no path from corner to corner"
+    return f"{costs[path].sum() / costs[cheapest].sum():.3f} times the cheapest"
 
 
 def _check(maps: np.ndarray, *grids: np.ndarray) -> None:

@@ -107,6 +107,12 @@ class ShortestPath(Solver):
         holds_goal = ((goal * path).flatten(1).sum(dim=1) == 1) & (reached.flatten(1) > 0).any(1)
         return (connected & holds_goal).to(solution.device)
 
+    def joined(self, marks: Tensor, start: Cells = None, end: Cells = None) -> Tensor:
+        """Whether among the cells marked 1, and not 0, there is a path between the ends, (B,)."""
+        missing = 1 - marks.detach()
+        way = self(missing, start=start, end=end)
+        return (way * missing).flatten(1).sum(dim=1) == 0
+
     def optimum(self, costs: Tensor, start: Cells = None, end: Cells = None) -> Tensor:
         """The cost of the cheapest path by Bellman-Ford sweeps over the whole grid, (B,)."""
         cells = costs.detach().double().cpu().clamp_min(0.0)

@@ -5,11 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from combgrad.data.batches import StoredRows
 from combgrad.data.npy import REMEDY, DataFileError, check_rows, load_array
 from combgrad.data.splits import fingerprint
 from combgrad.data.warcraft.tiles import PIXELS
+from combgrad.metrics import cost_ratio
+from combgrad.solvers import ShortestPath
 
 #: What there is of each split, in files such as `train_maps.npy`.
 MAPS, COSTS, PATHS = "maps", "vertex_weights", "shortest_paths"
@@ -22,6 +26,10 @@ CHUNK = 500
 
 #: Maps of a file whose pixels are looked at; costs and paths are looked at in all.
 SAMPLE = 50
+
+#: How much dearer than the cheapest path a path may be that is called so, and how much cheaper,
+#: relative: more than what half floats round off, less than what paths of other maps would be.
+SLACK = 0.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +94,7 @@ def load_split(folder: Path, split: str, cells: int) -> MapSplit:
     for path, array in paths.items():
         _check(path, array, _are_binary, "holds values other than 0 and 1")
         _check(path, array, _hold_ends, "has a path without its first or last cell")
+    _check_labels(costs, paths)
     return MapSplit(list(maps.values()), list(costs.values()), list(paths.values()))
 
 
@@ -126,8 +135,30 @@ def _check(
     check_rows(path, array, np.concatenate([np.ones(0, dtype=bool), *right]), problem)
 
 
+def _check_labels(costs: dict[Path, np.ndarray], paths: dict[Path, np.ndarray]) -> None:
+    """Raise DataFileError where a path is none, or not the cheapest one over its costs."""
+    prices = StoredRows(list(costs.values()), np.float32)
+    marks = StoredRows(list(paths.values()), np.float32)
+    chunks = torch.arange(len(marks)).split(CHUNK)
+    right = [_are_cheapest(prices[rows], marks[rows]) for rows in chunks]
+    every = np.concatenate([np.ones(0, dtype=bool), *right])
+    start = 0
+    for path, array in paths.items():
+        here = every[start : start + len(array)]
+        check_rows(path, array, here, "has a path that is not the cheapest one of its map")
+        start += len(array)
+
+
+def _are_cheapest(costs: Tensor, paths: Tensor) -> np.ndarray:
+    solver = ShortestPath()
+    ratio = cost_ratio(paths, solver(costs), costs)
+    return np.asarray(solver.joined(paths) & ((ratio - 1).abs() <= SLACK))
+
+
 def _are_positive(costs: np.ndarray) -> np.ndarray:
-    return (np.isfinite(costs) & (costs > 0)).all((1, 2))
+    with np.errstate(over="ignore"):
+        single = costs.astype(np.float32)
+    return np.asarray((np.isfinite(single) & (single > 0)).all((1, 2)))
 
 
 def _are_binary(paths: np.ndarray) -> np.ndarray:

@@ -1,0 +1,29 @@
+"""Two processes that share every batch train as one process does."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from combgrad.results import load_records
+
+TRAIN = Path(__file__).parents[2] / "train.py"
+
+
+def trained(root, trainer):
+    words = ["experiment=tsp5", "grad=blackbox", "profile=smoke", "logger=none", "pictures=false"]
+    # An odd number of instances, so that the two evaluate shares of different sizes.
+    words += ["data.eval_size=21", f"trainer={trainer}", f"paths.root={root}"]
+    subprocess.run(
+        [sys.executable, str(TRAIN), *words], check=True, capture_output=True, timeout=300
+    )
+    (record,) = load_records(root / "results" / "runs")
+    return record
+
+
+def test_two_processes_find_what_one_finds(tmp_path):
+    one, two = (trained(tmp_path / name, name) for name in ("cpu", "ddp"))
+    assert one.key == two.key
+    for name, value in one.metrics.items():
+        assert abs(two.metrics[name] - value) <= 1e-4 * abs(value), name
+    tours = 21 * two.metrics["last/tour_accuracy"]
+    assert abs(tours - round(tours)) < 1e-3
