@@ -312,4 +312,6 @@ def test_the_protocol_of_the_original_is_a_choice():
     for config in (identity, blackbox):
         assert (config.optimizer.lr, config.schedule.at) == (5e-4, [0.6, 0.8])
     assert "lam" not in identity.grad
+    assert "loss" not in identity.task
+    assert blackbox.task.loss._target_ == "combgrad.losses.bilinear_hamming"
     assert blackbox.grad.lam == 20.0
