@@ -130,6 +130,15 @@ def test_the_cache_heals_itself(tmp_path, kind, kept):
         assert torch.equal(column, wanted[name])
 
 
+def test_a_set_with_fewer_maps_in_the_cache_is_made_anew(tmp_path):
+    wanted = everything(small(cache=str(tmp_path)))
+    for kind in ("maps", "vertex_weights", "shortest_paths"):
+        (path,) = tmp_path.rglob(f"train_{kind}.npy")
+        np.save(path, np.load(path)[:100])
+    for name, column in everything(small(cache=str(tmp_path))).items():
+        assert torch.equal(column, wanted[name])
+
+
 def test_other_recipes_have_other_files(tmp_path):
     for changes in ({}, {"seed": 1}, {"cells": 5}, {"train_size": 110}):
         small(cache=str(tmp_path), **changes)

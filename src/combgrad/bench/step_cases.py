@@ -55,7 +55,9 @@ def pyepo_layer(side: int, backend: str) -> Layer:
     """PyEPO's module for its linear program of Warcraft, on Gurobi or OR-tools.
 
     The program is that of PyEPO's own notebook: every cell is an arc that has its cost, every step
-    from a cell to another is an arc that has none, and one unit flows from corner to corner.
+    from a cell to another is an arc that has none, and one unit flows from corner to corner. Gurobi
+    without a licence refuses the largest maps. OR-tools and highspy bring two versions of HiGHS,
+    and whichever comes second in a process fails: measure OR-tools with `--only step`.
     """
     dsl = importlib.import_module("pyepo.dsl")
     pointers, heads = grid_arcs(side, side)
