@@ -6,7 +6,7 @@ class CombgradError(Exception):
 
 
 class SolverInputError(CombgradError, ValueError):
-    """Costs that no solver may answer: NaN, inf, a wrong shape, dtype or sign."""
+    """Costs that no solver may answer: NaN, inf where none can be, a wrong shape, dtype or sign."""
 
 
 class SolverUnavailableError(CombgradError, RuntimeError):
@@ -30,7 +30,7 @@ class SolverFailedError(CombgradError, RuntimeError):
 
 
 class InfeasibleError(SolverFailedError):
-    """An integer program that has no solution at all."""
+    """A problem without a solution: rows that contradict each other, too many entries forbidden."""
 
 
 class UnboundedError(SolverFailedError):

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from combgrad.errors import SolverInputError, WrongAnswerError
+from combgrad.errors import InfeasibleError, SolverInputError, WrongAnswerError
 from combgrad.solvers.checking import check_answers, checking
 from combgrad.solvers.compiling import first_call, notice_while_compiling
 
@@ -42,6 +42,10 @@ class Solver(ABC):
     #: Whether `_solve` takes `warm`, solutions (B, *S) of similar costs to start from.
     warm_startable = False
 
+    #: Whether a cost of +inf marks an entry that no solution may use; it is refused otherwise.
+    #: Where no other solution is left, `_solve` may answer anything that uses such an entry.
+    forbids = False
+
     seconds = 0.0
     calls = 0
 
@@ -51,12 +55,14 @@ class Solver(ABC):
 
         Keyword arguments describe the instances and reach the solver untouched.
 
-        Raises SolverInputError, naming the batch index, for NaN, inf or a wrong shape or dtype.
+        Raises SolverInputError for a wrong shape or dtype and, naming the batch index, for NaN and
+        inf; a solver that `forbids` takes +inf for an entry that may not be used, and raises
+        InfeasibleError, naming the batch index, where every solution needs such an entry.
         """
         started = time.perf_counter()
         self.check_form(costs)
         costs = costs.detach()
-        self._check_finite(costs)
+        forbidden = self._check_finite(costs)
         if costs.shape[0] == 0:
             return costs.clone()
         if self.compiled and first_call(type(self)):
@@ -70,6 +76,8 @@ class Solver(ABC):
                 f"{costs.dtype} with shape {tuple(solution.shape)} and dtype {solution.dtype}; its "
                 f"_solve must return one 0/1 or number for each cost, in the costs' dtype."
             )
+        if forbidden:
+            self._check_allowed(costs, solution)
         if checking():
             check_answers(self, costs, solution, instance)
         self.seconds += time.perf_counter() - started
@@ -114,15 +122,34 @@ class Solver(ABC):
             )
         self._check_shape(costs.shape[1:])
 
-    def _check_finite(self, costs: Tensor) -> None:
+    def _check_finite(self, costs: Tensor) -> bool:
+        """Raise SolverInputError for NaN and inf; whether the costs forbid entries by +inf."""
         # A finite sum proves every entry finite at a fraction of the price of looking at each.
-        if not math.isfinite(costs.sum().item()) and not bool(torch.isfinite(costs).all()):
-            bad = ~torch.isfinite(costs).flatten(1).all(dim=1)
+        if math.isfinite(costs.sum().item()):
+            return False
+        allowed = torch.isfinite(costs)
+        forbidden = costs == math.inf
+        if self.forbids:
+            allowed |= forbidden
+        bad = ~allowed.flatten(1).all(dim=1)
+        if bool(bad.any()):
             index = int(bad.nonzero()[0])
+            what = "NaN or -inf" if self.forbids else "NaN or inf"
             raise SolverInputError(
-                f"{type(self).__name__}: costs of batch index {index} contain NaN or inf "
+                f"{type(self).__name__}: costs of batch index {index} contain {what} "
                 f"({int(bad.sum())} of {costs.shape[0]} instances do); look for a diverged network "
                 f"or a division by zero before the solver."
+            )
+        return bool(forbidden.any())
+
+    def _check_allowed(self, costs: Tensor, solution: Tensor) -> None:
+        """Raise InfeasibleError where the solution (B, *S) uses an entry whose cost is +inf."""
+        used = ((costs == math.inf) & (solution != 0)).flatten(1).any(dim=1)
+        if bool(used.any()):
+            raise InfeasibleError(
+                f"{type(self).__name__}: the entries of cost inf leave no solution to batch index "
+                f"{int(used.nonzero()[0])} ({int(used.sum())} of {costs.shape[0]} instances have "
+                f"none); forbid fewer entries."
             )
 
 

@@ -41,15 +41,21 @@ def check_answers(
     best = solver.optimum(costs[:1], **{k: _first(v, len(costs)) for k, v in instance.items()})
     if best is None:
         return
-    first = costs[:1].double().flatten(1)
-    found = float((first * solution[:1].double().flatten(1)).sum())
-    slack = 1e-9 * float(first.abs().sum())
+    used = solution[0] != 0
+    found = float(spent(costs[:1], solution[:1]))
+    slack = 1e-9 * float(costs[0][used].double().abs().sum())
     if found > float(best[0]) + slack:
         raise WrongAnswerError(
             f"{name}: the solution of batch index 0 costs {found!r}, and {float(best[0])!r} is "
             f"possible. This is a bug of the solver; please report it with these costs: "
             f"{costs[0].tolist()}"
         )
+
+
+def spent(costs: Tensor, solution: Tensor) -> Tensor:
+    """<w, y> of costs and solutions (B, *S), (B,) in float64; entries not used may cost inf."""
+    terms = costs.double() * solution.double()
+    return terms.masked_fill(solution == 0, 0.0).flatten(1).sum(dim=1)
 
 
 def _first(value: Any, rows: int) -> Any:
