@@ -23,6 +23,7 @@ CORE = {
     "metrics",
     "noise",
     "projections",
+    "redaction",
     "solvers",
     "sphere",
 }
