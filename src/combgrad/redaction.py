@@ -1,4 +1,4 @@
-"""What may be written down of an address: neither its password nor its query, which holds tokens."""
+"""What may be written of an address: neither its password nor its query, which holds tokens."""
 
 import re
 
