@@ -1,38 +1,68 @@
 """Writing files so that a crash leaves the old file or the new one, never half of it."""
 
+import contextlib
+import fcntl
 import os
+import secrets
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+#: Of a temporary file's name, so that it is allowed wherever the name of its target is.
+_NAME_LENGTH = 40
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> Path:
     """Let `write` fill a temporary file beside `path`, flush it to disk, then rename it to `path`.
 
-    Raises OSError, naming the file, where the folder cannot be written or the disk is full; the
-    old file is then untouched.
+    A new file has the permissions that the user's umask leaves it, and one that replaces another
+    those of the other. Raises OSError, naming the file, where the folder cannot be written or the
+    disk is full; the old file is then untouched, and the temporary one is gone.
     """
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(
-            dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix
-        )
-        os.close(handle)
+        temporary, mode = _create_beside(path)
     except OSError as error:
-        raise OSError(error.errno, f"cannot write {path}: {error.strerror or error}") from error
-    temporary = Path(name)
+        raise _cannot_write(path, error) from error
     try:
         write(temporary)
         with temporary.open("rb") as file:
+            if mode is not None:
+                os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
-        temporary.chmod(0o644)
         temporary.replace(path)
     except OSError as error:
-        raise OSError(error.errno, f"cannot write {path}: {error.strerror or error}") from error
+        raise _cannot_write(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+    flush_folder(path.parent)
     return path
+
+
+def _create_beside(path: Path) -> tuple[Path, int | None]:
+    """An empty file in the folder of `path`, and the permissions of a `path` that is there."""
+    mode = path.stat().st_mode & 0o777 if path.is_file() else None
+    name = f".{path.stem[:_NAME_LENGTH]}-{secrets.token_hex(8)}{path.suffix[:_NAME_LENGTH]}"
+    temporary = path.with_name(name)
+    # Private while it is written where it replaces a file that may be; else as the umask has it.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    os.close(os.open(temporary, flags, 0o666 if mode is None else 0o600))
+    return temporary, mode
+
+
+def _cannot_write(path: Path, error: OSError) -> OSError:
+    return OSError(error.errno, f"cannot write {path}: {error.strerror or error}")
+
+
+def flush_folder(folder: Path) -> None:
+    """Flush the names in a folder to disk, where the file system knows how to."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def write_text_atomically(path: Path, text: str) -> Path:
@@ -42,6 +72,24 @@ def write_text_atomically(path: Path, text: str) -> Path:
         temporary.write_text(text, encoding="utf-8")
 
     return write_atomically(path, write)
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock on `path`; the kernel drops it with the process, so that none goes stale.
+
+    Raises OSError, naming the file beside `path` that is locked, where that cannot be opened; a
+    link in its place is not followed.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The empty file stays: to delete it would let a third process lock a new one of that name.
+    place = path.with_name(f".{path.name}.lock")
+    handle = os.open(place, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def check_writable(folder: Path) -> None:

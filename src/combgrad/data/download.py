@@ -1,7 +1,6 @@
 """Downloads that survive a cut, and archives that cannot write outside their folder."""
 
 import contextlib
-import fcntl
 import hashlib
 import http.client
 import importlib
@@ -21,7 +20,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from combgrad.errors import CombgradError
-from combgrad.files import write_text_atomically
+from combgrad.files import locked, write_text_atomically
 
 CHUNK_BYTES = 1 << 18
 TIMEOUT_SECONDS = 60.0
@@ -89,7 +88,7 @@ def download(
     _check_scheme(url)
     try:
         if not target.exists():
-            with _locked(target):
+            with locked(target):
                 # Another process may have finished while this one waited for the lock.
                 if not target.exists():
                     _download_new(url, target, checksum, progress, retries)
@@ -116,16 +115,6 @@ def _check_scheme(url: str) -> None:
 
 def _beside(path: Path, suffix: str) -> Path:
     return path.with_name(path.name + suffix)
-
-
-@contextlib.contextmanager
-def _locked(target: Path) -> Iterator[None]:
-    """Hold a lock on `target`; the kernel drops it with the process, so that none goes stale."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # The empty file stays: to delete it would let a third process lock a new one of that name.
-    with target.with_name(f".{target.name}.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _download_new(
