@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from html import escape
 from pathlib import Path
-from string import Template
+from typing import Any
 
 from rich.text import Text
+
+from combgrad.pages import templates
 
 TEMPLATE = Path(__file__).with_name("words_page.html")
 NO_WORDS = "This review has no words."
@@ -26,10 +27,6 @@ class Mark(Enum):
 
     def __init__(self, tag: str, legend: str, brackets: tuple[str, str], style: str) -> None:
         self.tag, self.legend, self.brackets, self.style = tag, legend, brackets, style
-
-    def in_html(self, word: str) -> str:
-        """A word with this mark."""
-        return f'<{self.tag} class="{self.name.lower()}">{escape(word)}</{self.tag}>'
 
     def in_terminal(self, word: str) -> Text:
         """A word with this mark."""
@@ -87,11 +84,12 @@ class Page:
 
 def page(reviews: Sequence[MarkedReview], title: str) -> str:
     """The marked reviews as one HTML page that loads nothing."""
-    articles = [_article(number, review) for number, review in enumerate(reviews, 1)]
-    return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
-        title=escape(title),
+    page = templates(TEMPLATE.parent).get_template(TEMPLATE.name)
+    return page.render(
+        title=title,
         legend=_legend(reviews),
-        reviews="\n".join(articles) or "<p>There is no review.</p>",
+        reviews=[_article(review) for review in reviews],
+        no_words=NO_WORDS,
     )
 
 
@@ -116,15 +114,13 @@ def in_terminal(review: MarkedReview) -> Text:
     return line.append("\n").append_text(Text(" ").join(words) if words else Text(NO_WORDS))
 
 
-def _legend(reviews: Sequence[MarkedReview]) -> str:
+def _legend(reviews: Sequence[MarkedReview]) -> list[Mark]:
     known = any(review.relevant is not None for review in reviews)
     unknown = any(review.relevant is None for review in reviews)
-    marks = [*(MARKS.values() if known else ()), *([Mark.CHOSEN] if unknown else ())]
-    lines = "".join(f"<li>{mark.in_html('word')} {mark.legend}</li>" for mark in marks)
-    return f"<ul>{lines}</ul>" if lines else ""
+    return [*(MARKS.values() if known else ()), *([Mark.CHOSEN] if unknown else ())]
 
 
-def _article(number: int, review: MarkedReview) -> str:
+def _article(review: MarkedReview) -> dict[str, Any]:
     marks = review.marks()
     facts = {
         "true rating": f"{review.rating:.2f}",
@@ -134,10 +130,4 @@ def _article(number: int, review: MarkedReview) -> str:
     if review.relevant is not None:
         facts["of them relevant"] = str(marks.count(Mark.HIT))
         facts["missed"] = str(marks.count(Mark.MISSED))
-    listed = "".join(f"<div><dt>{name}</dt><dd>{fact}</dd></div>" for name, fact in facts.items())
-    words = " ".join(
-        escape(word) if mark is None else mark.in_html(word)
-        for word, mark in zip(review.words, marks, strict=True)
-    )
-    text = f'<p dir="auto">{words}</p>' if review.words else f'<p class="empty">{NO_WORDS}</p>'
-    return f"<article>\n<h2>Review {number}</h2>\n<dl>{listed}</dl>\n{text}\n</article>"
+    return {"facts": facts, "words": list(zip(review.words, marks, strict=True))}

@@ -1,19 +1,19 @@
 """The report: all tables, figures and runs on one page that needs nothing but itself."""
 
 import base64
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from html import escape
 from pathlib import Path
-from string import Template
+from typing import Any
 
+from combgrad.pages import address, templates
 from combgrad.results.paper import PAPER
 from combgrad.results.record import RunRecord
 from combgrad.results.report_runs import (
+    About,
     Place,
-    address,
-    fitting,
     group_id,
     natural,
     run_groups,
@@ -24,8 +24,10 @@ from combgrad.results.table_markup import cell_id, to_html
 from combgrad.results.table_text import title
 from combgrad.results.tables import Cell, Mark, Table, counted
 
-FOLDER = Path(__file__).parent
-NOTHING = '<p class="nothing" hidden>Nothing here fits the filter.</p>'
+FOLDER = Path(__file__).with_name("pages")
+
+#: What the filter of the page calls the fields of a record.
+FILTERS = {"experiment": "Experiment", "profile": "Profile", "source": "Data"}
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,11 @@ class Drawing:
     def id(self) -> str:
         """Unique among all figures, such as `figure4a-paper-regenerated`."""
         return f"{self.sketch.name}-{self.profile}-{self.source}"
+
+    @property
+    def about(self) -> About:
+        """What the page's filter looks at."""
+        return About(_sketched(self.sketch), self.profile, self.source)
 
     def runs(self, records: Sequence[RunRecord]) -> list[tuple[list[RunRecord], list[RunRecord]]]:
         """Of each of its cells, the runs that count and those left out."""
@@ -83,24 +90,29 @@ class Report:
 def to_page(report: Report) -> str:
     """The page as HTML, in one file."""
     number = len(report.records)
-    runs = f"{number} run{'' if number == 1 else 's'}"
     shown = [table for table in report.tables if table.data_source is not None]
     empty = [table for table in report.tables if table.data_source is None]
-    return Template(_part("report_page.html")).substitute(
-        style=_part("report.css"),
-        script=_part("report.js"),
-        paper=escape(PAPER),
-        runs=runs,
-        count=number,
-        experiments=escape(", ".join(_experiments(report.records)) or "none"),
-        when=escape(report.made),
-        commit=escape(short_commit(report.commit)),
-        filters=_filters(report.records),
-        overview=_overview(report, shown),
-        tables=_some("".join(_table(report, table) for table in shown)),
-        figures=_some("".join(_figure(report, drawing) for drawing in report.drawings)),
-        waiting=_waiting(empty, report.waiting),
-        run_groups=_some(run_groups(report.records, _places(report, shown), report.folder)),
+    script = _part("report.js")
+    return (
+        templates(FOLDER)
+        .get_template("report.html")
+        .render(
+            style=_part("report.css"),
+            script=script,
+            script_hash=_fingerprint(script),
+            paper=PAPER,
+            runs=f"{number} run{'' if number == 1 else 's'}",
+            count=number,
+            experiments=", ".join(_experiments(report.records)) or "none",
+            when=report.made,
+            commit=short_commit(report.commit),
+            filters=_filters(report.records),
+            overview=_overview(report, shown),
+            tables=[_table(report, table) for table in shown],
+            figures=[_figure(report, drawing) for drawing in report.drawings],
+            waiting=_waiting(empty, report.waiting),
+            groups=run_groups(report.records, _places(report, shown), report.folder),
+        )
     )
 
 
@@ -108,8 +120,10 @@ def _part(name: str) -> str:
     return (FOLDER / name).read_text(encoding="utf-8").rstrip("\n")
 
 
-def _some(markup: str) -> str:
-    return f"{markup}{NOTHING}" if markup else "<p>None yet.</p>"
+def _fingerprint(script: str) -> str:
+    """What the page's policy calls its only script, so that a browser runs no other."""
+    digest = hashlib.sha256(script.encode("utf-8")).digest()
+    return f"sha256-{base64.b64encode(digest).decode('ascii')}"
 
 
 def _experiments(records: Sequence[RunRecord]) -> list[str]:
@@ -135,58 +149,39 @@ def _title(sketch: Sketch) -> str:
     return f"{_label(sketch)}: {sketch.layout.title}"
 
 
-def _filters(records: Sequence[RunRecord]) -> str:
+def _filters(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
     counts = {
         "experiment": Counter(record.experiment for record in records),
         "profile": Counter(record.profile for record in records),
         "source": Counter(record.data_source for record in records),
     }
-    words = {"experiment": "Experiment", "profile": "Profile", "source": "Data"}
-    fields = []
-    for name, found in counts.items():
-        options = "".join(
-            f'<option value="{escape(value)}">{escape(value)} ({found[value]})</option>'
-            for value in sorted(found, key=natural)
-        )
-        fields.append(
-            f'<label>{words[name]}<select name="{name}"><option value="">all</option>'
-            f"{options}</select></label>"
-        )
-    return "\n".join(fields)
+    return [
+        {
+            "name": name,
+            "label": FILTERS[name],
+            "options": [(value, found[value]) for value in sorted(found, key=natural)],
+        }
+        for name, found in counts.items()
+    ]
 
 
-def _overview(report: Report, tables: Sequence[Table]) -> str:
+def _overview(report: Report, tables: Sequence[Table]) -> list[dict[str, Any]]:
     """How much of each table and figure there is, and how it compares."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for table in tables:
         marks = Counter(cell.mark for cell in _cells(table))
         run = sum(marks.values()) - marks[Mark.NO_RUN]
-        about = (_asked(table), table.profile, str(table.data_source))
-        share = f"{run} of {sum(marks.values())}"
-        numbers = (share, str(marks[Mark.INSIDE]), str(marks[Mark.OUTSIDE]))
-        rows.append(_overview_row(table.id, title(table), about, numbers))
+        numbers = (f"{run} of {sum(marks.values())}", marks[Mark.INSIDE], marks[Mark.OUTSIDE])
+        about = About(_asked(table), table.profile, str(table.data_source))
+        rows.append({"id": table.id, "title": title(table), "about": about, "numbers": numbers})
     for drawing in report.drawings:
         runs = drawing.runs(report.records)
-        numbers = (f"{sum(bool(kept) for kept, _ in runs)} of {len(runs)}", "", "")
-        about = (_sketched(drawing.sketch), drawing.profile, drawing.source)
-        rows.append(_overview_row(drawing.id, _title(drawing.sketch), about, numbers))
-    if not rows:
-        return "<p>No table or figure has a run yet.</p>"
-    heads = ("Table or figure", "Profile", "Data", "Cells run", "Inside", "Outside")
-    head = "".join(f'<th scope="col">{text}</th>' for text in heads)
-    return (
-        '<div class="scroll" tabindex="0" role="region" aria-label="Overview">'
-        f'<table class="overview"><thead><tr>{head}</tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table></div>{NOTHING}"
-    )
-
-
-def _overview_row(
-    name: str, text: str, about: tuple[list[str], str, str], numbers: tuple[str, ...]
-) -> str:
-    cells = "".join(f"<td>{escape(word)}</td>" for word in (*about[1:], *numbers))
-    link = f'<a href="{escape(address(name))}">{escape(text)}</a>'
-    return f"<tr{fitting(*about)}><td>{link}</td>{cells}</tr>"
+        share = f"{sum(bool(kept) for kept, _ in runs)} of {len(runs)}"
+        name = _title(drawing.sketch)
+        rows.append(
+            {"id": drawing.id, "title": name, "about": drawing.about, "numbers": (share, "", "")}
+        )
+    return rows
 
 
 def _cells(table: Table) -> list[Cell]:
@@ -195,62 +190,44 @@ def _cells(table: Table) -> list[Cell]:
     return list(cells.values())
 
 
-def _table(report: Report, table: Table) -> str:
-    about = fitting(_asked(table), table.profile, table.data_source)
-    return f'<article class="card"{about}>{to_html(table, report.link)}</article>'
+def _table(report: Report, table: Table) -> dict[str, Any]:
+    about = About(_asked(table), table.profile, table.data_source)
+    return {"about": about, "markup": to_html(table, report.link)}
 
 
-def _figure(report: Report, drawing: Drawing) -> str:
-    name = _title(drawing.sketch)
-    behind = []
-    runs_of_cells = drawing.runs(report.records)
-    for (point, _), (runs, _) in zip(drawing.sketch.asked, runs_of_cells, strict=True):
-        words = " ".join(f"{key}={value}" for key, value in point.items())
-        found = "not run"
-        if runs:
-            seeds = ", ".join(str(run.seed) for run in runs)
-            files = escape(" ".join(run.file_name for run in runs))
-            found = (
-                f'<a href="{address(group_id(runs[0]))}" data-runs="{files}">'
-                f"{'seeds' if len(runs) > 1 else 'seed'} {escape(seeds)}</a>"
-            )
-        behind.append(f"<li><code>{escape(words)}</code>: {found}</li>")
-    about = fitting(_sketched(drawing.sketch), drawing.profile, drawing.source)
-    return (
-        f'<article class="card" id="{escape(drawing.id)}" tabindex="-1"{about}>'
-        f"<h3>{escape(name)}</h3>"
-        f'<p class="table-facts">Profile {escape(drawing.profile)}, data {escape(drawing.source)}.'
-        f"</p>{_picture(drawing, name)}"
-        f"<details><summary>Runs behind this figure</summary><ul>{''.join(behind)}</ul></details>"
-        "</article>"
-    )
+def _figure(report: Report, drawing: Drawing) -> dict[str, Any]:
+    cells = [
+        {
+            "point": " ".join(f"{key}={value}" for key, value in point.items()),
+            "runs": runs,
+            "seeds": ", ".join(str(run.seed) for run in runs),
+            "files": " ".join(run.file_name for run in runs),
+            "group": group_id(runs[0]) if runs else "",
+        }
+        for (point, _), (runs, _) in zip(
+            drawing.sketch.asked, drawing.runs(report.records), strict=True
+        )
+    ]
+    return {
+        "id": drawing.id,
+        "title": _title(drawing.sketch),
+        "about": drawing.about,
+        "problem": drawing.problem,
+        "svg": base64.b64encode(drawing.svg.encode()).decode("ascii"),
+        "cells": cells,
+    }
 
 
-def _picture(drawing: Drawing, name: str) -> str:
-    if drawing.problem:
-        return f'<p class="problem">Not drawn: {escape(drawing.problem)}</p>'
-    # As an image the picture keeps its ids and styles to itself.
-    data = base64.b64encode(drawing.svg.encode()).decode("ascii")
-    return (
-        '<div class="scroll" tabindex="0" role="region" aria-label="Picture"><figure>'
-        f'<img alt="{escape(name)}" src="data:image/svg+xml;base64,{data}"></figure></div>'
-    )
-
-
-def _waiting(tables: Sequence[Table], sketches: Sequence[Sketch]) -> str:
+def _waiting(tables: Sequence[Table], sketches: Sequence[Sketch]) -> list[dict[str, Any]]:
     items = [(t.layout.name, title(t), len(_cells(t)), _asked(t)) for t in tables]
     items += [(s.name, _title(s), len(s.asked), _sketched(s)) for s in sketches]
     lines = []
     for name, text, count, experiments in items:
         kind = "table" if name.startswith("table") else "figure"
         command = f"python train.py -m {kind}={name.removeprefix(kind)}"
-        lines.append(
-            f"<li{fitting(experiments, None, None)}>{escape(text)} "
-            f'<span class="small">({count} cells: <code>{escape(command)}</code>)</span></li>'
-        )
-    if not lines:
-        return "<p>Every table and figure has runs.</p>"
-    return f'<ul class="plain">{"".join(lines)}</ul>{NOTHING}'
+        about = About(experiments, None, None)
+        lines.append({"title": text, "cells": count, "command": command, "about": about})
+    return lines
 
 
 def _places(report: Report, tables: Sequence[Table]) -> dict[str, list[Place]]:

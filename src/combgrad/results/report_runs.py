@@ -5,7 +5,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
+from typing import Any
 from urllib.parse import quote
 
 from combgrad.results.record import RunRecord
@@ -13,6 +13,15 @@ from combgrad.results.signature import signature
 
 #: Length and height of a curve in the units of its own picture, which is stretched to its place.
 WIDTH, HEIGHT = 300, 100
+
+
+@dataclass(frozen=True)
+class About:
+    """What the page's filter looks at; None fits every choice."""
+
+    experiments: Sequence[str]
+    profile: str | None
+    source: str | None
 
 
 @dataclass(frozen=True)
@@ -39,74 +48,59 @@ def run_id(record: RunRecord) -> str:
     return f"run-{record.file_name.removesuffix('.json')}"
 
 
-def address(name: str) -> str:
-    """The link to an id of this page."""
-    return f"#{quote(name)}"
-
-
 def natural(text: str) -> list[tuple[int, str]]:
     """A key that sorts tsp5 before tsp10."""
     return [(int(part or 0), word) for word, part in re.findall(r"(\D*)(\d*)", text)]
 
 
-def fitting(experiments: Sequence[str], profile: str | None, source: str | None) -> str:
-    """The attributes that the filter looks at; None fits every choice."""
-    facts = {"experiments": " ".join(experiments), "profile": profile, "source": source}
-    return "".join(
-        f' data-{name}="{escape(value)}"' for name, value in facts.items() if value is not None
-    )
-
-
-def run_groups(records: Sequence[RunRecord], places: Places, folder: str) -> str:
+def run_groups(records: Sequence[RunRecord], places: Places, folder: str) -> list[dict[str, Any]]:
     """All runs, those of one configuration together; `folder` is the address of their records."""
     groups: dict[str, list[RunRecord]] = {}
     for record in sorted(records, key=lambda record: (natural(record.name), record.file_name)):
         groups.setdefault(group_id(record), []).append(record)
     shown = [runs for runs in groups.values() if _places_of(runs, places)]
     others = [runs for runs in groups.values() if not _places_of(runs, places)]
-    return "\n".join(_group(runs, places, folder) for runs in shown + others)
+    return [_group(runs, places, folder) for runs in shown + others]
 
 
 def _places_of(runs: Sequence[RunRecord], places: Places) -> list[Place]:
     return list(dict.fromkeys(place for run in runs for place in places.get(run.file_name, ())))
 
 
-def _links(places: Sequence[Place]) -> str:
-    return "; ".join(f'<a href="{address(p.id)}">{escape(p.label)}</a>' for p in places)
-
-
-def _group(runs: Sequence[RunRecord], places: Places, folder: str) -> str:
-    first, name = runs[0], group_id(runs[0])
-    found = [place for place in _places_of(runs, places) if place.counts]
-    where = f"Shown in {_links(found)}." if found else "In no table or figure."
+def _group(runs: Sequence[RunRecord], places: Places, folder: str) -> dict[str, Any]:
+    first = runs[0]
     count = f"{len(runs)} run{'s' if len(runs) > 1 else ''}"
-    facts = f"Profile {first.profile}, data {first.data_source}, {count}."
+    words = (word for word in first.command.split() if "=" in word)
     axis = _axis(runs)
-    asked = " ".join(w for w in first.command.split() if "=" in w and not w.startswith("seed="))
-    return (
-        f'<section class="card group" id="{name}" tabindex="-1" aria-labelledby="{name}-title"'
-        f"{fitting([first.experiment], first.profile, first.data_source)}>"
-        f'<h3 id="{name}-title">{escape(first.name.removesuffix(f"-seed{first.seed}"))}</h3>'
-        f'<p class="asked small"><code>{escape(asked)}</code></p>'
-        f'<p class="places">{escape(facts)} {where}</p>'
-        + "".join(_run(run, places.get(run.file_name, ()), axis, folder) for run in runs)
-        + "</section>"
-    )
+    return {
+        "id": group_id(first),
+        "about": About([first.experiment], first.profile, first.data_source),
+        "title": first.name.removesuffix(f"-seed{first.seed}"),
+        "asked": " ".join(word for word in words if not word.startswith("seed=")),
+        "facts": f"Profile {first.profile}, data {first.data_source}, {count}.",
+        "places": [place for place in _places_of(runs, places) if place.counts],
+        "runs": [_run(run, places.get(run.file_name, ()), axis, folder) for run in runs],
+    }
 
 
-def _run(run: RunRecord, places: Sequence[Place], axis: tuple[float, float], folder: str) -> str:
-    name = run_id(run)
-    return (
-        f'<details class="run" id="{escape(name)}"><summary><span>seed {run.seed}</span>'
-        f'<span class="headline">{escape(headline(run))}</span>{_picture(run, axis)}'
-        f"<span>{duration(run.seconds.get('train', 0.0))}</span></summary>"
-        f'<div class="body"><figure class="training"><figcaption class="small">'
-        f"{escape(_curve_words(run, axis))}</figcaption>{_enlarged(run)}</figure>"
-        '<h4 class="small">Command</h4>'
-        f'<div class="command"><pre><code>{escape(run.command)}</code></pre>'
-        '<button type="button" class="copy" hidden>Copy</button></div>'
-        f'<div class="columns">{_facts(run, places, folder)}{_metrics(run)}</div></div></details>'
-    )
+def _run(
+    run: RunRecord, places: Sequence[Place], axis: tuple[float, float], folder: str
+) -> dict[str, Any]:
+    return {
+        "id": run_id(run),
+        "seed": run.seed,
+        "headline": headline(run),
+        "curve": _picture(run, axis),
+        "duration": duration(run.seconds.get("train", 0.0)),
+        "caption": _curve_words(run, axis),
+        "command": run.command,
+        "file": run.file_name,
+        "address": f"{folder}/{quote(run.file_name)}",
+        "counts_in": [place for place in places if place.counts],
+        "left_out_of": [place for place in places if not place.counts],
+        "facts": _facts(run),
+        "metrics": _metrics(run),
+    }
 
 
 def monitored(run: RunRecord) -> str:
@@ -144,10 +138,11 @@ def _axis(runs: Sequence[RunRecord]) -> tuple[float, float]:
     return (min(values), max(values)) if values else (0.0, 0.0)
 
 
-def _picture(run: RunRecord, axis: tuple[float, float]) -> str:
+def _picture(run: RunRecord, axis: tuple[float, float]) -> dict[str, Any] | None:
+    """The lines of a curve in the units of its picture, broken where it is not finite."""
     curve, (low, high) = _curve(run), axis
     if not curve:
-        return "<span></span>"
+        return None
     step, scale = WIDTH / max(len(curve) - 1, 1), HEIGHT / ((high - low) or 1)
     pieces: list[list[str]] = [[]]
     for epoch, value in enumerate(curve):
@@ -155,23 +150,12 @@ def _picture(run: RunRecord, axis: tuple[float, float]) -> str:
             pieces[-1].append(f"{epoch * step:.1f},{(high - value) * scale:.1f}")
         else:
             pieces.append([])
-    lines = "".join(f'<polyline points="{" ".join(p)}"/>' for p in pieces if p)
-    best = f"{run.best_epoch * step:.1f}"
-    return (
-        f'<svg class="curve" viewBox="0 0 {WIDTH} {HEIGHT}" preserveAspectRatio="none"'
-        f' aria-hidden="true"><g id="curve-{escape(run_id(run))}">{lines}'
-        f'<line x1="{best}" x2="{best}" y1="0" y2="{HEIGHT}"/></g></svg>'
-    )
-
-
-def _enlarged(run: RunRecord) -> str:
-    """The curve of the summary once more, as large as there is room."""
-    if not _curve(run):
-        return ""
-    return (
-        f'<svg class="curve" viewBox="0 0 {WIDTH} {HEIGHT}" preserveAspectRatio="none"'
-        f' aria-hidden="true"><use href="{escape(address(f"curve-{run_id(run)}"))}"/></svg>'
-    )
+    return {
+        "width": WIDTH,
+        "height": HEIGHT,
+        "lines": [" ".join(piece) for piece in pieces if piece],
+        "best": f"{run.best_epoch * step:.1f}",
+    }
 
 
 def _curve_words(run: RunRecord, axis: tuple[float, float]) -> str:
@@ -190,48 +174,34 @@ def _curve_words(run: RunRecord, axis: tuple[float, float]) -> str:
     return f"{words}. The picture reaches from {axis[0]:.4g} to {axis[1]:.4g}."
 
 
-def _facts(run: RunRecord, places: Sequence[Place], folder: str) -> str:
-    spent = ", ".join(f"{name} {seconds:.6g}" for name, seconds in run.seconds.items())
-    versions = ", ".join(f"{name} {version}" for name, version in run.versions.items())
-    hardware = ", ".join(f"{name} {value}" for name, value in run.hardware.items())
-    record = f"{folder}/{quote(run.file_name)}"
+def _facts(run: RunRecord) -> list[tuple[str, str]]:
+    def listed(values: Mapping[str, Any]) -> str:
+        return ", ".join(f"{name} {value}" for name, value in values.items())
+
     facts = {
-        "Record": f'<a href="{escape(record)}">{escape(run.file_name)}</a>',
-        "Counts in": _links([place for place in places if place.counts]) or "nothing",
-        "Left out of": _links([place for place in places if not place.counts]),
         "Seed": str(run.seed),
-        "Profile": escape(run.profile),
-        "Data": escape(f"{run.data_source}, fingerprint {run.data_fingerprint[:12]}"),
-        "Seconds": escape(spent),
-        "Started": escape(run.started),
-        "Finished": escape(run.finished),
-        "Resumed after": escape(", ".join(f"epoch {epoch}" for epoch in run.resumed_at)),
-        "Commit": escape(short_commit(run.commit)),
-        "Hardware": escape(hardware),
-        "Versions": escape(versions),
+        "Profile": run.profile,
+        "Data": f"{run.data_source}, fingerprint {run.data_fingerprint[:12]}",
+        "Seconds": listed({name: f"{seconds:.6g}" for name, seconds in run.seconds.items()}),
+        "Started": run.started,
+        "Finished": run.finished,
+        "Resumed after": ", ".join(f"epoch {epoch}" for epoch in run.resumed_at),
+        "Commit": short_commit(run.commit),
+        "Hardware": listed(run.hardware),
+        "Versions": listed(run.versions),
     }
-    lines = "".join(f"<div><dt>{k}</dt><dd>{v}</dd></div>" for k, v in facts.items() if v)
-    return f'<dl class="facts">{lines}</dl>'
+    return [(name, text) for name, text in facts.items() if text]
 
 
-def _metrics(run: RunRecord) -> str:
+def _metrics(run: RunRecord) -> dict[str, Any]:
+    """The heads of the columns, and each metric with its number in each of them."""
     heads = {"test": f"best epoch ({run.best_epoch + 1})", "last": "last epoch"}
     rows: dict[str, dict[str, str]] = {}
     for full, value in run.metrics.items():
         when, _, name = full.rpartition("/")
         rows.setdefault(name, {})[when] = f"{value:.6g}"
     columns = sorted({when for row in rows.values() for when in row} | {*heads}, reverse=True)
-    head = "".join(
-        f'<th scope="col" class="number">{escape(heads.get(when, when or "value"))}</th>'
-        for when in columns
-    )
-    body = "".join(
-        f'<tr><th scope="row">{escape(name)}</th>'
-        + "".join(f'<td class="number">{row.get(when, "")}</td>' for when in columns)
-        + "</tr>"
-        for name, row in rows.items()
-    )
-    return (
-        '<div class="scroll"><table class="metrics"><thead><tr><th scope="col">metric</th>'
-        f"{head}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
+    return {
+        "heads": [heads.get(when, when or "value") for when in columns],
+        "rows": [(name, [row.get(when, "") for when in columns]) for name, row in rows.items()],
+    }

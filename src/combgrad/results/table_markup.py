@@ -2,11 +2,15 @@
 
 import re
 from collections.abc import Callable
-from html import escape
+from pathlib import Path
+from typing import Any
 
-from combgrad.results.layout import spans
+from combgrad.pages import templates
+from combgrad.results.layout import Head, spans
 from combgrad.results.table_text import compared, facts, lines_of, notes, ours, printed, title
 from combgrad.results.tables import Cell, Table
+
+FOLDER = Path(__file__).with_name("pages")
 
 #: What LaTeX must not meet as it is; Greek letters because its usual fonts have none in text.
 LATEX = {
@@ -104,78 +108,50 @@ def to_html(table: Table, link: Callable[[Cell], str | None] = lambda cell: None
     `data-seeds` and `data-point`, and hold `span.ours`, `.paper` and `.difference`. The first of
     them is a link where `link` knows an address for the cell. `div.scroll` is for wide tables.
     """
-    sentences = "".join(f"<li>{escape(note)}</li>" for note in notes(table))
-    lines = [
-        f'<section class="result-table" id="{escape(table.id)}"'
-        f' data-table="{escape(table.layout.number)}" data-profile="{escape(table.profile)}"'
-        f' data-source="{escape(table.data_source or "none")}">',
-        f"<h3>{escape(title(table))}</h3>",
-        f'<p class="table-facts">{escape(" ".join(facts(table)))}</p>',
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(title(table))}">',
-        "<table>",
-        "<thead>",
-        *_html_heads(table),
-        "</thead>",
-        "<tbody>",
-        *_html_rows(table, link),
-        "</tbody>",
-        "</table>",
-        "</div>",
-        f'<ul class="table-notes">{sentences}</ul>' if sentences else "",
-        "</section>",
-        "",
-    ]
-    text = "\n".join(line for line in lines if line) + "\n"
+    page = templates(FOLDER).get_template("table.html")
+    text = page.render(
+        table=table,
+        title=title(table),
+        facts=facts(table),
+        notes=notes(table),
+        depth=len(table.layout.rows),
+        columns=[spans(table.columns, level) for level in range(len(table.layout.columns))],
+        rows=[
+            (heads, [_html_cell(table, row, column, link) for column in range(len(table.columns))])
+            for row, heads in enumerate(_html_row_heads(table.rows, len(table.layout.rows)))
+        ],
+    )
     # A fragment cannot say its encoding.
-    return text.encode("ascii", "xmlcharrefreplace").decode("ascii")
+    return f"{text}\n".encode("ascii", "xmlcharrefreplace").decode("ascii")
 
 
-def _html_heads(table: Table) -> list[str]:
-    levels, left = len(table.layout.columns), len(table.layout.rows)
-    lines = []
-    for level in range(levels):
-        corner = f'<td colspan="{left}" rowspan="{levels}"></td>' if level == 0 else ""
-        scope = "col" if level == levels - 1 else "colgroup"
-        heads = [
-            f'<th scope="{scope}" colspan="{count}">{escape(text)}</th>'
-            for text, count in spans(table.columns, level)
-        ]
-        lines.append(f"<tr>{corner}{''.join(heads)}</tr>")
-    return lines
-
-
-def _html_rows(table: Table, link: Callable[[Cell], str | None]) -> list[str]:
-    levels = len(table.layout.rows)
-    starts: list[list[str]] = [[] for _ in table.rows]
+def _html_row_heads(rows: tuple[Head, ...], levels: int) -> list[list[tuple[str, str, int]]]:
+    """Of each row the heads that start there: scope, text, number of rows they span."""
+    starts: list[list[tuple[str, str, int]]] = [[] for _ in rows]
     for level in range(levels):
         number = 0
-        for text, count in spans(table.rows, level):
-            scope = "row" if level == levels - 1 else "rowgroup"
-            starts[number].append(f'<th scope="{scope}" rowspan="{count}">{escape(text)}</th>')
+        for text, count in spans(rows, level):
+            starts[number].append(("row" if level == levels - 1 else "rowgroup", text, count))
             number += count
-    return [
-        "<tr>"
-        + "".join(starts[row])
-        + "".join(
-            _html_cell(cell, cell_id(table, row, column), link(cell)) if cell else "<td></td>"
-            for column, cell in enumerate(line)
-        )
-        + "</tr>"
-        for row, line in enumerate(table.grid)
-    ]
+    return starts
 
 
-def _html_cell(cell: Cell, name: str, address: str | None) -> str:
-    classes = f"cell mark-{cell.mark}" + (" best" if cell.best else "")
-    point = " ".join(f"{key}={value}" for key, value in cell.point.items())
-    source = f' title="{escape(cell.paper.source)}"' if cell.paper else ""
-    number = escape(ours(cell))
-    if address is not None:
-        number = f'<a href="{escape(address)}">{number}</a>'
-    return (
-        f'<td class="{classes}" id="{escape(name)}" data-mark="{cell.mark}"'
-        f' data-seeds="{len(cell.seeds)}" data-runs="{escape(" ".join(cell.runs))}"'
-        f' data-point="{escape(point)}"><span class="ours">{number}</span>'
-        f' <span class="paper"{source}>paper {escape(printed(cell))}</span>'
-        f' <span class="difference">{escape(compared(cell))}</span></td>'
-    )
+def _html_cell(
+    table: Table, row: int, column: int, link: Callable[[Cell], str | None]
+) -> dict[str, Any] | None:
+    cell = table.grid[row][column]
+    if cell is None:
+        return None
+    return {
+        "id": cell_id(table, row, column),
+        "mark": cell.mark,
+        "best": cell.best,
+        "seeds": len(cell.seeds),
+        "runs": " ".join(cell.runs),
+        "point": " ".join(f"{key}={value}" for key, value in cell.point.items()),
+        "address": link(cell),
+        "ours": ours(cell),
+        "paper": printed(cell),
+        "source": cell.paper.source if cell.paper else "",
+        "difference": compared(cell),
+    }

@@ -1,0 +1,24 @@
+"""HTML from templates: the engine escapes whatever is put in, wherever it comes from."""
+
+from pathlib import Path
+from urllib.parse import quote
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+
+def templates(folder: Path) -> Environment:
+    """The templates of a folder; a name that one of them misses is an error, not a gap."""
+    made = Environment(
+        loader=FileSystemLoader(folder, encoding="utf-8"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters["address"] = address
+    return made
+
+
+def address(name: str) -> str:
+    """The link to an id of the same page."""
+    return f"#{quote(name, errors='replace')}"
