@@ -1,24 +1,173 @@
-"""Compiled code is forgotten exactly when a source of it changed."""
+"""Compiled code is kept where that is possible, and found again for the same sources only."""
 
-from combgrad.solvers.kernels import forget_stale_code
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import combgrad.solvers.kernels as kernels
+
+ROOM = Path(kernels.__file__).parent
+CALLED = """
+from combgrad.solvers.kernels import kernel
 
 
-def test_a_changed_file_drops_the_compiled_code_of_all(tmp_path):
-    (tmp_path / "a.py").write_text("one")
-    (tmp_path / "b.py").write_text("two")
-    cache = tmp_path / "__pycache__"
-    cache.mkdir()
-    old = [cache / "a.f-1.py311.nbi", cache / "a.f-1.py311.1.nbc"]
-    for path in old:
-        path.write_bytes(b"compiled")
-    (cache / "a.cpython-311.pyc").write_bytes(b"bytecode")
-    assert forget_stale_code(tmp_path)
-    assert not any(path.exists() for path in old)
-    assert (cache / "a.cpython-311.pyc").exists()
-    for path in old:
-        path.write_bytes(b"compiled anew")
-    assert not forget_stale_code(tmp_path)
-    assert all(path.exists() for path in old)
-    (tmp_path / "b.py").write_text("three")
-    assert forget_stale_code(tmp_path)
-    assert not any(path.exists() for path in old)
+@kernel(no_cpython_wrapper=True, no_cfunc_wrapper=True)
+def weight(n):
+    return {weight} * n
+"""
+CALLER = """
+from combgrad.solvers.kernels import kernel
+from combgrad.solvers.kernels.called import weight
+
+
+@kernel()
+def total(n):
+    return weight(n) + weight(1)
+"""
+RUN = """
+import warnings
+with warnings.catch_warnings(record=True) as said:
+    warnings.simplefilter("always")
+    from combgrad.solvers.kernels.caller import total
+    answer = total(3)
+print(answer, len(total.stats.cache_hits), len(said), *(str(one.message) for one in said))
+"""
+
+
+class Copy:
+    """A package of two kernels, one in a file of its own that the other inlines."""
+
+    def __init__(self, folder):
+        self.room = folder / "package" / "combgrad" / "solvers" / "kernels"
+        self.room.mkdir(parents=True)
+        for package in (self.room.parent, self.room.parent.parent):
+            (package / "__init__.py").touch()
+        shutil.copy(ROOM / "__init__.py", self.room)
+        (self.room / "caller.py").write_text(CALLER)
+        self.weigh(2)
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder / "home"),
+            "PYTHONPATH": str(folder / "package"),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+
+    def weigh(self, weight):
+        (self.room / "called.py").write_text(CALLED.format(weight=weight))
+
+    def run(self):
+        """What total(3) is, how much of it was found compiled, how many warnings; their text."""
+        answer = subprocess.run(
+            [sys.executable, "-c", RUN],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=240,
+        )
+        assert answer.returncode == 0, answer.stderr
+        total, found, count, *text = answer.stdout.split(maxsplit=3)
+        return int(total), int(found), int(count), "".join(text)
+
+
+@pytest.fixture
+def package(tmp_path):
+    return Copy(tmp_path)
+
+
+def block(place):
+    """Make a folder impossible, for root too."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.touch()
+
+
+def compiled(folder):
+    return sorted(path for path in folder.rglob("*") if path.suffix in (".nbi", ".nbc"))
+
+
+@pytest.mark.parametrize("place", ["asked", "package", "home"])
+def test_a_changed_file_is_seen_by_its_callers_wherever_code_is_kept(package, tmp_path, place):
+    folder = {
+        "asked": tmp_path / "asked",
+        "package": package.room / "__pycache__",
+        "home": tmp_path / "home",
+    }[place]
+    if place == "asked":
+        package.environment["NUMBA_CACHE_DIR"] = str(folder)
+    if place == "home":
+        block(package.room / "__pycache__")
+    assert package.run() == (8, 0, 0, "")
+    kept = compiled(folder)
+    assert kept
+    assert compiled(tmp_path) == kept
+    assert package.run() == (8, 1, 0, "")
+    package.weigh(5)
+    assert package.run() == (20, 0, 0, "")
+    assert set(kept) < set(compiled(folder))
+    package.weigh(2)
+    assert package.run() == (8, 1, 0, "")
+
+
+def test_without_a_place_it_compiles_in_memory_and_says_so_once(package, tmp_path):
+    block(package.room / "__pycache__")
+    block(tmp_path / "home")
+    package.environment["NUMBA_CACHE_DIR"] = str(tmp_path / "home" / "asked")
+    total, found, warnings, text = package.run()
+    assert (total, found, warnings) == (8, 0, 1)
+    assert "set NUMBA_CACHE_DIR" in text
+    for place in (tmp_path / "home" / "asked", package.room / "__pycache__"):
+        assert str(place) in text
+    assert compiled(tmp_path) == []
+
+
+def test_a_home_that_nobody_knows_is_no_folder_named_tilde(package, monkeypatch, tmp_path):
+    block(package.room / "__pycache__")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(kernels.numba.config, "CACHE_DIR", "")
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    with pytest.warns(RuntimeWarning, match="compiles its solvers anew"):
+        assert kernels.find_place(package.room) is None
+    assert not Path("~").exists()
+
+
+def test_a_folder_of_another_user_is_not_used(package, monkeypatch, tmp_path):
+    """Loading compiled code runs it, and what another user kept may be unreadable."""
+    asked = tmp_path / "asked"
+    monkeypatch.setattr(kernels.numba.config, "CACHE_DIR", str(asked))
+    mine = kernels.find_place(package.room)
+    assert mine.parent == asked
+    assert mine.stat().st_mode & 0o777 == 0o700
+    other = os.getuid() + 1
+    mine.rename(mine.with_name(mine.name.removesuffix(str(other - 1)) + str(other)))
+    monkeypatch.setattr(os, "getuid", lambda: other)
+    block(package.room / "__pycache__")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(package.room / "__pycache__"))
+    with pytest.warns(RuntimeWarning):
+        assert kernels.find_place(package.room) is None
+
+
+@pytest.mark.parametrize("trouble", ["cut", "unwritable"])
+def test_trouble_with_kept_code_is_no_trouble_of_the_caller(package, tmp_path, trouble):
+    package.environment["NUMBA_CACHE_DIR"] = str(tmp_path / "asked")
+    package.run()
+    for path in compiled(tmp_path):
+        content = path.read_bytes()
+        path.unlink()
+        if trouble == "cut":
+            path.write_bytes(content[:20])
+        else:
+            path.mkdir()
+    total, found, _, text = package.run()
+    assert (total, found) == (8, 0)
+    assert ("compiled code is not kept" in text) == (trouble == "unwritable")
+    assert package.run()[:2] == (8, int(trouble == "cut"))
+
+
+def test_every_kernel_is_kept_in_that_place():
+    for path in ROOM.glob("*.py"):
+        if path.name != "__init__.py":
+            assert "njit" not in path.read_text(encoding="utf-8"), path

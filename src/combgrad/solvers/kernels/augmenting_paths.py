@@ -5,9 +5,10 @@ of w_ij - v_j the least of its row, and unmatched columns keep the price they be
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 from numpy.typing import NDArray
 
+from combgrad.solvers.kernels import kernel
 from combgrad.solvers.kernels.scaling import DOWN, has_huge
 from combgrad.solvers.kernels.tsp_costs import inner
 
@@ -146,7 +147,7 @@ def _solve_range(
                 solutions[b, i, column_of[i]] = 1
 
 
-@njit(cache=True)
+@kernel()
 def assign(costs: NDArray[np.float64]) -> NDArray[np.uint8]:
     """Cheapest matchings (B, n, m) of min(n, m) >= 1 pairs for costs (B, n, m)."""
     solutions = np.zeros(costs.shape, dtype=np.uint8)
@@ -154,7 +155,7 @@ def assign(costs: NDArray[np.float64]) -> NDArray[np.uint8]:
     return solutions
 
 
-@njit(cache=True, parallel=True)
+@kernel(parallel=True)
 def assign_parallel(costs: NDArray[np.float64], threads: int) -> NDArray[np.uint8]:
     """The same as assign with the batch cut into as many parts as threads."""
     batch = costs.shape[0]

@@ -10,9 +10,10 @@ larger than the others, a binary heap starts anew.
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 from numpy.typing import NDArray
 
+from combgrad.solvers.kernels import kernel
 from combgrad.solvers.kernels.tsp_costs import inner
 
 # A power of two; fewer buckets hold more vertices each, more buckets are more often empty.
@@ -224,7 +225,7 @@ def _solve_range(
         solutions[b, start // row - 1, start % row - 1] = 1
 
 
-@njit(cache=True)
+@kernel()
 def grid_paths(
     costs: NDArray[np.float64],
     starts: NDArray[np.int64],
@@ -237,7 +238,7 @@ def grid_paths(
     return solutions
 
 
-@njit(cache=True, parallel=True)
+@kernel(parallel=True)
 def grid_paths_parallel(
     costs: NDArray[np.float64],
     starts: NDArray[np.int64],

@@ -5,9 +5,10 @@ that meet in a middle city make a tour, since with symmetric costs both run from
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 from numpy.typing import NDArray
 
+from combgrad.solvers.kernels import kernel
 from combgrad.solvers.kernels.tsp_costs import (
     copy_vector,
     fill_cost_matrix,
@@ -148,7 +149,7 @@ def _solve_range(
         _mark_path(matrix, table, offsets, heads, splits[meet, 1], solutions[b], k)
 
 
-@njit(cache=True)
+@kernel()
 def held_karp(costs: NDArray[np.float64], k: int) -> NDArray[np.uint8]:
     """Optimal tours (B, E) for costs (B, E), 3 <= k <= 12 (Bellman 1962; Held & Karp 1962)."""
     solutions = np.zeros(costs.shape, dtype=np.uint8)
@@ -156,7 +157,7 @@ def held_karp(costs: NDArray[np.float64], k: int) -> NDArray[np.uint8]:
     return solutions
 
 
-@njit(cache=True, parallel=True)
+@kernel(parallel=True)
 def held_karp_parallel(costs: NDArray[np.float64], k: int, threads: int) -> NDArray[np.uint8]:
     """The same as held_karp with the batch cut into as many parts as threads."""
     batch = costs.shape[0]

@@ -1,9 +1,10 @@
 """The 0-1 knapsack by dynamic programming over the capacity (Bellman 1957)."""
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 from numpy.typing import NDArray
 
+from combgrad.solvers.kernels import kernel
 from combgrad.solvers.kernels.scaling import DOWN, has_huge
 from combgrad.solvers.kernels.tsp_costs import inner
 
@@ -58,7 +59,7 @@ def _solve_range(
                 room -= weights[i]
 
 
-@njit(cache=True)
+@kernel()
 def pack(
     costs: NDArray[np.float64], weights: NDArray[np.int64], capacity: int
 ) -> NDArray[np.uint8]:
@@ -68,7 +69,7 @@ def pack(
     return solutions
 
 
-@njit(cache=True, parallel=True)
+@kernel(parallel=True)
 def pack_parallel(
     costs: NDArray[np.float64], weights: NDArray[np.int64], capacity: int, threads: int
 ) -> NDArray[np.uint8]:

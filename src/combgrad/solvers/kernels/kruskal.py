@@ -1,9 +1,10 @@
 """Minimum spanning trees by adding the cheapest edge that closes no cycle (Kruskal 1956)."""
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 from numpy.typing import NDArray
 
+from combgrad.solvers.kernels import kernel
 from combgrad.solvers.kernels.ordering import fill_keys, sort_keys
 from combgrad.solvers.kernels.tsp_costs import inner
 
@@ -49,7 +50,7 @@ def _solve_range(
                 missing -= 1
 
 
-@njit(cache=True)
+@kernel()
 def span(
     bits: NDArray[np.unsignedinteger], width: int, ends: NDArray[np.int64], nodes: int
 ) -> NDArray[np.uint8]:
@@ -62,7 +63,7 @@ def span(
     return solutions
 
 
-@njit(cache=True, parallel=True)
+@kernel(parallel=True)
 def span_parallel(
     bits: NDArray[np.unsignedinteger],
     width: int,

@@ -4,9 +4,10 @@ The moves that leave node (i, j) lead to (i+1, j+1), to (i, j+1) and to (i+1, j)
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 from numpy.typing import NDArray
 
+from combgrad.solvers.kernels import kernel
 from combgrad.solvers.kernels.tsp_costs import inner
 
 _DIAGONAL, _RIGHT, _DOWNWARD = 0, 1, 2
@@ -74,7 +75,7 @@ def _solve_range(
         _mark_path(costs[b], rows, columns, table, solutions[b])
 
 
-@njit(cache=True)
+@kernel()
 def align(costs: NDArray[np.floating], lengths: NDArray[np.int64]) -> NDArray[np.uint8]:
     """Cheapest paths (B, N, M, 3) from node (0, 0) to node `lengths` (B, 2) for costs of moves
     whose sums do not overflow."""
@@ -83,7 +84,7 @@ def align(costs: NDArray[np.floating], lengths: NDArray[np.int64]) -> NDArray[np
     return solutions
 
 
-@njit(cache=True, parallel=True)
+@kernel(parallel=True)
 def align_parallel(
     costs: NDArray[np.floating], lengths: NDArray[np.int64], threads: int
 ) -> NDArray[np.uint8]:

@@ -1,9 +1,10 @@
 """Stable sorting of rows by the bits of their entries, least significant byte first."""
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 from numpy.typing import NDArray
 
+from combgrad.solvers.kernels import kernel
 from combgrad.solvers.kernels.tsp_costs import inner
 
 _BYTE = 256
@@ -83,7 +84,7 @@ def _rank_range(
             ranks[b, order[i]] = i + 1
 
 
-@njit(cache=True)
+@kernel()
 def rank_descending(
     bits: NDArray[np.unsignedinteger], width: int, ranks: NDArray[np.floating]
 ) -> None:
@@ -91,7 +92,7 @@ def rank_descending(
     _rank_range(bits, width, 0, bits.shape[0], ranks)
 
 
-@njit(cache=True, parallel=True)
+@kernel(parallel=True)
 def rank_descending_parallel(
     bits: NDArray[np.unsignedinteger], width: int, ranks: NDArray[np.floating], threads: int
 ) -> None:

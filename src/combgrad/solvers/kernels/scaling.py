@@ -1,8 +1,9 @@
 """Keeping sums of huge costs inside the range of doubles."""
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from combgrad.solvers.kernels import kernel
 
 #: Sums of fewer than 2^100 costs up to this size do not overflow.
 _SAFE = 2.0**900
@@ -11,7 +12,7 @@ _SAFE = 2.0**900
 DOWN = 2.0**-200
 
 
-@njit(cache=True)
+@kernel()
 def has_huge(costs: NDArray[np.floating]) -> bool:
     """Whether sums of the costs (n,) could overflow, and deserve scaling by DOWN."""
     huge = np.int64(0)

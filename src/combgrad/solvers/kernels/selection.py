@@ -1,9 +1,10 @@
 """The k smallest entries of a row, without sorting it."""
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 from numpy.typing import NDArray
 
+from combgrad.solvers.kernels import kernel
 from combgrad.solvers.kernels.tsp_costs import inner
 
 # Rows up to this length are cheapest to solve by comparing all pairs, without a branch.
@@ -91,7 +92,7 @@ def _solve_range(
         _mark(row, largest, k, solutions[b])
 
 
-@njit(cache=True)
+@kernel()
 def select_smallest(costs: NDArray[np.floating], k: int) -> NDArray[np.floating]:
     """0/1 marks (B, n) of the k smallest entries a row, 1 <= k <= n, first come first served."""
     solutions = np.empty_like(costs)
@@ -99,7 +100,7 @@ def select_smallest(costs: NDArray[np.floating], k: int) -> NDArray[np.floating]
     return solutions
 
 
-@njit(cache=True, parallel=True)
+@kernel(parallel=True)
 def select_smallest_parallel(
     costs: NDArray[np.floating], k: int, threads: int
 ) -> NDArray[np.floating]:

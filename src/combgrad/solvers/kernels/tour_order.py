@@ -1,11 +1,12 @@
 """From the edges of tours to their cities in visiting order."""
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from combgrad.solvers.kernels import kernel
 
-@njit(cache=True)
+
+@kernel()
 def tour_orders(solutions: NDArray[np.bool_], k: int) -> NDArray[np.int64]:
     """The cities (B, k) of edge sets (B, E) in visiting order; -1 first where one is no tour."""
     batch = solutions.shape[0]

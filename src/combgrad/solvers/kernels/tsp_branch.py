@@ -12,9 +12,9 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from combgrad.solvers.kernels import kernel
 from combgrad.solvers.kernels.tsp_clusters import find_clusters
 from combgrad.solvers.kernels.tsp_costs import (
     copy_square,
@@ -248,7 +248,7 @@ def _solve_without_branching(
     return length, saving
 
 
-@njit(cache=True, nogil=True)
+@kernel(nogil=True)
 def _solve_range(
     costs: NDArray[np.float64],
     k: int,

@@ -1,20 +1,14 @@
 """Edge lists, cost matrices and tours shared by the travelling salesman kernels."""
 
 import math
-from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from combgrad.solvers.kernels import kernel
+
 # For functions that only compiled code calls: no entry from Python halves the compile time.
-_INNER: dict[str, Any] = {
-    "cache": True,
-    "error_model": "numpy",
-    "no_cpython_wrapper": True,
-    "no_cfunc_wrapper": True,
-}
-inner = njit(**_INNER)
+inner = kernel(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 # Relative to the largest cost: what adding up a tour may lose, and what counts as no difference.
 _ROUNDING = 1e-12
