@@ -48,5 +48,6 @@ MINUTES ?= 10
 fuzz: $(VENV)/installed  ## look for wrong answers for MINUTES=10
 	$(BIN)/python scripts/fuzz.py --minutes $(MINUTES)
 
-clean:  ## remove generated instances, run folders and caches, but no records
+clean:  ## remove generated instances, run folders, compiled kernels and caches, but no records
 	rm -rf .cache outputs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf src/combgrad/solvers/kernels/__pycache__
