@@ -9,6 +9,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
 from combgrad.gradients.perturbed import Perturbed
 from combgrad.gradients.sampling import solve_samples
 from combgrad.solvers.base import Solver
+from combgrad.solvers.spending import spent
 
 
 def hamming(solution: Tensor, target: Tensor) -> Tensor:
@@ -51,8 +52,8 @@ def fenchel_young(
         )
     perturbed, _ = method.perturb(costs)
     solutions = solve_samples(solver, perturbed.detach(), instance)
-    least = (perturbed * solutions).flatten(2).sum(dim=2).mean(dim=0)
-    return ((costs * target).flatten(1).sum(dim=1) - least).mean()
+    least = spent(perturbed.flatten(0, 1), solutions.flatten(0, 1)).view(perturbed.shape[:2])
+    return (spent(costs, target) - least.mean(dim=0)).mean()
 
 
 def pixel_cross_entropy(logits: Tensor, images: Tensor) -> Tensor:

@@ -1,8 +1,10 @@
 """What is measured of a solution, one value an instance, shape (B,)."""
 
+import torch
 from torch import Tensor
 
 from combgrad.solvers.edges import city_count
+from combgrad.solvers.spending import spent
 
 
 def edge_accuracy(solution: Tensor, target: Tensor) -> Tensor:
@@ -26,8 +28,7 @@ def entry_accuracy(solution: Tensor, target: Tensor) -> Tensor:
 
 def cost_ratio(solution: Tensor, target: Tensor, true_costs: Tensor) -> Tensor:
     """<w*, y> / <w*, y*> with the true costs w*, at least 1 for an optimal y*; (B, *S) -> (B,)."""
-    predicted = (true_costs * solution).flatten(1).sum(dim=1)
-    return predicted / (true_costs * target).flatten(1).sum(dim=1)
+    return spent(true_costs, solution) / spent(true_costs, target)
 
 
 def column_cost_ratio(solution: Tensor, target: Tensor, true_costs: Tensor) -> Tensor:
@@ -37,8 +38,14 @@ def column_cost_ratio(solution: Tensor, target: Tensor, true_costs: Tensor) -> T
     for another path of the same cost. Source: the code of Vlastelica et al., ICLR 2020, which calls
     it the cost ratio (A-38).
     """
-    predicted = (true_costs * solution).sum(dim=1)
-    return (predicted / (true_costs * target).sum(dim=1)).mean(dim=1)
+    predicted = _spent_in_columns(true_costs, solution)
+    return (predicted / _spent_in_columns(true_costs, target)).mean(dim=1)
+
+
+def _spent_in_columns(costs: Tensor, path: Tensor) -> Tensor:
+    """The share (B, W) of each column in what a path costs, both (B, H, W)."""
+    columns = spent(costs.transpose(1, 2).flatten(0, 1), path.transpose(1, 2).flatten(0, 1))
+    return columns.view(costs.shape[0], costs.shape[2])
 
 
 def is_cheapest(
@@ -59,8 +66,11 @@ def wrong_entries(solution: Tensor, target: Tensor) -> Tensor:
 
 
 def cost_norm(costs: Tensor) -> Tensor:
-    """||w||_2 of the raw predicted costs, which shrinks as they collapse; (B, *S) -> (B,)."""
-    return costs.flatten(1).norm(dim=1)
+    """||w||_2 of the raw predicted costs, which shrinks as they collapse; (B, *S) -> (B,).
+
+    Forbidden entries, of cost +inf, count for nothing.
+    """
+    return costs.masked_fill(costs == torch.inf, 0.0).flatten(1).norm(dim=1)
 
 
 def subset_precision(chosen: Tensor, relevant: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """Differentiable maps of the costs that keep the solution: y(P(w)) = y(w) (paper, section 3.3)."""
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
@@ -8,9 +9,16 @@ from torch import Tensor, nn
 
 from combgrad.solvers.base import Trait
 
+#: Of an entry's own digits, so many bits at least should outlive the centring of its row.
+_BITS_KEPT = 10
+
 
 class Projection(nn.Module, ABC):
-    """A map P of the costs, joint over all entries of an instance, with y(P(w)) = y(w)."""
+    """A map P of the costs, joint over all entries of an instance, with y(P(w)) = y(w).
+
+    Entries of +inf, which no solution may use, are absent: they stay +inf, enter no mean and no
+    norm, and get no gradient. What is computed of the others is computed in float64.
+    """
 
     requires: frozenset[Trait] = frozenset()
 
@@ -19,18 +27,85 @@ class Projection(nn.Module, ABC):
         """Project costs (B, *S) -> (B, *S)."""
 
 
-def _centred(flat: Tensor) -> Tensor:
-    return flat - flat.mean(dim=1, keepdim=True)
+def _wide(costs: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Costs (B, *S) as rows (B, n) of float64, and which of them are absent, and 0, if any."""
+    flat = costs.flatten(1)
+    absent = flat == torch.inf
+    # Apple's devices have no float64.
+    rows = flat if flat.device.type == "mps" else flat.to(torch.float64)
+    return (rows.masked_fill(absent, 0.0), absent) if bool(absent.any()) else (rows, None)
 
 
-def _normalised(flat: Tensor, floor: Tensor | None = None) -> Tensor:
-    """Rows (B, n) scaled to length 1; rows whose entries do not exceed `floor` (B, 1) become 0."""
+def _narrow(rows: Tensor, absent: Tensor | None, costs: Tensor) -> Tensor:
+    """Rows (B, n) in the form of the costs, +inf where they are absent, finite elsewhere."""
+    most = torch.finfo(costs.dtype).max
+    narrow = rows.clamp(-most, most).to(costs.dtype)
+    return _filled(narrow, absent, torch.inf).view_as(costs)
+
+
+def _filled(rows: Tensor, absent: Tensor | None, value: float) -> Tensor:
+    return rows if absent is None else rows.masked_fill(absent, value)
+
+
+def _centred(costs: Tensor) -> tuple[Tensor, Tensor | None, Tensor | float]:
+    """Costs (B, *S) minus their mean as rows (B, n), exactly 0 for equal ones.
+
+    Also returns which are absent, and the power of two that brought a row well into range.
+    """
+    rows, absent = _wide(costs)
+    factor: Tensor | float = 1.0
+    if costs.dtype == rows.dtype:
+        largest = rows.detach().abs().amax(dim=1, keepdim=True)
+        limits = torch.finfo(rows.dtype)
+        factor = torch.ones_like(largest)
+        factor = factor.masked_fill(largest > limits.max * 2.0**-64, 2.0**-64)
+        factor = factor.masked_fill(largest < limits.tiny * 2.0**64, 2.0**64)
+        rows = rows * factor
+        # Differences of near-equal costs are exact, while those to a mean carry its rounding.
+        rows = _filled(rows - _filled(rows.detach(), absent, torch.inf).amin(1, True), absent, 0.0)
+    if absent is None:
+        return rows - rows.mean(dim=1, keepdim=True), None, factor
+    count = (~absent).sum(dim=1, keepdim=True).clamp_min(1)
+    return _filled(rows - rows.sum(dim=1, keepdim=True) / count, absent, 0.0), absent, factor
+
+
+def _normalised(rows: Tensor, dtype: torch.dtype, factor: Tensor | float = 1.0) -> Tensor:
+    """Rows (B, n) scaled to length 1; zero rows stay zero, and get no gradient.
+
+    The gradient is that of a longer row where `dtype` could not hold it: its size is 1 / length of
+    the costs, which are rows / factor.
+    """
     # Norms of huge or tiny costs leave the range of the dtype; dividing by the largest entry first
     # keeps them inside and changes nothing in exact arithmetic.
-    largest = flat.detach().abs().amax(dim=1, keepdim=True)
-    empty = largest <= (torch.zeros_like(largest) if floor is None else floor)
-    scaled = (flat / torch.where(empty, torch.ones_like(largest), largest)).masked_fill(empty, 0)
+    largest = rows.detach().abs().amax(dim=1, keepdim=True)
+    empty = largest == 0
+    largest = largest.masked_fill(empty, 1.0)
+    held = torch.maximum(largest, torch.ones_like(largest) * factor * (16 / torch.finfo(dtype).max))
+    scaled = (rows / held).masked_fill(empty, 0.0)
+    if not torch.equal(held, largest):
+        scaled = scaled + (rows / largest - scaled).detach()
     return scaled / torch.linalg.vector_norm(scaled, dim=1, keepdim=True).clamp_min(0.5)
+
+
+@torch.no_grad()
+def _warn_if_coarse(projection: Projection, costs: Tensor, centred: Tensor) -> None:
+    """Warn where centring moves so many small costs so far that their differences are rounded."""
+    eps = torch.finfo(costs.dtype).eps
+    if eps > 1e-6:
+        return
+    sizes = costs.flatten(1).abs()
+    drowned = centred.abs() * (eps * 2**_BITS_KEPT) > sizes
+    if not bool(drowned.any()):
+        return
+    coarse = (drowned & (sizes > 0)).sum(dim=1) >= max(3, sizes.shape[1] // 50)
+    if bool(coarse.any()):
+        warnings.warn(
+            f"{type(projection).__name__}: some costs of batch index {int(coarse.nonzero()[0])} "
+            f"are so much larger than others that, once the mean is removed, {costs.dtype} rounds "
+            f"the differences of those away, and solutions may change; forbid entries by a cost "
+            f"of inf, not by a large number, or pass costs.double().",
+            stacklevel=3,
+        )
 
 
 class Mean(Projection):
@@ -42,8 +117,16 @@ class Mean(Projection):
     requires = frozenset({Trait.SHIFT_INVARIANT})
 
     def forward(self, costs: Tensor) -> Tensor:
-        """Project costs (B, *S) -> (B, *S); every instance then sums to 0."""
-        return _centred(costs.flatten(1)).view_as(costs) if costs.numel() else costs
+        """Project costs (B, *S) -> (B, *S); every instance then sums to 0.
+
+        Warns where costs of very different size lose their differences by it.
+        """
+        if not costs.numel():
+            return costs
+        scaled, absent, factor = _centred(costs)
+        centred = scaled / factor
+        _warn_if_coarse(self, costs, centred)
+        return _narrow(centred, absent, costs)
 
 
 class Norm(Projection):
@@ -56,7 +139,10 @@ class Norm(Projection):
 
     def forward(self, costs: Tensor) -> Tensor:
         """Project costs (B, *S) -> (B, *S) of Euclidean norm 1."""
-        return _normalised(costs.flatten(1)).view_as(costs) if costs.numel() else costs
+        if not costs.numel():
+            return costs
+        rows, absent = _wide(costs)
+        return _narrow(_normalised(rows, costs.dtype), absent, costs)
 
 
 class Std(Projection):
@@ -68,13 +154,15 @@ class Std(Projection):
     requires = frozenset({Trait.SHIFT_INVARIANT, Trait.SCALE_INVARIANT})
 
     def forward(self, costs: Tensor) -> Tensor:
-        """Project costs (B, *S) -> (B, *S) of mean 0 and Euclidean norm 1."""
+        """Project costs (B, *S) -> (B, *S) of mean 0 and Euclidean norm 1.
+
+        Warns where costs of very different size lose their differences by it.
+        """
         if not costs.numel():
             return costs
-        flat = costs.flatten(1)
-        # What centring leaves of equal costs is rounding; scaled to length 1 it would be noise.
-        rounding = 8 * torch.finfo(costs.dtype).eps * flat.detach().abs().amax(dim=1, keepdim=True)
-        return _normalised(_centred(flat), rounding).view_as(costs)
+        centred, absent, factor = _centred(costs)
+        _warn_if_coarse(self, costs, centred / factor)
+        return _narrow(_normalised(centred, costs.dtype, factor), absent, costs)
 
 
 class Plane(Projection):
@@ -101,12 +189,14 @@ class Plane(Projection):
 
     def forward(self, costs: Tensor) -> Tensor:
         """Project costs (B, *S) -> (B, *S), orthogonal to `a`."""
-        flat = costs.flatten(1)
-        normal = self.normal.flatten().to(costs)
-        if flat.shape[1] != normal.numel():
+        rows, absent = _wide(costs)
+        if rows.shape[1] != self.normal.numel():
             raise ValueError(
-                f"Plane(a): `a` has {normal.numel()} entries and an instance {flat.shape[1]}; "
+                f"Plane(a): `a` has {self.normal.numel()} entries and an instance {rows.shape[1]}; "
                 f"give one entry of `a` for each cost."
             )
-        share = (flat @ normal) / (normal @ normal)
-        return (flat - share.unsqueeze(1) * normal).view_as(costs)
+        # Solutions use no absent entry, so <a, y> is constant for the rest of `a` alone.
+        normal = _filled(self.normal.flatten().to(rows).expand_as(rows), absent, 0.0)
+        length = (normal * normal).sum(dim=1, keepdim=True)
+        share = (rows * normal).sum(dim=1, keepdim=True) / length.masked_fill(length == 0, 1.0)
+        return _narrow(rows - share * normal, absent, costs)

@@ -5,7 +5,7 @@ import torch
 
 from combgrad.errors import InfeasibleError, SolverInputError
 from combgrad.solvers import Solver
-from combgrad.solvers.checking import spent
+from combgrad.solvers.spending import spent
 
 
 class Cheapest(Solver):

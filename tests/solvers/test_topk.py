@@ -134,7 +134,7 @@ def test_wrong_arguments_are_refused():
         TopK(1, threads=0)
 
 
-@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+@pytest.mark.parametrize("bad", [float("nan"), float("-inf")])
 def test_costs_that_are_not_finite_name_the_batch_index(bad):
     costs = torch.rand(4, 5)
     costs[2, 1] = bad

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import warnings
 
 import pytest
 import torch
@@ -126,3 +127,102 @@ def test_equal_costs_standardise_to_zero_and_not_to_rounding_noise():
 def test_huge_and_tiny_costs_project_like_ordinary_ones(projection, scale):
     costs = torch.randn(3, 8, generator=torch.Generator().manual_seed(2))
     torch.testing.assert_close(projection(costs * scale), projection(costs), rtol=1e-4, atol=1e-5)
+
+
+INF = float("inf")
+
+
+@pytest.mark.parametrize(("projection", "name"), NAMED, ids=NAMES)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_forbidden_entries_stay_inf_and_the_others_project_without_them(projection, name, dtype):
+    costs = torch.tensor([[3.0, INF, -1.0, 2.5, INF], [1.0, 2.0, 4.0, 8.0, 16.0]], dtype=dtype)
+    projected = projection(costs)
+    expected = by_hand(name, [3.0, -1.0, 2.5])
+    assert [float(projected[0, 1]), float(projected[0, 4])] == [INF, INF]
+    assert projected[0, [0, 2, 3]].tolist() == pytest.approx(expected, rel=1e-6)
+    assert projected[1].tolist() == pytest.approx(by_hand(name, costs[1].tolist()), rel=1e-6)
+
+
+@pytest.mark.parametrize("projection", [*PROJECTIONS, Plane([1.0, 2.0, 0.5, 3.0, -1.0, 1.0])])
+def test_forbidden_entries_get_no_gradient_and_change_none(projection):
+    costs = torch.randn(3, 6, dtype=torch.float64, requires_grad=True)
+    kept = torch.tensor([0, 2, 3, 5])
+    inner = Plane(projection.normal[kept]) if isinstance(projection, Plane) else projection
+
+    def forbid(rows):
+        return torch.full((3, 6), INF, dtype=torch.float64).index_copy(1, kept, rows)
+
+    upstream = torch.randn(3, 4, dtype=torch.float64)
+    (alone,) = torch.autograd.grad(inner(costs[:, kept]), costs, upstream)
+    full = forbid(costs[:, kept].detach()).requires_grad_()
+    (gradient,) = torch.autograd.grad(projection(full)[:, kept], full, upstream)
+    torch.testing.assert_close(gradient, alone)
+    assert float(gradient[:, [1, 4]].abs().max()) == 0
+    assert torch.autograd.gradcheck(lambda w: projection(forbid(w))[:, kept], costs[:, kept])
+
+
+@pytest.mark.parametrize("projection", PROJECTIONS, ids=NAMES)
+@pytest.mark.parametrize("value", [float("nan"), -INF])
+def test_what_no_solver_takes_is_not_made_finite(projection, value):
+    assert bool(projection(torch.tensor([[1.0, value, 2.0]])).isnan().any())
+
+
+def test_all_entries_may_be_forbidden():
+    for projection in PROJECTIONS:
+        assert projection(torch.full((2, 3), INF)).tolist() == [[INF] * 3] * 2
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+@pytest.mark.parametrize("projection", PROJECTIONS, ids=NAMES)
+def test_the_largest_floats_stay_finite_and_keep_their_order(projection, dtype):
+    most = torch.finfo(dtype).max
+    costs = torch.tensor([[most, most / 2, most / 4, most], [most] * 4], dtype=dtype)
+    costs.requires_grad_()
+    projected = projection(costs)
+    projected.sum().backward()
+    assert bool(torch.isfinite(projected).all())
+    assert bool(torch.isfinite(costs.grad).all())
+    assert torch.equal(projected[0].argsort(stable=True), costs[0].argsort(stable=True))
+    assert projected[1].unique().numel() == 1
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+@pytest.mark.parametrize("projection", [Norm(), Std()], ids=["norm", "std"])
+def test_subnormal_costs_project_by_the_formula_with_a_finite_gradient(projection, dtype):
+    least = torch.finfo(dtype).smallest_normal * torch.finfo(dtype).eps
+    steps = [1.0, 5.0, 2.0, 9.0]
+    costs = (torch.tensor([steps], dtype=dtype) * least).requires_grad_()
+    projected = projection(costs)
+    expected = by_hand("norm" if isinstance(projection, Norm) else "std", steps)
+    assert projected[0].tolist() == pytest.approx(expected, rel=4 * torch.finfo(dtype).eps)
+    projected[0, 0].backward()
+    assert bool(torch.isfinite(costs.grad).all())
+    assert float(costs.grad.abs().max()) > 0
+
+
+def test_neighbouring_costs_are_not_taken_for_equal_ones():
+    steps = torch.tensor([[0.0, 3.0, 1.0, 7.0]])
+    for costs in (1e8 + 8 * steps, 1 + 2.0**-52 * steps.double()):
+        expected = torch.tensor([by_hand("std", steps[0].tolist())], dtype=costs.dtype)
+        torch.testing.assert_close(Std()(costs), expected)
+
+
+@pytest.mark.parametrize("projection", [Mean(), Std()], ids=["mean", "std"])
+def test_costs_that_drown_others_are_warned_of_and_inf_does_not_drown(projection):
+    costs = torch.rand(50, 10, generator=torch.Generator().manual_seed(0))
+    forbidden = torch.zeros(10, dtype=torch.bool)
+    forbidden[[1, 5, 8]] = True
+    solver = BruteForceTSP()
+    with pytest.warns(UserWarning, match=r"batch index 0 .*forbid entries by a cost of inf"):
+        projection(costs.masked_fill(forbidden, 1e7))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        projected = projection(costs.masked_fill(forbidden, torch.inf))
+        # What is small in float32 is not in float64.
+        exact = projection(costs.masked_fill(forbidden, 1e7).double())
+        projection(torch.randn(1000, 190, generator=torch.Generator().manual_seed(1)) + 3)
+        projection(torch.zeros(3, 10))
+        projection(torch.tensor([[0.0, 0.0, 0.0, 0.0, 5e4]]))
+    expected = solver(costs.masked_fill(forbidden, 1e7).double()).float()
+    assert torch.equal(solver(exact).float(), expected)
+    assert torch.equal(solver(projected), expected)

@@ -27,7 +27,8 @@ class GradientMethod(ABC):
     """A strategy that replaces the zero gradient of a solver by a useful one.
 
     `forward` answers with the solution, `vjp` with dL/dcosts for a given dL/dsolution; both work
-    on detached tensors of shape (B, *S).
+    on detached tensors of shape (B, *S). What `vjp` says of forbidden entries, of cost +inf, is
+    dropped: they have no gradient.
     """
 
     requires: frozenset[Trait] = frozenset()
@@ -79,7 +80,10 @@ class _Solve(torch.autograd.Function):
             )
         costs, solution, *extras = ctx.saved_tensors
         saved = Saved(costs, solution, ctx.instance, tuple(extras))
-        return ctx.gradient.vjp(ctx.solver, saved, grad_outputs[0]), None, None, None, None
+        slope = ctx.gradient.vjp(ctx.solver, saved, grad_outputs[0])
+        if ctx.solver.forbids:
+            slope = slope.masked_fill(costs == torch.inf, 0.0)
+        return slope, None, None, None, None
 
 
 def solve(

@@ -86,9 +86,10 @@ class AdaptiveIMLE(GradientMethod):
 
     dL/dw = mean over eps of (y(w + lam dL/dy - eps) - y(w - eps)) / lam; `symmetric` takes the
     central difference (y(w + lam dL/dy - eps) - y(w - lam dL/dy - eps)) / (2 lam) instead. Norms
-    are over the whole batch. After each backward pass a moving average of the number of nonzero
-    entries a sample is brought up to date, and alpha rises by `step` where it is below `target`,
-    else falls by it, never below 0; a batch without any gradient leaves both alone. Source:
+    are over the whole batch, without forbidden entries. After each backward pass a moving average
+    of the number of nonzero entries a sample is brought up to date, and alpha rises by `step` where
+    it is below `target`, else falls by it, never below 0; a batch without any gradient leaves both
+    alone. Source:
     Minervini, Franceschi and Niepert, AAAI 2023, and their code, where alpha is named
     beta.
 
@@ -137,11 +138,14 @@ class AdaptiveIMLE(GradientMethod):
 
     def vjp(self, solver: Solver, saved: Saved, grad_solution: Tensor) -> Tensor:
         """Return the mean difference over lam, (B, *S), and adapt alpha."""
+        forbidden = saved.costs == torch.inf
+        grad_solution = grad_solution.masked_fill(forbidden, 0.0)
         size = float(grad_solution.norm())
         if size == 0:
             return torch.zeros_like(grad_solution)
         shifted, lower = saved.extras
-        lam = self.alpha * float(saved.costs.norm()) / size
+        length = float(saved.costs.masked_fill(forbidden, 0.0).norm())
+        lam = self.alpha * length / size
         move = lam * grad_solution
         upper = solve_samples(solver, shifted + move, saved.instance, warm=lower)
         if self.symmetric:

@@ -78,7 +78,9 @@ class Relaxation(GradientMethod):
 
     def _relaxed(self, costs: Tensor, noise: Tensor, k: int) -> Tensor:
         # Nothing is chosen, softly or not; the product keeps the graph.
-        return self.relax(costs, noise, k) if k > 0 else costs * 0.0
+        if k == 0:
+            return costs.masked_fill(costs == torch.inf, 0.0) * 0.0
+        return self.relax(costs, noise, k)
 
 
 class L2X(Relaxation):

@@ -32,8 +32,10 @@ class BruteForceTSP(Solver):
     """The shortest of all (k-1)!/2 tours, for k = 3 to 9 cities.
 
     Costs and solutions are (B, k(k-1)/2), see `combgrad.solvers.edges`. Ties go to the first tour
-    in lexicographic order.
+    in lexicographic order. A cost of +inf forbids an edge.
     """
+
+    forbids = True
 
     traits = frozenset({Trait.SHIFT_INVARIANT, Trait.SCALE_INVARIANT})
 
@@ -47,5 +49,8 @@ class BruteForceTSP(Solver):
 
     def _solve(self, costs: Tensor) -> Tensor:
         tours = all_tours(city_count(costs.shape[1]))
-        best = (to_array(costs) @ tours.T).argmin(axis=1)
-        return to_tensor(tours[best], like=costs)
+        array = to_array(costs)
+        forbidden = array == np.inf
+        lengths = np.where(forbidden, 0.0, array) @ tours.T
+        lengths[forbidden @ tours.T > 0] = np.inf
+        return to_tensor(tours[lengths.argmin(axis=1)], like=costs)

@@ -8,6 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from combgrad.errors import WrongAnswerError
+from combgrad.solvers.spending import spent
 
 
 class Checkable(Protocol):
@@ -42,7 +43,7 @@ def check_answers(
     if best is None:
         return
     used = solution[0] != 0
-    found = float(spent(costs[:1], solution[:1]))
+    found = float(spent(costs[:1].double(), solution[:1].double()))
     slack = 1e-9 * float(costs[0][used].double().abs().sum())
     if found > float(best[0]) + slack:
         raise WrongAnswerError(
@@ -50,12 +51,6 @@ def check_answers(
             f"possible. This is a bug of the solver; please report it with these costs: "
             f"{costs[0].tolist()}"
         )
-
-
-def spent(costs: Tensor, solution: Tensor) -> Tensor:
-    """<w, y> of costs and solutions (B, *S), (B,) in float64; entries not used may cost inf."""
-    terms = costs.double() * solution.double()
-    return terms.masked_fill(solution == 0, 0.0).flatten(1).sum(dim=1)
 
 
 def _first(value: Any, rows: int) -> Any:

@@ -61,7 +61,7 @@ class SpanningTree(Solver):
     Costs (B, E) of any sign, one for each edge; solutions (B, E) are 1 on the nodes-1 edges of the
     tree. The graph is complete, its k(k-1)/2 edges the upper triangle of a k x k matrix row by row
     (`combgrad.solvers.edges`), unless `edges` lists others. Among equal costs the edge of lower
-    index is taken first.
+    index is taken first. A cost of +inf forbids an edge.
 
     Args:
         nodes: how many; None reads it off the costs of a complete graph, or off the edge list.
@@ -69,11 +69,13 @@ class SpanningTree(Solver):
         threads: how many to use; None decides by the work.
 
     Raises ValueError for a graph that is not connected or has other faults, SolverInputError for
-    costs that do not fit the graph. Source: Kruskal, Proc. AMS 1956.
+    costs that do not fit the graph, InfeasibleError where the edges left do not join all nodes.
+    Source: Kruskal, Proc. AMS 1956.
     """
 
     traits = frozenset({Trait.SHIFT_INVARIANT, Trait.SCALE_INVARIANT})
     compiled = True
+    forbids = True
 
     def __init__(
         self,

@@ -23,17 +23,20 @@ class TopK(Solver):
     """The k smallest of n costs: y(w) = argmin <w, y> over y in {0, 1}^n with sum(y) = k.
 
     Costs (B, n) of any sign; solutions (B, n) with exactly k ones, 0 <= k <= n. Among equal costs
-    the lower index is taken first; 0.0 and -0.0 are equal. To select the k largest, pass -w.
+    the lower index is taken first; 0.0 and -0.0 are equal. To select the k largest, pass -w. A
+    cost of +inf forbids an entry.
 
     Args:
         k: how many to take.
         threads: how many to use; None decides by the work.
 
-    Raises ValueError for a negative k, SolverInputError for k > n.
+    Raises ValueError for a negative k, SolverInputError for k > n, InfeasibleError where fewer than
+    k entries are allowed.
     """
 
     traits = frozenset({Trait.SHIFT_INVARIANT, Trait.SCALE_INVARIANT, Trait.SUBSET_VALUED})
     compiled = True
+    forbids = True
 
     def __init__(self, k: int, threads: int | None = None) -> None:
         super().__init__()

@@ -1,0 +1,13 @@
+"""What a solution costs, where entries may be forbidden."""
+
+import torch
+from torch import Tensor
+
+
+def spent(costs: Tensor, solution: Tensor) -> Tensor:
+    """<w, y> of costs and solutions (..., *S), summed over S of (B, *S): (B,), differentiable.
+
+    Entries of cost +inf that are not used cost nothing; one that is used costs inf.
+    """
+    unused = (costs == torch.inf) & (solution == 0)
+    return (costs.masked_fill(unused, 0.0) * solution).flatten(1).sum(dim=1)
