@@ -201,6 +201,23 @@ def test_pickled_arrays_are_refused(tmp_path):
         pictures(saved(tmp_path / "flags.npz", arrays))
 
 
+def test_pictures_that_unpack_to_too_much_are_refused(tmp_path):
+    arrays = picture_arrays(list(regenerated().iso2))
+    np.savez_compressed(tmp_path / "bomb.npz", **arrays, more=np.zeros(10**8 + 1, np.uint8))
+    with pytest.raises(ValueError, match=r"bomb\.npz: cannot be read as an npz .*bytes unpacked"):
+        pictures(tmp_path / "bomb.npz")
+
+
+def test_pictures_whose_header_promises_too_much_are_refused(tmp_path):
+    arrays = picture_arrays(list(regenerated().iso2))
+    path = saved(tmp_path / "huge.npz", arrays)
+    content = path.read_bytes().replace(b"'shape': (100,), }   ", b"'shape': (10**9,), } ")
+    content = content.replace(b"(100, 2), }            ", b"(10000000000000, 2), } ")
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"huge\.npz: cannot be read as an npz"):
+        pictures(path)
+
+
 def test_resize_averages_areas():
     image = np.array([[0, 30, 90], [60, 90, 150]], dtype=np.uint8)[None, :, :, None]
     assert resize_by_area(image, 1, 1).item() == 70

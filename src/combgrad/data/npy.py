@@ -1,16 +1,33 @@
 """The .npy files of other people, read without running what a pickle asks for, and our own."""
 
-import pickle
-from collections.abc import Callable, Iterable
+import math
+import re
+import zipfile
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, Literal
 
 import numpy as np
 
+from combgrad.data.pickles import LIMIT_BYTES, RefusedPickleError, object_array
 from combgrad.errors import CombgradError
 from combgrad.files import write_atomically
 
 REMEDY = "Restore the file from its source."
+
+#: The magic word, the version and the longest form of the header's length; numpy's own limit.
+_PREFIX_BYTES, _HEADER_LIMIT = 12, 10_000
+
+#: How many bytes the length of the header takes in each version of the format.
+_LENGTH_BYTES = {b"\x01\x00": 2, b"\x02\x00": 4}
+
+#: The header as numpy writes it. It is a literal of Python in general, and those are no data.
+_HEADER = re.compile(
+    r"\{'descr': '(?P<descr>[<>|=]?(?:[biufcUS]\d{1,6}|O8?))', "
+    r"'fortran_order': (?P<order>True|False), "
+    r"'shape': \((?P<shape>(?:\d{1,18}L?(?:, ?|(?=\))))*)\),? ?\}"
+)
 
 
 class DataFileError(CombgradError, ValueError):
@@ -26,24 +43,21 @@ def load_array(
     `dtype_kind` lists the numpy kinds allowed, such as "iu" for integers. Raises DataFileError.
     """
     path = Path(path)
-    _check_exists(path)
-    try:
-        array = np.load(path, mmap_mode="r" if mmap else None, allow_pickle=False)
-    except Exception as error:
-        # A header that is no Python literal, or a zip, fails in ways that numpy does not document.
-        raise DataFileError(
-            f"{path}: cannot be read as an .npy file, which may be cut short "
-            f"({type(error).__name__}: {error}). {REMEDY}"
-        ) from error
-    if not isinstance(array, np.ndarray):
-        array.close()
-        raise DataFileError(f"{path}: is an .npz archive, not an .npy file. {REMEDY}")
-    if array.dtype.kind not in dtype_kind or not _fits(array.shape, shape):
+    header = _read_header(path)
+    if header.dtype.kind not in dtype_kind or not _fits(header.shape, shape):
         raise DataFileError(
             f"{path}: expected {_words(dtype_kind)} of shape {_pattern(shape)}, "
-            f"found {array.dtype} of shape {array.shape}. {REMEDY}"
+            f"found {header.dtype} of shape {header.shape}. {REMEDY}"
         )
-    return array
+    if header.dtype.hasobject:
+        raise DataFileError(f"{path}: holds objects, which are not read here. {REMEDY}")
+    size, found = math.prod(header.shape) * header.dtype.itemsize, path.stat().st_size
+    if header.start + size > found:
+        raise _unreadable(path, f"{header.start + size:,} bytes are promised and {found:,} there")
+    try:
+        return _read_array(path, header, mmap and size > 0)
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, f"{type(error).__name__}: {error}") from error
 
 
 def check_rows(path: Path, array: np.ndarray, right: Any, problem: str) -> None:
@@ -89,32 +103,83 @@ def save_blocks(
 def load_object_array(path: Path) -> np.ndarray:
     """Return the object array of an .npy file whose pickle holds plain values and arrays only.
 
-    A pickle that names anything else is refused before that is looked up, let alone called.
-    Raises DataFileError.
+    Nothing that the pickle names is looked up, let alone called, and numpy makes nothing by what
+    the file says. Raises DataFileError.
     """
     path = Path(path)
-    _check_exists(path)
+    header = _read_header(path)
+    if not header.dtype.hasobject:
+        raise DataFileError(f"{path}: expected objects, found {header.dtype}. {REMEDY}")
     try:
         with path.open("rb") as file:
-            shape, dtype = _read_header(file)
-            if not dtype.hasobject:
-                raise DataFileError(f"{path}: expected objects, found {dtype}. {REMEDY}")
-            array = _PlainUnpickler(file, encoding="latin1").load()
-            if not isinstance(array, np.ndarray) or array.dtype != object:
-                raise DataFileError(f"{path}: holds a {type(array).__name__} instead. {REMEDY}")
-            return array.reshape(shape)
-    except DataFileError:
-        raise
+            file.seek(header.start)
+            values, shape = object_array(file.read(LIMIT_BYTES + 1))
+    except RefusedPickleError as error:
+        raise DataFileError(f"{path}: {error}. {REMEDY}") from error
     except Exception as error:
-        # The pickle module documents that a damaged file may raise nearly any exception.
+        # A damaged pickle may raise nearly anything.
+        raise _unreadable(path, f"{type(error).__name__}: {error}") from error
+    if len(values) != math.prod(header.shape):
         raise DataFileError(
-            f"{path}: cannot be read ({type(error).__name__}: {error}). {REMEDY}"
-        ) from error
+            f"{path}: its header promises the shape {header.shape}, its pickle has {shape}. "
+            f"{REMEDY}"
+        )
+    array = np.empty(len(values), dtype=object)
+    for row, value in enumerate(values):
+        array[row] = value
+    return array.reshape(header.shape)
 
 
-def _check_exists(path: Path) -> None:
+@dataclass(frozen=True)
+class _Header:
+    """What an .npy file says of its array, and the byte at which that starts."""
+
+    dtype: np.dtype
+    fortran: bool
+    shape: tuple[int, ...]
+    start: int
+
+
+def _read_header(path: Path) -> _Header:
     if not path.is_file():
         raise DataFileError(f"{path}: no such file. {REMEDY}")
+    try:
+        with path.open("rb") as file:
+            first = file.read(_PREFIX_BYTES + _HEADER_LIMIT)
+    except OSError as error:
+        raise _unreadable(path, str(error)) from error
+    if first[:6] != b"\x93NUMPY":
+        if zipfile.is_zipfile(path):
+            raise DataFileError(f"{path}: is an .npz archive, not an .npy file. {REMEDY}")
+        raise _unreadable(path, "it does not start like one")
+    width = _LENGTH_BYTES.get(first[6:8], 0)
+    if not width:
+        raise _unreadable(path, f"version {tuple(first[6:8])} of the format is not known")
+    start = 8 + width + int.from_bytes(first[8 : 8 + width], "little")
+    found = _HEADER.fullmatch(first[8 + width : start].decode("latin1").rstrip())
+    if found is None or len(first) < start:
+        raise _unreadable(path, "its header is none of an array of numbers, text or objects")
+    try:
+        shape = tuple(int(size) for size in re.findall(r"\d+", found["shape"]))
+        return _Header(np.dtype(found["descr"]), found["order"] == "True", shape, start)
+    except (TypeError, ValueError) as error:
+        raise _unreadable(path, str(error)) from error
+
+
+def _read_array(path: Path, header: _Header, mmap: bool) -> np.ndarray:
+    order: Literal["C", "F"] = "F" if header.fortran else "C"
+    if mmap:
+        return np.memmap(
+            path, header.dtype, "r", offset=header.start, shape=header.shape, order=order
+        )
+    flat = np.fromfile(path, header.dtype, math.prod(header.shape), offset=header.start)
+    return flat.reshape(header.shape, order=order)
+
+
+def _unreadable(path: Path, problem: str) -> DataFileError:
+    return DataFileError(
+        f"{path}: cannot be read as an .npy file, which may be cut short ({problem}). {REMEDY}"
+    )
 
 
 def _fits(found: tuple[int, ...], wanted: tuple[int | None, ...] | None) -> bool:
@@ -134,49 +199,3 @@ def _pattern(shape: tuple[int | None, ...] | None) -> str:
 def _words(dtype_kind: str) -> str:
     names = {"b": "bool", "i": "int", "u": "unsigned int", "f": "float", "U": "str"}
     return " or ".join(names.get(kind, kind) for kind in dtype_kind)
-
-
-def _read_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
-    version = np.lib.format.read_magic(file)
-    readers: dict[tuple[int, int], Callable[..., Any]] = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-    }
-    if version not in readers:
-        raise ValueError(f"version {version} of the format is not known")
-    shape, _, dtype = readers[version](file)
-    return shape, dtype
-
-
-def _encode_latin1(text: str, encoding: str) -> bytes:
-    """Stand in for `_codecs.encode`, by which old pickles write bytes."""
-    if encoding not in ("latin1", "latin-1"):
-        raise pickle.UnpicklingError(f"the encoding {encoding!r} is refused")
-    return text.encode("latin1")
-
-
-def _allowed_globals() -> dict[tuple[str, str], Any]:
-    # Taken from what numpy itself pickles, since the modules that hold them are private.
-    rebuild = np.zeros(0).__reduce__()[0]
-    scalar = np.float64(0).__reduce__()[0]
-    allowed: dict[tuple[str, str], Any] = {
-        ("numpy", "ndarray"): np.ndarray,
-        ("numpy", "dtype"): np.dtype,
-        ("_codecs", "encode"): _encode_latin1,
-    }
-    for module in ("numpy.core.multiarray", "numpy._core.multiarray"):
-        allowed[module, "_reconstruct"] = rebuild
-        allowed[module, "scalar"] = scalar
-    return allowed
-
-
-class _PlainUnpickler(pickle.Unpickler):
-    """Unpickles numbers, strings, tuples, lists and numpy arrays, and nothing else."""
-
-    _allowed = _allowed_globals()
-
-    def find_class(self, module: str, name: str) -> Any:
-        """Return an allowed global; raises UnpicklingError for every other."""
-        if (module, name) not in self._allowed:
-            raise pickle.UnpicklingError(f"the pickle names {module}.{name}, which is refused")
-        return self._allowed[module, name]

@@ -87,8 +87,9 @@ def _load_countries(path: Path) -> Countries:
             f"{path}: expected {COUNTRY_COUNT} countries, found shape {rows.shape}. {REMEDY}"
         )
     try:
-        names, gps, flags = zip(*rows, strict=True)
-        texts = tuple(str(name) for name in names)
+        texts, gps, flags = zip(*rows, strict=True)
+        if not all(isinstance(name, str) for name in texts):
+            raise ValueError("a name is no text")
         lonlat = np.array([[float(value) for value in place] for place in gps])
         pictures = np.stack([np.asarray(flag) for flag in flags])
         # The set names no capitals and has no codes; names are distinct and serve as both.
