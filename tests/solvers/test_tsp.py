@@ -104,6 +104,32 @@ def test_a_warm_start_changes_the_time_and_not_the_tour():
         assert torch.equal(TSP()(costs, warm=warm), expected)
 
 
+@pytest.mark.parametrize("cities", [5, 12])
+@pytest.mark.parametrize(
+    "warm",
+    [
+        torch.ones(2, edge_count(40)),
+        torch.ones(2, edge_count(4)),
+        torch.ones(1, edge_count(12)),
+        torch.ones(edge_count(12)),
+        torch.ones(2, 7),
+        "no tensor",
+    ],
+    ids=lambda warm: str(getattr(warm, "shape", warm)),
+)
+def test_a_warm_start_of_another_shape_is_refused(cities, warm):
+    with pytest.raises(SolverInputError, match="TSP: warm "):
+        TSP()(torch.rand(2, edge_count(cities)), warm=warm)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.bool])
+def test_a_warm_start_may_hold_anything_of_the_right_shape(dtype):
+    costs = torch.rand(3, edge_count(13), generator=torch.Generator().manual_seed(0))
+    expected = TSP()(costs)
+    for warm in (expected, torch.full_like(costs, float("nan")), -expected, 3 * expected):
+        assert torch.equal(TSP()(costs, warm=warm.to(dtype)), expected)
+
+
 def test_feasible_knows_tours_from_sub_tours():
     tour = TSP()(torch.rand(1, edge_count(6)))
     triangles = torch.zeros(6, 6)

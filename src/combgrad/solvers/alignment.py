@@ -120,7 +120,6 @@ class Alignment(Solver):
     """
 
     traits = frozenset({Trait.SCALE_INVARIANT})
-    compiled = True
 
     def __init__(self, gap: float = 1.5, threads: int | None = None) -> None:
         super().__init__()

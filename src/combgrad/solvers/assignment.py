@@ -29,7 +29,6 @@ class Assignment(Solver):
     """
 
     traits = frozenset({Trait.SHIFT_INVARIANT, Trait.SCALE_INVARIANT})
-    compiled = True
 
     def __init__(self, threads: int | None = None) -> None:
         super().__init__()

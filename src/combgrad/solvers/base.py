@@ -12,7 +12,7 @@ from torch import Tensor
 
 from combgrad.errors import InfeasibleError, SolverInputError, WrongAnswerError
 from combgrad.solvers.checking import check_answers, checking
-from combgrad.solvers.compiling import first_call, notice_while_compiling
+from combgrad.solvers.notices import NoticeWhenLong
 
 
 class Trait(enum.Enum):
@@ -35,9 +35,6 @@ class Solver(ABC):
     """
 
     traits: frozenset[Trait] = frozenset()
-
-    #: Whether the first call compiles, which deserves a word when it takes long.
-    compiled = False
 
     #: Whether `_solve` takes `warm`, solutions (B, *S) of similar costs to start from.
     warm_startable = False
@@ -65,10 +62,7 @@ class Solver(ABC):
         forbidden = self._check_finite(costs)
         if costs.shape[0] == 0:
             return costs.clone()
-        if self.compiled and first_call(type(self)):
-            with notice_while_compiling(type(self)):
-                solution = self._solve(costs, **instance)
-        else:
+        with NoticeWhenLong(type(self).__name__):
             solution = self._solve(costs, **instance)
         if solution.shape != costs.shape or solution.dtype != costs.dtype:
             raise WrongAnswerError(

@@ -52,7 +52,6 @@ class Knapsack(Solver):
     """
 
     traits = frozenset({Trait.SCALE_INVARIANT})
-    compiled = True
 
     def __init__(
         self,

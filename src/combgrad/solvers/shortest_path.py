@@ -50,7 +50,6 @@ class ShortestPath(Solver):
     """
 
     traits = frozenset({Trait.SCALE_INVARIANT})
-    compiled = True
 
     def __init__(
         self,

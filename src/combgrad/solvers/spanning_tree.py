@@ -74,7 +74,6 @@ class SpanningTree(Solver):
     """
 
     traits = frozenset({Trait.SHIFT_INVARIANT, Trait.SCALE_INVARIANT})
-    compiled = True
     forbids = True
 
     def __init__(

@@ -35,7 +35,6 @@ class TopK(Solver):
     """
 
     traits = frozenset({Trait.SHIFT_INVARIANT, Trait.SCALE_INVARIANT, Trait.SUBSET_VALUED})
-    compiled = True
     forbids = True
 
     def __init__(self, k: int, threads: int | None = None) -> None:

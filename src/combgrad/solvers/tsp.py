@@ -80,7 +80,6 @@ class TSP(Solver):
     """
 
     traits = frozenset({Trait.SHIFT_INVARIANT, Trait.SCALE_INVARIANT})
-    compiled = True
     warm_startable = True
 
     def __init__(self, threads: int | None = None) -> None:
@@ -109,6 +108,8 @@ class TSP(Solver):
 
     def _solve(self, costs: Tensor, warm: Tensor | None = None) -> Tensor:
         """Solve costs (B, E); `warm` (B, E) holds tours that are expected to be nearly right."""
+        if warm is not None:
+            _check_warm(warm, costs)
         array, cities = to_array(costs), city_count(costs.shape[1])
         work = len(array) * _expected_seconds(cities)
         threads = min(thread_count(work, self.threads), len(array))
@@ -118,6 +119,19 @@ class TSP(Solver):
         if threads == 1:
             return to_tensor(held_karp(array, cities), like=costs)
         return to_tensor(held_karp_parallel(array, cities, threads), like=costs)
+
+
+def _check_warm(warm: Tensor, costs: Tensor) -> None:
+    """Raise SolverInputError unless `warm` has the shape (B, E) of the costs."""
+    if not isinstance(warm, Tensor):
+        raise SolverInputError(
+            f"TSP: warm is a {type(warm).__name__}; pass the tours that TSP answered, a tensor."
+        )
+    if warm.shape != costs.shape:
+        raise SolverInputError(
+            f"TSP: warm has shape {tuple(warm.shape)} and the costs {tuple(costs.shape)}; pass one "
+            f"tour for each instance, as TSP answers them."
+        )
 
 
 def _expected_seconds(cities: int) -> float:

@@ -1,0 +1,122 @@
+"""A word to the user where a solver keeps them waiting: it compiles, or one call takes long.
+
+That something compiles is known from numba itself, so it is said of every compiled path: large
+instances, several threads or another dtype may need other code than the first call did.
+"""
+
+import os
+import sys
+import threading
+import time
+from typing import Any
+
+from numba.core import event
+
+#: Seconds after which a user wonders.
+COMPILING_SECONDS = 4.0
+SOLVING_SECONDS = 10.0
+
+LOOK_EVERY_SECONDS = 0.5
+
+
+class _Compilation(event.Listener):
+    """Since when numba compiles, and until when it did; its own lock keeps the events in order."""
+
+    def __init__(self) -> None:
+        self.depth = 0
+        self.since = self.until = 0.0
+
+    def on_start(self, event: Any) -> None:
+        del event
+        if self.depth == 0:
+            self.since = time.monotonic()
+        self.depth += 1
+
+    def on_end(self, event: Any) -> None:
+        del event
+        self.depth -= 1
+        self.until = time.monotonic()
+
+
+class _Watch:
+    """The calls that solvers are at, by thread, and a thread that looks at them while there are."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.calls: dict[int, NoticeWhenLong] = {}
+        self.looking = False
+        self.compilation_told = 0.0
+        self.solvers_told: set[str] = set()
+
+    def look(self) -> None:
+        while True:
+            time.sleep(LOOK_EVERY_SECONDS)
+            with self.lock:
+                calls = list(self.calls.values())
+                self.looking = bool(calls)
+            if not calls:
+                return
+            self._tell(calls, time.monotonic())
+
+    def _tell(self, calls: "list[NoticeWhenLong]", now: float) -> None:
+        if _compilation.depth > 0:
+            since = _compilation.since
+            if now - since >= COMPILING_SECONDS and since != self.compilation_told:
+                self.compilation_told = since
+                names = ", ".join(sorted({call.solver for call in calls}))
+                _say(f"compiling {names}; later calls and later processes skip this")
+            return
+        for call in calls:
+            waited = now - max(call.started, _compilation.until)
+            if waited >= SOLVING_SECONDS and call.solver not in self.solvers_told:
+                self.solvers_told.add(call.solver)
+                _say(f"one call of {call.solver} takes more than {SOLVING_SECONDS:.0f} s")
+
+
+class NoticeWhenLong:
+    """Within this context a word appears on stderr when compiling or solving takes long.
+
+    Said once for each compilation, and once for each solver that takes long in a process.
+    """
+
+    def __init__(self, solver: str) -> None:
+        self.solver, self.started = solver, 0.0
+
+    def __enter__(self) -> None:
+        self.started = time.monotonic()
+        thread = threading.get_ident()
+        with _watch.lock:
+            # A solver that calls another is the outer one, and has its place back afterwards.
+            self.outer = _watch.calls.get(thread)
+            _watch.calls[thread] = self
+            start = not _watch.looking
+            _watch.looking = True
+        if start:
+            threading.Thread(target=_watch.look, name="combgrad-notices", daemon=True).start()
+
+    def __exit__(self, *reason: object) -> None:
+        thread = threading.get_ident()
+        with _watch.lock:
+            if self.outer is None:
+                _watch.calls.pop(thread, None)
+            else:
+                _watch.calls[thread] = self.outer
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"combgrad: {text}\n")
+    sys.stderr.flush()
+
+
+def _start_anew() -> None:
+    """A forked child has none of its parent's threads, and perhaps a lock that one of them held."""
+    global _watch
+    _watch = _Watch()
+    _compilation.depth = 0
+
+
+_compilation = _Compilation()
+event.register("numba:compile", _compilation)
+_watch = _Watch()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_start_anew)
