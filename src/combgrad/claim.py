@@ -35,6 +35,7 @@ class Status:
         sweep: the id of the sweep it belonged to, or "".
         epoch, epochs: finished and wanted ones; 0 before the first.
         error: the last line of what went wrong, or "".
+        record: where the run's record lies, absolute; "" as long as there is none.
     """
 
     state: str
@@ -45,6 +46,7 @@ class Status:
     epoch: int = 0
     epochs: int = 0
     error: str = ""
+    record: str = ""
 
     @classmethod
     def mine(cls, sweep: str = "") -> "Status":
@@ -68,6 +70,11 @@ def write_status(folder: Path, status: Status) -> None:
 def note_epoch(folder: Path, epoch: int, epochs: int) -> None:
     """Write into the status how far the run has come."""
     _amend(folder, epoch=epoch, epochs=epochs)
+
+
+def note_record(folder: Path, record: Path) -> None:
+    """Write into the status where the run's record lies."""
+    _amend(folder, record=str(record.absolute()))
 
 
 def is_claimed(folder: Path) -> bool:

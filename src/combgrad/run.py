@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from combgrad import loggers, provenance
-from combgrad.claim import claim
+from combgrad.claim import claim, note_record
 from combgrad.configuration import (
     chosen_options,
     digest,
@@ -220,6 +220,7 @@ def _run(config: DictConfig, parts: Parts) -> RunRecord:
     started, output = _now(), Path(config.paths.output)
     finished = finished_record(config, parts.key) if config.resume else None
     if finished is not None:
+        note_record(output, record_path(config, parts.key))
         return finished
     check_writable(Path(config.paths.results))
     OmegaConf.save(config, output / "config.yaml")
@@ -231,6 +232,7 @@ def _run(config: DictConfig, parts: Parts) -> RunRecord:
             record = make_record(config, parts, started)
         if trainer.is_global_zero:
             path = save_record(record, Path(config.paths.results))
+            note_record(output, path)
             log.info("record: %s", path)
             told = config.sweep is None  # a sweep has other things to say
             pictures = draw_pictures(parts, output, told) if config.pictures else []

@@ -13,8 +13,10 @@ def trained(root, trainer):
     words = ["experiment=tsp5", "grad=blackbox", "profile=smoke", "logger=none", "pictures=false"]
     # An odd number of instances, so that the two evaluate shares of different sizes.
     words += ["data.eval_size=21", f"trainer={trainer}", f"paths.root={root}"]
+    # A sweep starts a job of several processes as a single run of its own: both are tested here.
+    sweep = ["-m"] if trainer == "ddp" else []
     subprocess.run(
-        [sys.executable, str(TRAIN), *words], check=True, capture_output=True, timeout=300
+        [sys.executable, str(TRAIN), *sweep, *words], check=True, capture_output=True, timeout=300
     )
     (record,) = load_records(root / "results" / "runs")
     return record

@@ -2,18 +2,23 @@
 
 import dataclasses
 import json
+import random
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import OmegaConf
 
-from combgrad.claim import RunBusyError, Status, claim, read_status, write_status
+from combgrad.claim import RunBusyError, Status, claim, note_record, read_status, write_status
 from combgrad.results import RunRecord, load_records, save_record
-from combgrad.sweeps.jobs import Job, expected_seconds
+from combgrad.results.record import file_name
+from combgrad.sweeps.jobs import Job
 from combgrad.sweeps.progress import remaining_seconds
 from combgrad.sweeps.summary import JobsFailedError, print_summary, raise_if_any_failed
-from combgrad.sweeps.sweep import State, Sweep
+from combgrad.sweeps.sweep import FINAL, State, Sweep
+from combgrad.sweeps.task import Outcome, ProcessDiedError
+from combgrad.sweeps.times import expected_seconds
 
 
 def make_job(root: Path, seed: int, grad="identity", experiment="tsp5") -> Job:
@@ -55,7 +60,7 @@ class Launcher:
             (sweep,) = (word.removeprefix("sweep=") for word in words if word.startswith("sweep="))
             result = JobReturn(status=JobStatus.COMPLETED)
             try:
-                self.act(self.jobs[words[0]], sweep)
+                result.return_value = self.act(self.jobs[words[0]], sweep)
             except RuntimeError as error:
                 result.status, result.return_value = JobStatus.FAILED, error
             returns.append(result)
@@ -64,7 +69,7 @@ class Launcher:
 
 def finish(job, sweep):
     with claim(job.folder, sweep):
-        save_record(make_record(job), job.record_path.parent)
+        note_record(job.folder, save_record(make_record(job), job.results))
 
 
 def begin_and_die(job, sweep):
@@ -86,7 +91,7 @@ def outcome(tmp_path, number, act, **options):
 
 def test_what_is_done_is_skipped_and_the_rest_is_run(tmp_path):
     done = make_job(tmp_path, 1)
-    save_record(make_record(done), done.record_path.parent)
+    save_record(make_record(done), done.results)
     sweep, launcher = outcome(tmp_path, 3, finish)
     assert launcher.calls == [["seed=0", "seed=2"]]
     assert [e.state for e in sweep.progress] == [State.DONE, State.SKIPPED, State.DONE]
@@ -100,9 +105,8 @@ def test_rerun_runs_all_of_them_again(tmp_path):
 
     def finish_now(job, sweep):
         with claim(job.folder, sweep):
-            save_record(
-                make_record(job, finished="2999-01-01T00:00:00+00:00"), job.record_path.parent
-            )
+            # The clock was set back since the first run.
+            save_record(make_record(job, finished="1999-01-01T00:00:00+00:00"), job.results)
 
     sweep, launcher = outcome(tmp_path, 2, finish_now, rerun=True)
     assert launcher.calls == [["seed=0", "seed=1"]]
@@ -158,7 +162,7 @@ def test_a_job_that_dies_too_often_fails_alone(tmp_path):
     sweep, _ = outcome(tmp_path, 3, dying({"run1": 9}), retries=2)
     assert [e.state for e in sweep.progress] == [State.DONE, State.FAILED, State.DONE]
     failed = sweep.progress[1]
-    assert failed.attempts == 3
+    assert failed.launches == 3
     assert failed.error == "its process died after epoch 3 of 9 (Killed: a worker was killed)"
 
 
@@ -179,7 +183,7 @@ def test_a_run_that_another_process_is_at_is_waited_for_and_not_done_twice(tmp_p
     def act(job, sweep):
         assert job.name != "run0"
         finish(job, sweep)
-        save_record(make_record(other), other.record_path.parent)
+        save_record(make_record(other), other.results)
         holder.__exit__(None, None, None)
 
     sweep, launcher = outcome(tmp_path, 2, act)
@@ -203,13 +207,135 @@ def test_a_run_whose_other_process_died_is_taken_over(tmp_path):
 
 def test_a_broken_record_is_made_again(tmp_path):
     job = make_job(tmp_path, 0)
-    job.record_path.parent.mkdir()
-    job.record_path.write_text('{"key": "half a rec')
+    path = job.results / file_name(job.name, job.key)
+    path.parent.mkdir()
+    path.write_text('{"key": "half a rec')
     sweep, launcher = outcome(tmp_path, 1, finish)
     assert launcher.calls == [["seed=0"]]
     assert sweep.progress[0].state == State.DONE
-    assert json.loads(job.record_path.read_text())["key"] == job.key
+    assert json.loads(path.read_text())["key"] == job.key
     assert len(load_records(tmp_path / "runs")) == 1
+
+
+def finish_elsewhere(job, sweep):
+    """A job whose own `paths.results` and `paths.output` are not those of the check."""
+    with claim(job.folder / "other", sweep):
+        path = save_record(make_record(job), job.folder / "elsewhere")
+    return Outcome(0.5, str(path))
+
+
+def finish_with_another_key(job, sweep):
+    other = dataclasses.replace(job, key="f" * 64)
+    with claim(job.folder, sweep):
+        note_record(job.folder, save_record(make_record(other), job.results))
+
+
+def say_it_is_done(job, sweep):
+    return Outcome(0.5, str(job.results / "nothing.json"))
+
+
+def die_unseen(job, sweep):
+    raise ProcessDiedError("its process died (SIGKILL)")
+
+
+def be_refused(job, sweep):
+    raise RunBusyError("process 1 on elsewhere is at work on this run")
+
+
+def claim_and_leave(job, sweep):
+    with claim(job.folder, sweep):
+        pass
+
+
+def do_nothing(job, sweep):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("act", "launches", "error"),
+    [
+        (finish_with_another_key, 1, "it ran another configuration than the one checked here"),
+        (say_it_is_done, 3, "it ended without a record"),
+        (do_nothing, 3, "it ended without a record"),
+        (claim_and_leave, 3, "it ended without a record"),
+        (die_unseen, 3, "its process died (SIGKILL)"),
+        (begin_and_die, 3, "its process died after epoch 3 of 9"),
+        (be_refused, 3, "another process was at work on it, and ended without a record"),
+    ],
+)
+def test_a_job_without_a_record_is_launched_a_bounded_number_of_times(
+    tmp_path, act, launches, error
+):
+    sweep, launcher = outcome(tmp_path, 2, act, retries=2)
+    assert {entry.state for entry in sweep.progress} == {State.FAILED}
+    assert [entry.launches for entry in sweep.progress] == [launches, launches]
+    assert launcher.calls == launches * [["seed=0", "seed=1"]]
+    assert sweep.progress[0].error.startswith(error)
+
+
+def test_a_record_is_taken_from_where_the_job_says_it_is_and_the_odd_place_is_told(
+    tmp_path, capsys
+):
+    sweep, launcher = outcome(tmp_path, 1, finish_elsewhere)
+    (entry,) = sweep.progress
+    assert (entry.state, entry.record) == (State.DONE, make_record(entry.job))
+    assert launcher.calls == [["seed=0"]]
+    print_summary(sweep.progress)
+    shown = capsys.readouterr().out
+    assert f"run0: its record is {entry.job.folder / 'elsewhere'}" in shown
+    assert f"not in {entry.job.results}" in shown
+
+
+@pytest.mark.parametrize("number", [0, 1, 3])
+def test_a_launcher_that_answers_for_another_number_of_jobs_is_not_believed(tmp_path, number):
+    jobs = [make_job(tmp_path, seed) for seed in range(2)]
+    calls = []
+
+    def launch(batch):
+        calls.append(len(batch))
+        return [JobReturn(status=JobStatus.COMPLETED)] * number
+
+    sweep = Sweep(jobs, launch, root=str(tmp_path), retries=2)
+    sweep.run()
+    assert calls == [2]
+    assert {entry.error for entry in sweep.progress} == {
+        f"the launcher gave up: it answered {number} times for 2 jobs"
+    }
+
+
+MISHAPS = (
+    finish, finish_elsewhere, finish_with_another_key, say_it_is_done, die_unseen, begin_and_die,
+    be_refused, claim_and_leave, do_nothing,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("launcher_dies", [False, True])
+def test_no_mixture_of_mishaps_launches_a_job_too_often(tmp_path, launcher_dies):
+    for trial in range(30):
+        choose = random.Random(trial)
+        counts = Counter()
+
+        def act(job, sweep, choose=choose, counts=counts):
+            counts[job.name] += 1
+            if launcher_dies and choose.random() < 0.3:
+                dying({job.name: 1})(job, sweep)
+            return choose.choice(MISHAPS)(job, sweep)
+
+        sweep, launcher = outcome(tmp_path / str(trial), 4, act, retries=choose.randrange(3))
+        # A launcher that dies takes with it the answers of jobs that left no trace of their own.
+        most = len(launcher.calls) if launcher_dies else 1 + sweep.retries
+        assert max(counts.values()) <= most
+        assert len(launcher.calls) <= 4 * (1 + sweep.retries)
+        assert {entry.state for entry in sweep.progress} <= FINAL
+
+
+def test_a_copied_record_of_another_job_is_not_this_ones(tmp_path):
+    done, copy = make_job(tmp_path, 0), make_job(tmp_path, 1)
+    text = save_record(make_record(done), done.results).read_text()
+    (copy.results / file_name(copy.name, copy.key)).write_text(text)
+    sweep, launcher = outcome(tmp_path, 2, finish)
+    assert launcher.calls == [["seed=1"]]
+    assert [entry.state for entry in sweep.progress] == [State.SKIPPED, State.DONE]
 
 
 def test_results_that_cannot_be_written_are_found_before_anything_starts(tmp_path):

@@ -10,7 +10,8 @@ from tqdm import tqdm
 from combgrad.claim import read_status
 from combgrad.results.record import RunRecord
 from combgrad.results.store import load_records
-from combgrad.sweeps.jobs import Job, expected_seconds
+from combgrad.sweeps.jobs import Job
+from combgrad.sweeps.times import expected_seconds
 
 #: Seconds between two looks, at a terminal and where the output is a file.
 INTERVALS = (1.0, 30.0)
@@ -86,7 +87,7 @@ class SweepProgress:
     def _finished(self, undone: int) -> list[RunRecord]:
         """The records to estimate by, read again only when another job is done."""
         if self.jobs and undone != self._count:
-            self._records = load_records(self.jobs[0].record_path.parent)
+            self._records = load_records(self.jobs[0].results)
             self._count = undone
         return self._records
 

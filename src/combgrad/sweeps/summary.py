@@ -8,9 +8,10 @@ from rich.table import Table
 
 from combgrad.errors import CombgradError
 from combgrad.results.record import RunRecord
-from combgrad.sweeps.jobs import Job, expected_seconds
+from combgrad.sweeps.jobs import Job
 from combgrad.sweeps.progress import duration, remaining_seconds
 from combgrad.sweeps.sweep import Progress, State
+from combgrad.sweeps.times import expected_seconds
 
 
 class JobsFailedError(CombgradError, RuntimeError):
@@ -58,6 +59,8 @@ def print_summary(entries: Sequence[Progress]) -> None:
     counts = Counter(entry.state.value for entry in entries)
     console.print(", ".join(f"{number} {state}" for state, number in counts.items()))
     for entry in entries:
+        if entry.note:
+            console.print(f"{entry.job.name}: {entry.note}", markup=False, soft_wrap=True)
         if entry.state == State.FAILED:
             console.print(f"failed: {entry.job.name}", style="bold", markup=False)
             console.print(f"  {entry.error}\n  {entry.job.command}", markup=False, soft_wrap=True)

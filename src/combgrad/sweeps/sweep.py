@@ -6,15 +6,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import Any
 
-from hydra.core.utils import JobReturn, JobStatus
+from hydra.core.utils import JobReturn
 
-from combgrad.claim import RunBusyError, Status, last_line, read_status
+from combgrad.claim import last_line, read_status
 from combgrad.files import check_writable
 from combgrad.results.record import RunRecord
+from combgrad.results.store import load_record
+from combgrad.sweeps.answers import Answer, answer_of
 from combgrad.sweeps.jobs import Job
 from combgrad.sweeps.progress import SweepProgress
+from combgrad.sweeps.words import quoted
 
 #: Hands job overrides to a launcher and returns what became of them, in the same order.
 Launch = Callable[[Sequence[Sequence[str]]], Sequence[JobReturn]]
@@ -39,14 +41,23 @@ FINAL = frozenset(State) - {State.WAITING}
 
 @dataclass
 class Progress:
-    """How far one job of a sweep is."""
+    """How far one job of a sweep is.
+
+    Attributes:
+        launches: how often it was started, or is said to have been.
+        error: what went wrong last, or "".
+        note: what is odd about a job that is done, or "".
+        before: its record when the sweep began, where that one does not count.
+    """
 
     job: Job
     state: State = State.WAITING
+    launches: int = 0
     error: str = ""
-    attempts: int = 0
+    note: str = ""
     was_cut_off: bool = False
     record: RunRecord | None = None
+    before: RunRecord | None = None
 
 
 @dataclass
@@ -55,13 +66,15 @@ class Sweep:
 
     A round hands all missing jobs to the launcher. What counts is not what the launcher says but
     what lies on disk: a complete record is a job done, whoever did it, and a run whose process died
-    is tried again (`retries` times), from its checkpoint.
+    is tried again (`retries` times), from its checkpoint. Whatever a launcher does or says, no job
+    is launched more than 1 + `retries` times; where the launcher gives up as a whole, a job that
+    left no trace counts as not launched, and some other job as launched, so that this ends too.
 
     Attributes:
         jobs: all of them, in the order in which they are to be launched.
         launch: hands overrides to Hydra's launcher.
         root: the folder all jobs work below, wherever their process is started.
-        retries: how often a job is tried again after its process died.
+        retries: how often a job that ended without a record is launched again.
         rerun: run also what is done, from the beginning.
     """
 
@@ -71,17 +84,18 @@ class Sweep:
     retries: int = 1
     rerun: bool = False
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
-    started: float = field(default_factory=time.time)
 
     def __post_init__(self) -> None:
         self.progress = [Progress(job) for job in self.jobs]
         for entry in self.progress:
-            if not self.rerun and self._look(entry):
+            if self.rerun:
+                entry.before = entry.job.record()
+            elif self._look(entry):
                 entry.state = State.SKIPPED
 
     def run(self) -> list[Progress]:
         """Work until every job is done or has failed."""
-        for folder in sorted({job.record_path.parent for job in self.jobs}):
+        for folder in sorted({job.results for job in self.jobs}):
             check_writable(folder)
         with SweepProgress(self.jobs, self._undone):
             while waiting := self.waiting():
@@ -100,15 +114,12 @@ class Sweep:
     def _undone(self) -> list[Job]:
         """Those whose record is not there yet, whoever makes it."""
         jobs = [entry.job for entry in self.waiting()]
-        return [job for job in jobs if self.rerun or not job.record_path.exists()]
+        return [job for job in jobs if self.rerun or not job.is_done()]
 
     def _look(self, entry: Progress) -> bool:
-        """Take a job's record from disk, if it is there and belongs to this sweep's wishes."""
-        try:
-            record = entry.job.record()
-        except ValueError:
-            return False  # a broken file; the run warns of it and replaces it
-        if record is None or (self.rerun and record.finished < _iso(self.started)):
+        """Take a job's record, if it lies where it belongs and is not the one before a `rerun`."""
+        record = entry.job.record()
+        if record is None or record == entry.before:
             return False
         entry.record = record
         return True
@@ -117,29 +128,36 @@ class Sweep:
         for entry in entries:
             if self._look(entry):
                 status = read_status(entry.job.folder)
-                entry.state = self._kind_of_success(entry, status)
+                ours = status is not None and status.sweep == self.id
+                entry.state = _kind_of_success(entry, ours)
+            elif entry.launches > self.retries and not entry.job.is_running():
+                entry.state = State.FAILED
 
     def _round(self, entries: list[Progress]) -> None:
+        before = [read_status(entry.job.folder) for entry in entries]
         for entry in entries:
             entry.was_cut_off = not self.rerun and entry.job.is_cut_off()
         returns: Sequence[JobReturn | None] = [None] * len(entries)
-        trouble = ""
+        trouble = "it started no job and said nothing"
         try:
-            returns = self.launch([self._words(entry.job) for entry in entries])
+            found = self.launch([self._words(entry.job) for entry in entries])
+            trouble = f"it answered {len(found)} times for {len(entries)} jobs"
+            if len(found) == len(entries):
+                returns, trouble = found, ""
         except Exception as error:
             # Launchers give up as a whole when one worker dies; the disk tells how far each job is.
             trouble = last_line(error)
-        before = [(entry.state, entry.attempts) for entry in entries]
-        for entry, result in zip(entries, returns, strict=True):
-            self._settle(entry, result, trouble)
-        moved = before != [(entry.state, entry.attempts) for entry in entries]
-        if trouble and not moved and not any(e.job.is_running() for e in entries):
-            for entry in entries:
-                entry.state, entry.error = State.FAILED, f"the launcher gave up: {trouble}"
+        moved = False
+        for entry, old, result in zip(entries, before, returns, strict=True):
+            answer = answer_of(result, old, read_status(entry.job.folder), self.id, trouble)
+            self._settle(entry, answer)
+            moved |= answer.launched or entry.state in FINAL
+        if not moved:
+            _give_up(entries, trouble)
 
     def _words(self, job: Job) -> list[str]:
         own = {
-            "paths.root": _quoted(self.root),
+            "paths.root": quoted(self.root),
             "resume": str(not self.rerun).lower(),
             "sweep": self.id,
             "group": job.group or "null",
@@ -148,44 +166,50 @@ class Sweep:
         kept = [word for word in job.overrides if word.partition("=")[0] not in own]
         return [*kept, *(f"{key}={value}" for key, value in own.items())]
 
-    def _settle(self, entry: Progress, result: JobReturn | None, trouble: str) -> None:
-        error = _error_of(result)
-        status = read_status(entry.job.folder)
-        if self._look(entry):
-            entry.state = self._kind_of_success(entry, status)
-        elif isinstance(error, RunBusyError) or entry.job.is_running():
-            return  # another process is at it; the next look will tell
-        elif error is not None:
-            entry.state, entry.error = State.FAILED, last_line(error)
-        elif status is not None and status.sweep == self.id:
-            self._settle_ended(entry, status, trouble)
+    def _settle(self, entry: Progress, answer: Answer) -> None:
+        """Take in what one launch of a job came to."""
+        entry.launches += answer.launched
+        if self._look(entry) or _take(entry, answer.record):
+            entry.state = _kind_of_success(entry, answer.ours)
+        elif entry.state not in FINAL:
+            entry.error = entry.error if answer.error == "" else answer.error
+            if answer.final:
+                entry.state = State.FAILED
 
-    def _kind_of_success(self, entry: Progress, status: Status | None) -> State:
-        if status is None or status.sweep != self.id:
-            return State.ELSEWHERE
-        return State.RESUMED if entry.was_cut_off else State.DONE
 
-    def _settle_ended(self, entry: Progress, status: Status, trouble: str) -> None:
-        """A job of ours that began and is at an end without a record or an answer."""
-        entry.attempts += 1
-        if status.state == "failed":
-            entry.state, entry.error = State.FAILED, status.error
-        elif entry.attempts > self.retries:
+def _take(entry: Progress, path: Path | None) -> bool:
+    """Take a job's record from where the job says it wrote it."""
+    if path is None:
+        return False
+    try:
+        record = load_record(path)
+    except (OSError, ValueError):
+        return False
+    if record.key != entry.job.key:
+        entry.state = State.FAILED
+        entry.error = (
+            f"it ran another configuration than the one checked here, and wrote {path}; name the "
+            "values that depend on the clock, the environment or the machine"
+        )
+        return False
+    if record == entry.before:
+        return False
+    entry.record = record
+    entry.note = f"its record is {path}, not in {entry.job.results}: the next sweep runs it again"
+    return True
+
+
+def _kind_of_success(entry: Progress, ours: bool) -> State:
+    if not ours:
+        return State.ELSEWHERE
+    return State.RESUMED if entry.was_cut_off else State.DONE
+
+
+def _give_up(entries: Sequence[Progress], trouble: str) -> None:
+    """After a round in which no job began: fail, or count it where another process is at work."""
+    running = any(entry.job.is_running() for entry in entries)
+    for entry in entries:
+        entry.error = f"the launcher gave up: {trouble}"
+        entry.launches += 1
+        if not running:
             entry.state = State.FAILED
-            entry.error = f"its process died after epoch {status.epoch} of {status.epochs}"
-            entry.error += f" ({trouble})" if trouble else ""
-
-
-def _error_of(result: JobReturn | None) -> BaseException | None:
-    if result is None or result.status != JobStatus.FAILED:
-        return None
-    error: Any = result._return_value  # the public property prints the traceback
-    return error if isinstance(error, BaseException) else RuntimeError(str(error))
-
-
-def _iso(seconds: float) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime(seconds))
-
-
-def _quoted(text: str | Path) -> str:
-    return "'" + str(text).replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -1,5 +1,7 @@
 """Hydra's door to combgrad.sweeps: `hydra/sweeper: combgrad`."""
 
+import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +32,7 @@ class CombgradSweeper(Sweeper):
     launcher: Launcher
     config: DictConfig
     hydra_context: HydraContext
+    task: Any
 
     def __init__(self, retries: int) -> None:
         self.retries = retries
@@ -46,26 +49,29 @@ class CombgradSweeper(Sweeper):
 
         self.hydra_context = hydra_context
         self.config = config
+        self.task = SweepTask(task_function, script=os.path.abspath(sys.argv[0]))
         self.launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=hydra_context, task_function=SweepTask(task_function), config=config
+            hydra_context=hydra_context, task_function=self.task, config=config
         )
 
     def sweep(self, arguments: list[str]) -> Any:
         """Carry out a sweep and return the records' metrics; JobsFailedError if any job failed."""
+        from combgrad.configuration import digest, scientific
         from combgrad.results.store import load_records
-        from combgrad.sweeps import expansion, jobs, summary
+        from combgrad.sweeps import checking, expansion, summary
         from combgrad.sweeps.sweep import Sweep
 
-        prepared = jobs.prepare(expansion.requests(arguments), self._compose)
+        prepared = checking.prepare(expansion.requests(arguments), self._compose)
+        self.task.checked = frozenset(digest(scientific(job.config)) for job in prepared)
         sweep = Sweep(
             prepared,
             self._launch,
-            root=str(self.config.paths.root),
+            root=os.path.abspath(self.config.paths.root),
             retries=self.retries,
             rerun=bool(self.config.rerun),
         )
         if self.config.dry:
-            records = load_records(prepared[0].record_path.parent) if prepared else []
+            records = load_records(prepared[0].results) if prepared else []
             summary.print_plan(sweep.progress, records, sweep.rerun)
             return []
         try:

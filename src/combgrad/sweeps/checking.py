@@ -1,0 +1,144 @@
+"""All jobs of a sweep, composed and checked before any of them starts."""
+
+import datetime
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import setup_globals
+from hydra.errors import MissingConfigException
+from omegaconf import DictConfig, OmegaConf
+from tqdm import tqdm
+
+from combgrad.configuration import digest, resolved, run_name, scientific
+from combgrad.errors import CombgradError
+from combgrad.sweeps.expansion import Request
+from combgrad.sweeps.jobs import Job
+from combgrad.terminal import describe
+
+#: Composes the overrides of one job, with its `hydra` node.
+Compose = Callable[[Sequence[str]], DictConfig]
+
+
+class InvalidJobsError(CombgradError, ValueError):
+    """Jobs that could never run, found before any was started."""
+
+
+def prepare(requests: Sequence[Request], compose: Compose) -> list[Job]:
+    """Compose and check all jobs; InvalidJobsError says, once each, why some could not run."""
+    check = Checker()
+    jobs: dict[str, Job] = {}
+    errors: list[tuple[Request, Exception]] = []
+    master = HydraConfig.instance().cfg
+    for request in tqdm(requests, desc="checking the jobs", unit="job", leave=False, delay=1.0):
+        try:
+            full = compose(request.overrides)
+            HydraConfig.instance().set_config(full)
+            config = resolved(full)
+            check_repeatable(full, config)
+            key = check(config)
+        except Exception as error:
+            errors.append((request, error))
+            continue
+        name = run_name(config)
+        jobs.setdefault(key, Job(request.overrides, request.group, config, name, key))
+    HydraConfig.instance().cfg = master
+    if errors:
+        head = f"{len(errors)} of {len(requests)} jobs cannot run, and none was started: "
+        raise InvalidJobsError(head + _reasons(errors))
+    return list(jobs.values())
+
+
+def _reasons(errors: Sequence[tuple[Request, Exception]]) -> str:
+    """Every reason once, with the number of its jobs and the words of the first."""
+    absent = _absent_options(error for _, error in errors)
+    found: dict[str, list[Request]] = {}
+    for request, error in errors:
+        reason = absent.get(_group(error)) or describe(error, request.overrides)
+        found.setdefault(reason, []).append(request)
+    lines = []
+    for reason, jobs in found.items():
+        words = "" if reason in absent.values() else f", such as {' '.join(jobs[0].overrides)}"
+        lines.append(f"{reason} ({len(jobs)} {'jobs' if len(jobs) > 1 else 'job'}{words})")
+    return lines[0] if len(lines) == 1 else "".join(f"\n  {line}" for line in lines)
+
+
+def _group(error: Exception) -> str:
+    """The config group that lacks an option; "" for any other error."""
+    if not isinstance(error, MissingConfigException) or not error.options:
+        return ""
+    return str(error.missing_cfg_file).rpartition("/")[0]
+
+
+def _absent_options(errors: Iterable[Exception]) -> dict[str, str]:
+    """Group -> one line that says which of its options were asked for in vain."""
+    asked: dict[str, dict[str, None]] = {}
+    there: dict[str, str] = {}
+    for error in errors:
+        if (group := _group(error)) and isinstance(error, MissingConfigException):
+            option = str(error.missing_cfg_file).rpartition("/")[2]
+            asked.setdefault(group, {})[option] = None
+            there[group] = ", ".join(error.options or ())
+    return {
+        group: f"there is no {group}={','.join(asked[group])}; there are {options}"
+        for group, options in there.items()
+    }
+
+
+def check_repeatable(full: DictConfig, config: DictConfig) -> None:
+    """ValueError where the configuration will be another one when the job starts, or next time."""
+    asked = scientific(config)
+    with _another_time():
+        later = scientific(full)
+    changed = [key for key, value in later.items() if value != asked.get(key)]
+    if changed:
+        raise ValueError(
+            f"{', '.join(changed)} depends on the time it is read at, so that no run could be "
+            "found again; give it a fixed value"
+        )
+
+
+@contextmanager
+def _another_time() -> Iterator[None]:
+    """While it lasts, `${now:...}` speaks of another year, month, day, hour, minute and second."""
+    other = datetime.datetime.now() + datetime.timedelta(days=400, hours=5, minutes=7, seconds=11)
+
+    def now(pattern: str) -> Any:
+        return other.strftime(pattern)
+
+    OmegaConf.register_new_resolver("now", now, replace=True)
+    try:
+        yield
+    finally:
+        setup_globals()
+
+
+class Checker:
+    """Builds the cheap parts of a configuration, each different one once, and gives its key."""
+
+    def __init__(self) -> None:
+        self._layers: set[str] = set()
+        self._fingerprints: dict[str, str] = {}
+
+    def __call__(self, config: DictConfig) -> str:
+        """The run's key; any error that the run would meet at its start."""
+        # Torch and Lightning take seconds to import, and nothing else of a sweep needs them.
+        from hydra.utils import instantiate
+
+        from combgrad.run import build_layer, run_key
+
+        if config.trainer.get("num_nodes", 1) != 1:
+            raise ValueError(
+                "trainer.num_nodes is more than 1, and a sweep's job runs on one machine; start "
+                "it without -m, once on each machine"
+            )
+        nodes = ("solver", "grad", "proj", "margin", "corruption")
+        parts = digest(*(str(config[node]) for node in nodes))
+        if parts not in self._layers:
+            build_layer(config)
+            self._layers.add(parts)
+        data = digest(str(config.data))
+        if data not in self._fingerprints:
+            self._fingerprints[data] = instantiate(config.data).data_fingerprint
+        return run_key(config, self._fingerprints[data])

@@ -1,0 +1,70 @@
+"""What a sweep refuses before its first job, and how it says so."""
+
+import pytest
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import OmegaConf
+
+from combgrad.configuration import compose_lazily
+from combgrad.sweeps.checking import InvalidJobsError, prepare
+from combgrad.sweeps.expansion import Request, requests
+
+
+@pytest.fixture(autouse=True)
+def composed():
+    """What is left of the sweep's own composition when jobs are checked."""
+    compose_lazily()
+    yield
+    HydraConfig.instance().cfg = None
+
+
+def asked(*words):
+    return Request(("experiment=tsp5", "profile=smoke", *words), None)
+
+
+def refusal(found) -> str:
+    with pytest.raises(InvalidJobsError) as caught:
+        prepare(found, compose_lazily)
+    return str(caught.value)
+
+
+def test_a_value_that_the_clock_decides_is_refused_and_named():
+    for word in ("+note=${now:%H%M%S}", "+note=${now:%Y}", "+a.b=x${now:%d}"):
+        text = refusal([asked("seed=1"), asked(word)])
+        assert text.startswith("1 of 2 jobs cannot run, and none was started: ")
+        assert f"{word[1]}" in text
+        assert "depends on the time it is read at" in text
+        assert "\n" not in text
+    # The clock is Hydra's own again, and what is no science may follow it.
+    assert OmegaConf.create({"a": "${now:%Y}"}).a.startswith("20")
+    (job,) = prepare([asked("paths.outputs=out/${now:%Y}")], compose_lazily)
+    assert job.config.seed == 0
+
+
+def test_every_reason_is_said_once_with_its_number_of_jobs():
+    words = ["solver=topk", "solver.k=2"]  # `std` fits it, so that only `plane` is refused
+    found = [asked(f"seed={seed}", "proj=mean", "solver=shortest_path") for seed in range(3)]
+    text = refusal([*found, asked("grad.lamda=3"), asked("seed=1", *words)])
+    assert text.startswith("4 of 5 jobs cannot run, and none was started: \n")
+    _, first, second = text.splitlines()
+    assert "(3 jobs, such as experiment=tsp5 profile=smoke seed=0" in first
+    assert "unknown key 'grad.lamda'" in second
+    assert second.endswith("(1 job, such as experiment=tsp5 profile=smoke grad.lamda=3)")
+
+
+def test_a_table_of_experiments_that_are_not_there_is_refused_in_one_line():
+    found = requests(["table=2", "grad=identity", "seeds=1"])
+    more = Request(("experiment=tsp99",), None)
+    number = len(found) + 1
+    text = refusal([*found, more])
+    assert text.startswith(
+        f"{number} of {number} jobs cannot run, and none was started: "
+        "there is no experiment=matching_voc,tsp99; there are dvae, "
+    )
+    assert text.endswith(f" ({number} jobs)")
+    assert ", tsp5" in text
+    assert "\n" not in text
+
+
+def test_a_job_over_several_machines_is_refused():
+    text = refusal([asked("trainer=ddp", "+trainer.num_nodes=2")])
+    assert "start it without -m, once on each machine" in text
