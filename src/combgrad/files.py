@@ -1,6 +1,7 @@
 """Writing files so that a crash leaves the old file or the new one, never half of it."""
 
 import contextlib
+import errno
 import fcntl
 import os
 import secrets
@@ -65,6 +66,19 @@ def flush_folder(folder: Path) -> None:
             os.close(handle)
 
 
+def move_into_place(private: Path, target: Path) -> None:
+    """Rename a private file to `target`, on the disk and with the permissions of a new file."""
+    model, mode = _create_beside(target)
+    try:
+        with private.open("rb") as file:
+            os.fchmod(file.fileno(), model.stat().st_mode & 0o777 if mode is None else mode)
+            os.fsync(file.fileno())
+        private.replace(target)
+    finally:
+        model.unlink(missing_ok=True)
+    flush_folder(target.parent)
+
+
 def write_text_atomically(path: Path, text: str) -> Path:
     """Write a text file in UTF-8 by `write_atomically`."""
 
@@ -83,13 +97,24 @@ def locked(path: Path) -> Iterator[None]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # The empty file stays: to delete it would let a third process lock a new one of that name.
-    place = path.with_name(f".{path.name}.lock")
-    handle = os.open(place, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+    handle = _open_lock(path.with_name(f".{path.name}.lock"))
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
         os.close(handle)
+
+
+def _open_lock(place: Path) -> int:
+    flags = os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        return os.open(place, os.O_RDWR | os.O_CREAT | flags, 0o666)
+    except PermissionError:
+        return os.open(place, os.O_RDONLY | flags)  # that of another user, who let us read it
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise OSError(error.errno, f"{place} is a link, which is not followed; remove it") from None
 
 
 def check_writable(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """A web server on this machine that misbehaves on request."""
 
+import contextlib
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -49,13 +50,22 @@ class Handler(BaseHTTPRequestHandler):
             self.send_response(200)
         if cls.tag:
             self.send_header("ETag", cls.tag)
-        if behaviour != "no length":
+        if behaviour not in ("no length", "endless", "longer"):
             self.send_header("Content-Length", str(len(cls.content) - start))
         self.end_headers()
+        if behaviour in ("endless", "longer"):
+            self.send_without_end(cls.content)
+            return
         if behaviour == "wait":
             cls.barrier.wait(10)
         stop = start + (len(cls.content) - start) // 2 if behaviour == "cut" else None
         self.wfile.write(cls.content[start:stop])
+
+    def send_without_end(self, content: bytes) -> None:
+        """Send the content again and again, until nobody listens any more."""
+        with contextlib.suppress(ConnectionError):
+            while True:
+                self.wfile.write(content)
 
     def log_message(self, format: str, *args: Any) -> None:
         """Stay silent."""

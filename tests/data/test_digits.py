@@ -143,19 +143,21 @@ def test_a_missing_file_is_named_before_anything_is_trained(tmp_path):
         _ = data.data_fingerprint
 
 
-def test_a_missing_file_is_fetched_where_an_address_is_given(tmp_path, monkeypatch):
+@pytest.mark.parametrize("query", ["", "?token=1"])
+def test_a_missing_file_is_fetched_where_an_address_is_given(tmp_path, monkeypatch, query):
     asked = []
 
-    def fake(url, target, *, checksum):
+    def fake(url, target, *, checksum, limit_bytes):
         asked.append((url, target, checksum))
+        assert 9_912_422 < limit_bytes < 100_000_000
         return target
 
     monkeypatch.setattr(images, "download", fake)
-    images.find_mnist(tmp_path, "http://somewhere/mnist/")
+    images.find_mnist(tmp_path, f"http://somewhere/mnist/{query}")
     raw = tmp_path / "mnist" / "MNIST" / "raw"
     assert asked == [
         (
-            f"http://somewhere/mnist/{name}.gz",
+            f"http://somewhere/mnist/{name}.gz{query}",
             raw / f"{name}.gz",
             f"md5:{images.MNIST_FILES[name][0]}",
         )

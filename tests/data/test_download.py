@@ -1,18 +1,21 @@
 """Downloads from a local server that misbehaves on request."""
 
+import base64
 import functools
 import hashlib
 import json
 import multiprocessing
+import os
 import shutil
 import sys
 import threading
+import traceback
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from combgrad.data import download as module
+from combgrad.data import meter
 from combgrad.data.download import DownloadError, download
 
 CONTENT = bytes(range(256)) * 4096
@@ -119,23 +122,29 @@ def test_file_changed_on_the_server_starts_again(server: Any, target: Path, seco
     assert target.read_bytes() == CONTENT[::-1] + b"more"
 
 
-def test_file_changed_in_length_only_starts_again(server: Any, target: Path) -> None:
-    server.handler.tag = ""
+@pytest.mark.parametrize("tag", ["", 'W/"one"'])
+@pytest.mark.parametrize("more", [b"", b"more"])
+def test_a_cut_file_of_no_known_version_starts_again(
+    server: Any, target: Path, tag: str, more: bytes
+) -> None:
+    server.handler.tag = tag
     server.plan += ["cut"]
     with pytest.raises(DownloadError):
         fetch(server.url, target, retries=0)
-    server.handler.content = CONTENT[::-1] + b"more"
+    server.handler.content = CONTENT[::-1] + more
     fetch(server.url, target)
-    assert "If-Range" not in server.seen[1]
-    assert target.read_bytes() == CONTENT[::-1] + b"more"
+    assert not {"Range", "If-Range"} & server.seen[1].keys()
+    assert target.read_bytes() == CONTENT[::-1] + more
 
 
-def test_weak_tag_is_not_sent_back(server: Any, target: Path) -> None:
-    server.handler.tag = 'W/"one"'
+def test_a_server_that_forgets_the_version_starts_again(server: Any, target: Path) -> None:
     server.plan += ["cut"]
-    fetch(server.url, target, checksum=SHA256)
-    assert "Range" in server.seen[1]
-    assert "If-Range" not in server.seen[1]
+    with pytest.raises(DownloadError):
+        fetch(server.url, target, retries=0)
+    server.handler.content, server.handler.tag = CONTENT[::-1], ""
+    server.plan += ["ignore if-range"]
+    fetch(server.url, target)
+    assert target.read_bytes() == CONTENT[::-1]
 
 
 def test_unsatisfiable_range_starts_again(server: Any, target: Path) -> None:
@@ -157,6 +166,34 @@ def test_attempts_are_counted(server: Any, target: Path) -> None:
     with pytest.raises(DownloadError, match=r"answered 503 .* after 3 attempt"):
         fetch(server.url, target, retries=2)
     assert len(server.seen) == 3
+
+
+def test_a_body_without_end_is_left_at_the_limit(server: Any, target: Path) -> None:
+    server.plan += ["endless"]
+    with pytest.raises(DownloadError, match=r"goes on after 3,000,000 bytes.*by hand"):
+        fetch(server.url, target, limit_bytes=3_000_000)
+    assert len(server.seen) == 1
+    assert visible(target) == []
+
+
+def test_a_body_longer_than_promised_is_not_kept(server: Any, target: Path) -> None:
+    server.plan += ["cut"]
+    with pytest.raises(DownloadError):
+        fetch(server.url, target, retries=0)
+    server.plan += ["longer"]
+    with pytest.raises(DownloadError, match=f"closed at {len(CONTENT) + 1} of {len(CONTENT)}"):
+        fetch(server.url, target, retries=0)
+    assert visible(target) == []
+    fetch(server.url, target)
+    assert target.read_bytes() == CONTENT
+
+
+def test_a_file_over_the_limit_is_refused_before_its_body(server: Any, target: Path) -> None:
+    with pytest.raises(DownloadError, match=r"has 1,048,576 bytes, more than 1,000"):
+        fetch(server.url, target, limit_bytes=1000)
+    assert len(server.seen) == 1
+    assert visible(target) == []
+    assert fetch(server.url, target, limit_bytes=len(CONTENT)).read_bytes() == CONTENT
 
 
 def test_absent_file_is_named_with_the_remedy(server: Any, target: Path) -> None:
@@ -250,6 +287,106 @@ def test_redirects_are_followed_to_the_web_only(server: Any, target: Path) -> No
         fetch(server.url, target.with_name("other"))
 
 
+def test_a_lock_that_is_a_link_is_not_followed(server: Any, target: Path) -> None:
+    target.parent.mkdir()
+    (target.parent / "precious").write_text("precious")
+    target.with_name(".set.tar.gz.lock").symlink_to("precious")
+    with pytest.raises(DownloadError, match=r"\.set\.tar\.gz\.lock is a link"):
+        fetch(server.url, target)
+    assert (target.parent / "precious").read_text() == "precious"
+
+
+@pytest.mark.parametrize("make", ["symlink_to", "hardlink_to"])
+@pytest.mark.parametrize("known", [True, False])
+def test_a_part_that_is_a_link_is_not_written_through(
+    server: Any, target: Path, make: str, known: bool
+) -> None:
+    target.parent.mkdir()
+    precious, part = target.parent / "precious", target.with_name("set.tar.gz.part")
+    precious.write_bytes(CONTENT[:100])
+    getattr(part, make)(precious)
+    if known:
+        remote = {"url": server.url, "validator": '"one"', "total": len(CONTENT)}
+        target.with_name("set.tar.gz.part.json").write_text(json.dumps(remote))
+    if known and make == "hardlink_to":
+        with pytest.raises(DownloadError, match=r"set\.tar\.gz\.part is no file of its own"):
+            fetch(server.url, target)
+    else:
+        assert fetch(server.url, target).read_bytes() == CONTENT
+    assert precious.read_bytes() == CONTENT[:100]
+
+
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o002, 0o664), (0o077, 0o600)])
+def test_parts_are_private_and_files_as_the_umask_has_them(
+    server: Any, target: Path, mask: int, mode: int
+) -> None:
+    before = os.umask(mask)
+    try:
+        server.plan += ["cut"]
+        with pytest.raises(DownloadError):
+            fetch(server.url, target, retries=0)
+        part = target.with_name("set.tar.gz.part")
+        assert part.stat().st_mode & 0o777 == 0o600
+        assert fetch(server.url, target).stat().st_mode & 0o777 == mode
+    finally:
+        os.umask(before)
+
+
+def secret(server: Any, name: str = "127.0.0.1") -> str:
+    """The server's address with a password and a token."""
+    host = server.url.replace("127.0.0.1", f"me:hid%64en@{name}")
+    return f"{host}?token=hidden#hidden"
+
+
+def test_a_name_and_password_go_to_their_own_host_only(server: Any, target: Path) -> None:
+    elsewhere = server.url.replace("127.0.0.1", "localhost")
+    server.plan += [f"to {elsewhere}"]
+    fetch(secret(server), target)
+    expected = "Basic " + base64.b64encode(b"me:hidden").decode()
+    assert [request.get("Authorization") for request in server.seen] == [expected, None]
+    assert target.read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("plan", [["404"], ["cut"], ["503"], ["to ftp://me:hidden@x/?hidden"]])
+def test_no_secret_of_an_address_is_written(server: Any, target: Path, plan: list[str]) -> None:
+    server.plan += plan
+    with pytest.raises(DownloadError) as caught:
+        fetch(secret(server), target, retries=0)
+    assert "hid" not in str(caught.value)
+    assert "//127.0.0.1" in str(caught.value) or "//x/" in str(caught.value)
+    for path in target.parent.iterdir():
+        assert b"hid" not in path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://me:hidden@[::1/x",
+        "https://me:hid/den@host/x",
+        "http://host/x y?hidden",
+        "me:hidden@host/x",
+        "hidden",
+        "https://:hidden@/x",
+        "ftp://me:hidden@host/x?hidden",
+    ],
+)
+def test_no_secret_of_an_unusable_address_is_told(url: str, target: Path) -> None:
+    with pytest.raises(DownloadError) as caught:
+        fetch(url, target, retries=0)
+    shown = "".join(traceback.format_exception(caught.value)).replace(Path(__file__).name, "")
+    assert "hid" not in str(caught.value)
+    assert "hidden" not in shown
+
+
+def test_another_token_resumes_the_same_file(server: Any, target: Path) -> None:
+    server.plan += ["cut"]
+    with pytest.raises(DownloadError):
+        fetch(server.url + "?token=1", target, retries=0)
+    fetch(server.url + "?token=2", target)
+    assert server.seen[1]["Range"] == f"bytes={len(CONTENT) // 2}-"
+    assert target.read_bytes() == CONTENT
+
+
 def test_threads_download_once(server: Any, target: Path) -> None:
     server.plan += ["wait"]
     threads = [threading.Thread(target=fetch, args=(server.url, target)) for _ in range(4)]
@@ -292,6 +429,6 @@ def test_lines_stand_in_for_the_bar(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setitem(sys.modules, "tqdm", None)
-    monkeypatch.setattr(module, "REPORT_SECONDS", 0.0)
+    monkeypatch.setattr(meter, "REPORT_SECONDS", 0.0)
     download(server.url, target)
     assert capsys.readouterr().err.splitlines()[-1] == "set.tar.gz: 1.0 of 1.0 MB"

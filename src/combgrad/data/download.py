@@ -1,72 +1,65 @@
-"""Downloads that survive a cut, and archives that cannot write outside their folder."""
+"""Downloads that survive a cut, and never mix two versions of a file."""
 
-import contextlib
+import errno
 import hashlib
 import http.client
-import importlib
 import json
 import os
 import re
 import shutil
-import ssl
-import sys
+import stat
 import time
 import urllib.error
-import urllib.parse
-import urllib.request
-from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
-from combgrad.errors import CombgradError
-from combgrad.files import locked, write_text_atomically
+from combgrad.data.meter import meter
+from combgrad.data.web import NETWORK_ERRORS, DownloadError, ask, check_address, request_for
+from combgrad.files import locked, move_into_place, write_text_atomically
+from combgrad.redaction import redacted
 
 CHUNK_BYTES = 1 << 18
-TIMEOUT_SECONDS = 60.0
+LIMIT_BYTES = 10 * 10**9
 FIRST_PAUSE_SECONDS = 1.0
-REPORT_SECONDS = 5.0
 
 _HEX_DIGITS = {"md5": 32, "sha256": 64}
 _RANGE_NOT_SATISFIABLE = 416
 _WORTH_RETRYING = frozenset({408, 425, 429, 500, 502, 503, 504})
-# Other OSErrors come from the disk, and trying again would not help those.
-_NETWORK_ERRORS = (
-    urllib.error.URLError,
-    http.client.HTTPException,
-    TimeoutError,
-    ConnectionError,
-    ssl.SSLError,
-)
-
-
-class DownloadError(CombgradError, RuntimeError):
-    """A file that could not be fetched, verified or unpacked."""
 
 
 @dataclass(frozen=True)
 class _Remote:
-    """The version of a file that a server offers; "" and None stand for what it did not say."""
+    """The version of a file that a server offers; "" and None stand for what it did not say.
+
+    The url is redacted: this is written beside the part. Tokens change from call to call anyway.
+    """
 
     url: str
     validator: str
     total: int | None
 
 
-class _WebRedirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects to http and https only; the standard handler also follows them to ftp."""
+@dataclass(frozen=True)
+class _Task:
+    """What is to be fetched, and where to."""
 
-    def redirect_request(
-        self,
-        req: urllib.request.Request,
-        fp: IO[bytes],
-        code: int,
-        msg: str,
-        headers: Any,
-        newurl: str,
-    ) -> urllib.request.Request | None:
-        _check_scheme(newurl)
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
+    url: str
+    target: Path
+    checksum: str | None
+    limit_bytes: int
+    progress: bool
+
+    @property
+    def part(self) -> Path:
+        """What has arrived so far."""
+        return _beside(self.target, ".part")
+
+    def failure(self, problem: str, remedy: str = "") -> DownloadError:
+        """The error to raise; neither password nor query of an address is told."""
+        by_hand = f"Try again later, or download it by hand and put it at {self.target}."
+        told = f"{self.url} as {self.target}: {problem}. {remedy or by_hand}"
+        return DownloadError(redacted(told))
 
 
 def download(
@@ -74,6 +67,7 @@ def download(
     target: Path,
     *,
     checksum: str | None = None,
+    limit_bytes: int = LIMIT_BYTES,
     progress: bool = True,
     retries: int = 4,
 ) -> Path:
@@ -82,77 +76,59 @@ def download(
     A target that is there already is verified and not fetched again. `checksum` is `md5:<hex>` or
     `sha256:<hex>`; without one the first copy is trusted, its sha256 is kept in
     `<target>.sha256`, and every later call must match it. Several processes may call this at once.
-    A cut or a busy server is retried `retries` times with growing pauses. Raises DownloadError.
+    A cut or a busy server is retried `retries` times with growing pauses; a cut is resumed only
+    where the server names the version of the file, by an ETag or a date, and else starts over. No
+    more than `limit_bytes` are taken. A name and password in `url` are sent to its own host only,
+    and told nobody. Raises DownloadError.
     """
-    target = Path(target)
-    _check_scheme(url)
+    task = _Task(url, Path(target), checksum, limit_bytes, progress)
+    check_address(url)
     try:
-        if not target.exists():
-            with locked(target):
+        if not task.target.exists():
+            with locked(task.target):
                 # Another process may have finished while this one waited for the lock.
-                if not target.exists():
-                    _download_new(url, target, checksum, progress, retries)
-                    return target
-        _verify(target, url, target, checksum)
+                if not task.target.exists():
+                    _download_new(task, retries)
+                    return task.target
+        _verify(task.target, task)
     except OSError as error:
-        raise _failure(url, target, str(error)) from error
-    return target
-
-
-def _failure(url: str, target: Path, problem: str, remedy: str = "") -> DownloadError:
-    remedy = remedy or f"Try again later, or download it by hand and put it at {target}."
-    return DownloadError(f"{url} as {target}: {problem}. {remedy}")
-
-
-def _check_scheme(url: str) -> None:
-    scheme = urllib.parse.urlsplit(url).scheme
-    if scheme not in ("http", "https"):
-        raise DownloadError(
-            f"{url}: the scheme {scheme!r} is refused. Give an http or https address, or put the "
-            f"file where it is looked for by hand."
-        )
+        raise task.failure(str(error)) from error
+    return task.target
 
 
 def _beside(path: Path, suffix: str) -> Path:
     return path.with_name(path.name + suffix)
 
 
-def _download_new(
-    url: str, target: Path, checksum: str | None, progress: bool, retries: int
-) -> None:
-    part = _beside(target, ".part")
-    _expected(checksum, url, target)  # an unusable one is better refused before the download
-    _fetch(url, part, target, progress, retries)
+def _download_new(task: _Task, retries: int) -> None:
+    _expected(task)  # an unusable one is better refused before the download
+    _fetch(task, retries)
     try:
-        _verify(part, url, target, checksum)
+        _verify(task.part, task)
     except DownloadError:
-        _discard(part)
+        _discard(task.part)
         raise
-    part.replace(target)
-    _discard(part)
+    move_into_place(task.part, task.target)
+    _discard(task.part)
 
 
-def _expected(checksum: str | None, url: str, target: Path) -> tuple[str, str] | None:
-    """The algorithm and digest `target` must have; None where neither given nor recorded."""
-    record = _beside(target, ".sha256")
+def _expected(task: _Task) -> tuple[str, str] | None:
+    """The algorithm and digest of the target; None where neither given nor recorded."""
+    record, checksum = _beside(task.target, ".sha256"), task.checksum
     if checksum is None:
         if not record.exists():
             return None
         checksum = "sha256:" + record.read_text(encoding="utf-8").partition(" ")[0].strip()
     algorithm, _, digest = checksum.lower().partition(":")
     if not re.fullmatch(f"[0-9a-f]{{{_HEX_DIGITS.get(algorithm, 0)}}}", digest) or not digest:
-        raise _failure(
-            url,
-            target,
-            f"{checksum!r} is no checksum",
-            f"Write md5:<hex> or sha256:<hex>; if it comes from {record}, delete that file.",
-        )
+        remedy = f"Write md5:<hex> or sha256:<hex>; if it comes from {record}, delete that file."
+        raise task.failure(f"{checksum!r} is no checksum", remedy)
     return algorithm, digest
 
 
-def _verify(file: Path, url: str, target: Path, checksum: str | None) -> None:
-    """Compare `file` with what `target` must be, or record its sha256 where nothing is known."""
-    expected = _expected(checksum, url, target)
+def _verify(file: Path, task: _Task) -> None:
+    """Compare `file` with what the target must be, or record its sha256 where nothing is known."""
+    target, expected = task.target, _expected(task)
     algorithm = expected[0] if expected else "sha256"
     with file.open("rb") as stream:
         digest = hashlib.file_digest(stream, algorithm).hexdigest()
@@ -161,67 +137,73 @@ def _verify(file: Path, url: str, target: Path, checksum: str | None) -> None:
         line = f"{digest}  {target.name}\n"
         write_text_atomically(record, line)
     elif digest != expected[1]:
-        origin = f" recorded in {record}" if checksum is None else ""
+        origin = f" recorded in {record}" if task.checksum is None else ""
         remedy = f"Delete {target} if it exists and try again, or put a right copy there."
-        if checksum is None:
+        if task.checksum is None:
             remedy += f" If the publisher changed the file on purpose, delete {record} too."
-        problem = f"its {algorithm} is {digest}, not the {expected[1]}{origin}"
-        raise _failure(url, target, problem, remedy)
+        raise task.failure(f"its {algorithm} is {digest}, not the {expected[1]}{origin}", remedy)
 
 
-def _fetch(url: str, part: Path, target: Path, progress: bool, retries: int) -> None:
-    """Try until `part` is complete."""
+def _fetch(task: _Task, retries: int) -> None:
+    """Try until the part is complete."""
     problem = ""
     for attempt in range(retries + 1):
         if attempt:
             time.sleep(FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
         try:
-            _try_once(url, part, target, progress)
+            _try_once(task)
             return
+        except (http.client.InvalidURL, UnicodeError):
+            # Its words hold parts of the address that are not to be told.
+            raise task.failure("the address cannot be asked for, check its characters") from None
         except urllib.error.HTTPError as error:
             error.close()
             problem = f"the server answered {error.code} {error.reason}"
             if error.code == _RANGE_NOT_SATISFIABLE:
-                _discard(part)
+                _discard(task.part)
             elif error.code not in _WORTH_RETRYING:
-                raise _failure(url, target, problem) from error
-        except _NETWORK_ERRORS as error:
+                raise task.failure(problem) from error
+        except NETWORK_ERRORS as error:
             problem = f"{type(error).__name__}: {error}"
-    remedy = f"Call again to go on where it stopped, or download it by hand and put it at {target}."
-    raise _failure(url, target, f"{problem}, after {retries + 1} attempt(s)", remedy)
+    remedy = "Call again to go on where it stopped, or download it by hand and put it at "
+    raise task.failure(f"{problem}, after {retries + 1} attempt(s)", f"{remedy}{task.target}.")
 
 
-def _try_once(url: str, part: Path, target: Path, progress: bool) -> None:
-    known = _read_remote(part)
-    size = part.stat().st_size if known and known.url == url and part.exists() else 0
+def _try_once(task: _Task) -> None:
+    known, size = _resumable(task)
     if known and size and size == known.total:
         return
-    headers = {"User-Agent": "combgrad", "Accept-Encoding": "identity"}
+    request = request_for(task.url)
     if known and size:
-        headers["Range"] = f"bytes={size}-"
-        if known.validator:
-            headers["If-Range"] = known.validator
-    opener = urllib.request.build_opener(_WebRedirects)
-    request = urllib.request.Request(url, headers=headers)
-    with opener.open(request, timeout=TIMEOUT_SECONDS) as reply:
-        start, remote = _describe(reply, url)
+        request.add_header("Range", f"bytes={size}-")
+        request.add_header("If-Range", known.validator)
+    with ask(request) as reply:
+        start, remote = _describe(reply, task.url)
         if start and (start != size or remote != known):
-            _discard(part)
+            _discard(task.part)
             raise http.client.HTTPException("the file changed on the server; starting again")
         if not start:
             # Description before bytes: bytes must never be taken for those of another version.
-            _discard(part)
+            _discard(task.part)
             record = json.dumps(asdict(remote))
-            write_text_atomically(_beside(part, ".json"), record)
-        _receive(reply, part, target, remote, progress)
+            write_text_atomically(_beside(task.part, ".json"), record)
+        _receive(reply, task, remote)
 
 
-def _read_remote(part: Path) -> _Remote | None:
-    """The version that `part` belongs to, None where that is not known."""
+def _resumable(task: _Task) -> tuple[_Remote | None, int]:
+    """The version that the part belongs to, and how much of it there is; else None and 0.
+
+    A part of no known version is not gone on with, for nothing would tell that another follows.
+    """
     try:
-        return _Remote(**json.loads(_beside(part, ".json").read_text(encoding="utf-8")))
+        known = _Remote(**json.loads(_beside(task.part, ".json").read_text(encoding="utf-8")))
+        found = task.part.lstat()
     except (OSError, ValueError, TypeError):
-        return None
+        return None, 0
+    same = known.url == redacted(task.url) and stat.S_ISREG(found.st_mode)
+    whole = found.st_size == known.total
+    named = isinstance(known.validator, str) and known.validator.isprintable()
+    return (known, found.st_size) if same and named and (known.validator or whole) else (None, 0)
 
 
 def _discard(part: Path) -> None:
@@ -231,66 +213,73 @@ def _discard(part: Path) -> None:
 
 def _describe(reply: http.client.HTTPResponse, url: str) -> tuple[int, _Remote]:
     """Where the body of a reply starts in the file, and which version of the file it is of."""
-    tag = reply.headers.get("ETag", "")
+    url, tag = redacted(url), reply.headers.get("ETag", "")
     # A weak tag does not promise equal bytes, and If-Range must not carry one (RFC 9110, 13.1.5).
     validator = reply.headers.get("Last-Modified", "") if tag[:2] in ("", "W/") else tag
     if reply.status != http.client.PARTIAL_CONTENT:
         length = reply.headers.get("Content-Length", "")
-        return 0, _Remote(url, validator, int(length) if length.isdigit() else None)
-    place = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", reply.headers.get("Content-Range", ""))
+        return 0, _Remote(url, validator, int(length) if _is_size(length) else None)
+    place = re.fullmatch(
+        r"bytes (\d{1,18})-\d+/(\d{1,18}|\*)", reply.headers.get("Content-Range", "")
+    )
     if place is None:
         raise http.client.HTTPException("the server sent a part without saying which")
     return int(place[1]), _Remote(url, validator, None if place[2] == "*" else int(place[2]))
 
 
-def _receive(
-    reply: http.client.HTTPResponse, part: Path, target: Path, remote: _Remote, progress: bool
-) -> None:
-    """Append the body of a reply to `part` and flush it to disk."""
-    done = part.stat().st_size if part.exists() else 0
-    if remote.total is not None:
-        needed, free = remote.total - done, shutil.disk_usage(part.parent).free
-        if needed > free:
-            problem = f"{needed:,} bytes are needed and {free:,} free on the disk"
-            remedy = f"Free some space, or choose another folder than {target.parent}."
-            raise _failure(remote.url, target, problem, remedy)
-    with part.open("ab") as file, _meter(target.name, done, remote.total, progress) as advance:
-        while chunk := reply.read(CHUNK_BYTES):
-            file.write(chunk)
-            advance(len(chunk))
+def _is_size(text: str) -> bool:
+    return re.fullmatch(r"\d{1,18}", text) is not None
+
+
+def _receive(reply: http.client.HTTPResponse, task: _Task, remote: _Remote) -> None:
+    """Append the body of a reply to the part and flush it to disk."""
+    total = remote.total
+    most = task.limit_bytes if total is None else total
+    if total is not None:
+        _check_room(task, total)
+    with _open_part(task.part) as file:
+        size = os.fstat(file.fileno()).st_size
+        with meter(task.target.name, size, total, task.progress) as advance:
+            while chunk := reply.read(min(CHUNK_BYTES, most - size + 1)):
+                size += len(chunk)
+                if size > most:
+                    break
+                file.write(chunk)
+                advance(len(chunk))
         file.flush()
         os.fsync(file.fileno())
-    size = part.stat().st_size
-    if remote.total is not None and size != remote.total:
-        raise http.client.HTTPException(f"the connection closed at {size} of {remote.total} bytes")
+    if size > most and total is None:
+        raise _too_large(task, f"goes on after {most:,} bytes")
+    if size > most:
+        _discard(task.part)
+    if total is not None and size != total:
+        raise http.client.HTTPException(f"the connection closed at {size} of {total} bytes")
 
 
-@contextlib.contextmanager
-def _meter(
-    name: str, done: int, total: int | None, shown: bool
-) -> Iterator[Callable[[int], object]]:
-    """Yield the function to call with the count of every few bytes that arrived."""
-    if not shown:
-        yield lambda count: None
-        return
-    try:
-        bar_class = importlib.import_module("tqdm").tqdm
-    except ImportError:
-        yield _line_printer(name, done, total)
-        return
-    with bar_class(desc=name, initial=done, total=total, unit="B", unit_scale=True) as bar:
-        yield bar.update
+def _check_room(task: _Task, total: int) -> None:
+    there = task.part.stat().st_size if task.part.exists() else 0
+    needed, free = total - there, shutil.disk_usage(task.part.parent).free
+    if total > task.limit_bytes:
+        raise _too_large(task, f"has {total:,} bytes, more than {task.limit_bytes:,}")
+    if needed > free:
+        problem = f"{needed:,} bytes are needed and {free:,} free on the disk"
+        remedy = f"Free some space, or choose another folder than {task.target.parent}."
+        raise task.failure(problem, remedy)
 
 
-def _line_printer(name: str, done: int, total: int | None) -> Callable[[int], object]:
-    last = time.monotonic()
-    whole = f" of {total / 1e6:,.1f}" if total is not None else ""
+def _too_large(task: _Task, problem: str) -> DownloadError:
+    _discard(task.part)
+    remedy = f"If that is right, download it by hand and put it at {task.target}."
+    return task.failure(f"what the server sends {problem}", remedy)
 
-    def advance(count: int) -> None:
-        nonlocal done, last
-        done += count
-        if time.monotonic() - last >= REPORT_SECONDS:
-            last = time.monotonic()
-            print(f"{name}: {done / 1e6:,.1f}{whole} MB", file=sys.stderr)
 
-    return advance
+def _open_part(part: Path) -> IO[bytes]:
+    """The part, to append to: a private file of its own, reached through no link."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+    file = os.fdopen(os.open(part, flags, 0o600), "ab")
+    found = os.fstat(file.fileno())
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+        file.close()
+        raise OSError(errno.EMLINK, f"{part} is no file of its own; remove it")
+    os.fchmod(file.fileno(), 0o600)
+    return file

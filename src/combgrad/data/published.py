@@ -20,6 +20,7 @@ class Published:
         archive: the name of its file.
         mark: a glob pattern, from its folder on, of what nothing but this data set has.
         example: a file, from its folder on, that is there once it is unpacked.
+        limit_bytes: more than the archive has; a longer one is not taken.
         checksum: of the archive, `md5:<hex>` or `sha256:<hex>`, or None where none is known.
     """
 
@@ -28,6 +29,7 @@ class Published:
     archive: str
     mark: str
     example: str
+    limit_bytes: int
     checksum: str | None = None
 
     def find_or_download(self, root: Path, *, url: str | None) -> Path:
@@ -43,7 +45,7 @@ class Published:
         archive = root / self.archive
         try:
             if url is not None:
-                download(url, archive, checksum=self.checksum)
+                download(url, archive, checksum=self.checksum, limit_bytes=self.limit_bytes)
             elif not archive.is_file():
                 raise DownloadError(
                     f"{root} holds neither {self.folder}/ nor {self.archive}, and no url is set."

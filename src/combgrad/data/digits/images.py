@@ -12,6 +12,7 @@ from torch.nn.functional import interpolate, pad
 from combgrad._torchvision import ensure_torchvision
 from combgrad.data.download import DownloadError, download
 from combgrad.data.npy import DataFileError
+from combgrad.data.web import check_address, within
 
 SIDE = 28
 
@@ -29,6 +30,9 @@ MNIST_FILES = {
         "2646ac647ad5339dbf082846283269ea",
     ),
 }
+
+#: More than the larger of the files has, 9.9 MB packed.
+MNIST_LIMIT_BYTES = 20 * 10**6
 
 #: As the address: whoever has torchvision knows where MNIST is.
 TORCHVISION = "torchvision"
@@ -72,7 +76,9 @@ def _find(path: Path, name: str, url: str | None) -> Path:
         return _by_torchvision(path, target)
     if url is not None:
         checksum = f"md5:{MNIST_FILES[name][0]}"
-        return download(f"{url.rstrip('/')}/{target.name}", target, checksum=checksum)
+        check_address(url)
+        address = within(url, target.name)
+        return download(address, target, checksum=checksum, limit_bytes=MNIST_LIMIT_BYTES)
     raise DataFileError(
         f"{target}: no such file, nor anywhere else MNIST may lie below {path}. Put the files of "
         f"MNIST there, or let torchvision do so (data.url=torchvision), or give data.url=<the web "

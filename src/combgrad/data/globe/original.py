@@ -25,6 +25,7 @@ PUBLISHED = Published(
     archive="globe_tsp.tar.gz",
     mark=f"*{SET_SUFFIX}/",
     example=f"5{SET_SUFFIX}/{COUNTRIES_FILE}",
+    limit_bytes=2 * 10**9,
 )
 
 #: Of the largest distance: what rounding to float32 and an arc cosine near 0 may leave.

@@ -13,6 +13,7 @@ PUBLISHED = Published(
     archive="warcraft_maps.tar.gz",
     mark="[0-9]*x[0-9]*/*_shortest_paths*.npy",
     example="12x12/train_shortest_paths.npy",
+    limit_bytes=10 * 10**9,
     checksum="md5:acea5ea60a47664ff189923a84814e96",
 )
 
