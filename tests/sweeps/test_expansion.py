@@ -63,6 +63,13 @@ def test_other_words_narrow_a_table_or_set_what_it_does_not_have(more, cells):
     assert sorted(got, key=str) == sorted(cells, key=str)
 
 
+def test_of_several_tables_each_gives_the_experiments_it_has():
+    found = words_of(requests(["table=6,7", "experiment=tsp5,warcraft12", "seed=0"]))
+    assert {words["experiment"] for words in found} == {"tsp5", "warcraft12"}
+    alone = words_of(requests(["table=6,7", "experiment=tsp5", "seed=0"]))
+    assert alone == words_of(requests(["table=6", "experiment=tsp5", "seed=0"]))
+
+
 def test_words_a_table_says_nothing_about_go_to_every_job():
     found = words_of(requests(["table=6", "profile=reduced", "seeds=1", "optimizer.lr=0.1,0.2"]))
     assert len(found) == 24
@@ -86,6 +93,18 @@ def test_all_parts_of_a_figure_are_one_sweep_without_double_jobs():
         (["table=6", "seeds=2", "seed=1"], SweepWordError, "not both"),
         (["table=6", "margin=none", "margin.alpha=0.1"], SweepWordError, "no cell of table6"),
         (["seed=interval(0,1)"], SweepWordError, "name the values"),
+        (
+            ["table=6", "experiment=dvae"],
+            SweepWordError,
+            r"^table6 has no experiment=dvae; it holds tsp5, tsp10, tsp20\.$",
+        ),
+        (["table=6", "experiment=tsp5,dvae"], SweepWordError, "table6 has no experiment=dvae;"),
+        (
+            ["table=6", "margin.alpha=0.20,0.3"],
+            SweepWordError,
+            r"table6 has no margin.alpha=0.3; it holds 0.1, 0.2, 0.5",
+        ),
+        (["table=6,7", "experiment=dvae"], SweepWordError, "table6, table7 has no"),
     ],
 )
 def test_words_that_make_no_sense_are_refused(words, error, message):

@@ -14,11 +14,9 @@ from combgrad.claim import RunBusyError, Status, claim, note_record, read_status
 from combgrad.results import RunRecord, load_records, save_record
 from combgrad.results.record import file_name
 from combgrad.sweeps.jobs import Job
-from combgrad.sweeps.progress import remaining_seconds
 from combgrad.sweeps.summary import JobsFailedError, print_summary, raise_if_any_failed
 from combgrad.sweeps.sweep import FINAL, State, Sweep
 from combgrad.sweeps.task import Outcome, ProcessDiedError
-from combgrad.sweeps.times import expected_seconds
 
 
 def make_job(root: Path, seed: int, grad="identity", experiment="tsp5") -> Job:
@@ -359,24 +357,3 @@ def test_two_processes_cannot_claim_one_run_and_its_status_tells_the_end(tmp_pat
     status = read_status(tmp_path)
     assert (status.state, status.sweep) == ("failed", "three")
     assert status.error == "ZeroDivisionError: division by zero"
-
-
-def test_the_expected_time_is_that_of_the_most_similar_runs(tmp_path):
-    identity = [
-        make_record(make_job(tmp_path, s), seconds=(t, 1.0)) for s, t in enumerate((9, 19, 99))
-    ]
-    other = make_record(make_job(tmp_path, 7, grad="blackbox"), seconds=(49.0, 1.0))
-    records = [*identity, other]
-    assert expected_seconds(make_job(tmp_path, 8), records) == 20.0
-    assert expected_seconds(make_job(tmp_path, 8, grad="blackbox"), records) == 50.0
-    assert expected_seconds(make_job(tmp_path, 8, grad="imle"), records) == 35.0
-    assert expected_seconds(make_job(tmp_path, 8, experiment="tsp20"), records) is None
-    unknown = make_job(tmp_path, 9, experiment="tsp20")
-    jobs = [
-        (make_job(tmp_path, 8), 0.5),
-        (make_job(tmp_path, 5, grad="blackbox"), 1.0),
-        (unknown, 1.0),
-    ]
-    # Half of 20, all of 50, and the mean of the two for the one nothing is known of, by 2 workers.
-    assert remaining_seconds(jobs, records, 2) == (10 + 50 + 35) / 2
-    assert remaining_seconds([(unknown, 1.0)], records, 1) is None

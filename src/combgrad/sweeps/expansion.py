@@ -73,11 +73,35 @@ def requests(words: Sequence[str]) -> list[Request]:
     if not plans:
         choices = {**given, "seed": seeds} if seeds else given
         return [Request(tuple(words), None) for words in _product(choices)]
+    _check_told(plans, given)
     found: dict[frozenset[str], Request] = {}
-    for plan in plans:
+    for plan in _with_experiments(plans, given):
         for request in _of_plan(plan, given, seeds):
             found.setdefault(frozenset(request.overrides), request)
     return list(found.values())
+
+
+def _check_told(plans: Sequence[Plan], given: Choices) -> None:
+    """SweepWordError for a value that no plan has, where that can only be a mistake.
+
+    That is an experiment, and a value beside others which the plans do have.
+    """
+    which = ", ".join(plan.name for plan in plans)
+    for key, values in given.items():
+        held = {str(point[key]): None for plan in plans for point in plan.points if key in point}
+        missing = [value for value in values if not _among(value, list(held))]
+        if held and missing and (key == "experiment" or len(missing) < len(values)):
+            raise SweepWordError(
+                f"{which} has no {key}={','.join(missing)}; it holds {', '.join(held)}."
+            )
+
+
+def _with_experiments(plans: Sequence[Plan], given: Choices) -> list[Plan]:
+    """Those of several plans that hold an experiment which was asked for."""
+    wanted = given.get("experiment")
+    if wanted is None:
+        return list(plans)
+    return [plan for plan in plans if any(_among(p.get("experiment"), wanted) for p in plan.points)]
 
 
 def _values(word: Override) -> list[str]:

@@ -11,25 +11,10 @@ from combgrad.claim import read_status
 from combgrad.results.record import RunRecord
 from combgrad.results.store import load_records
 from combgrad.sweeps.jobs import Job
-from combgrad.sweeps.times import expected_seconds
+from combgrad.sweeps.times import Total, total_time
 
 #: Seconds between two looks, at a terminal and where the output is a file.
 INTERVALS = (1.0, 30.0)
-
-
-def remaining_seconds(
-    jobs: Sequence[tuple[Job, float]], records: Sequence[RunRecord], workers: int
-) -> float | None:
-    """The expected time until all jobs are done, each with the share of it that is left (0 to 1).
-
-    None where no finished run tells how long such a job takes.
-    """
-    times = [(expected_seconds(job, records), share) for job, share in jobs]
-    known = [time for time, _ in times if time is not None]
-    if jobs and not known:
-        return None
-    usual = sum(known) / len(known) if known else 0.0
-    return sum((usual if time is None else time) * share for time, share in times) / workers
 
 
 def duration(seconds: float | None) -> str:
@@ -40,6 +25,17 @@ def duration(seconds: float | None) -> str:
     if minutes < 1:
         return "under a minute"
     return f"about {minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def total_duration(total: Total, workers: int = 1) -> str:
+    """A sum of times, shared by workers, as people say it; with what it lacks."""
+    if not total.known:
+        return "unknown" if total.unknown else "no time"
+    known = duration(total.seconds / workers)
+    if not total.unknown:
+        return known
+    jobs = "job" if total.unknown == 1 else "jobs"
+    return f"at least {known.removeprefix('about ')} ({total.unknown} {jobs} of unknown length)"
 
 
 class SweepProgress:
@@ -104,8 +100,8 @@ class SweepProgress:
             elif here:
                 running.append(job.name)
             shares.append((job, share))
-        left = remaining_seconds(shares, self._finished(len(undone)), max(1, len(running)))
+        left = total_time(shares, self._finished(len(undone)))
         words = [f"{len(running)} running"] if undone else []
-        words += [f"{duration(left)} left"] if undone and left is not None else []
+        words += [f"{total_duration(left, max(1, len(running)))} left"] if left.known else []
         self._bar.n = len(self.jobs) - len(undone)
         self._bar.set_postfix_str(", ".join([*words, *running[:3]]), refresh=True)

@@ -9,9 +9,9 @@ from rich.table import Table
 from combgrad.errors import CombgradError
 from combgrad.results.record import RunRecord
 from combgrad.sweeps.jobs import Job
-from combgrad.sweeps.progress import duration, remaining_seconds
+from combgrad.sweeps.progress import duration, total_duration
 from combgrad.sweeps.sweep import Progress, State
-from combgrad.sweeps.times import expected_seconds
+from combgrad.sweeps.times import expected_seconds, total_time
 
 
 class JobsFailedError(CombgradError, RuntimeError):
@@ -29,10 +29,9 @@ def print_plan(entries: Sequence[Progress], records: Sequence[RunRecord], rerun:
         expected = None if done else expected_seconds(entry.job, records)
         table.add_row(entry.job.name, _state(entry, rerun), "" if done else duration(expected))
     undone = [(entry.job, 1.0) for entry in entries if entry.state != State.SKIPPED]
-    left = remaining_seconds(undone, records, 1)
     console = Console()
     console.print(table)
-    total = duration(left) if undone else "no time"
+    total = total_duration(total_time(undone, records))
     console.print(
         f"{len(entries)} jobs, {len(entries) - len(undone)} done, {len(undone)} to run: "
         f"{total} one after the other"
