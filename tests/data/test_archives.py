@@ -1,10 +1,15 @@
 """Archives are unpacked whole or not at all, and never outside their folder."""
 
+import gzip
 import io
+import os
 import random
 import tarfile
+import tracemalloc
+import warnings
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -78,9 +83,9 @@ def test_complete_folder_is_left_alone(tmp_path: Path) -> None:
 def test_faster_process_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     archive = pack(tmp_path / "a.tar", *FILES)
 
-    def slow(source: Path, content: Path, limit_bytes: int) -> None:
+    def slow(source: Path, content: Path, _: object) -> None:
         monkeypatch.undo()
-        extract(source, tmp_path / "out", limit_bytes=limit_bytes)
+        extract(source, tmp_path / "out")
         (content / "late").write_text("late")
 
     monkeypatch.setattr(module, "_unpack_tar", slow)
@@ -170,6 +175,166 @@ def test_flipped_bits_are_named(tmp_path: Path, name: str) -> None:
     content[20_000] ^= 1
     archive.write_bytes(content)
     assert_refused(archive, "damaged")
+
+
+def test_garbage_in_place_of_a_header_is_named(tmp_path: Path) -> None:
+    archive = tar_of(tmp_path / "a.tar", ("one", b"1"), ("two", b"2"))
+    content = archive.read_bytes()
+    for name, opened in (("a.tar", open), ("a.tar.gz", gzip.open)):
+        with opened(tmp_path / name, "wb") as file:
+            file.write(content[:1024] + b"x" * 512 + content[1536:])
+        assert_refused(tmp_path / name, "the end mark is missing")
+
+
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o002, 0o664), (0o077, 0o600)])
+@KINDS
+def test_files_have_the_permissions_of_the_umask(
+    tmp_path: Path, name: str, mask: int, mode: int
+) -> None:
+    archive = pack(tmp_path / name, *FILES)
+    before = os.umask(mask)
+    try:
+        folder = extract(archive, tmp_path / "out")
+    finally:
+        os.umask(before)
+    assert (folder / "top/one.txt").stat().st_mode & 0o777 == mode
+    assert (folder / "top").stat().st_mode & 0o777 == 0o777 & ~mask
+
+
+def header(name: str, kind: bytes = tarfile.REGTYPE, size: int = 0, **fields: Any) -> bytes:
+    """One header block, whatever its size says."""
+    info = tarfile.TarInfo(name)
+    info.type, info.size = kind, size
+    for field, value in fields.items():
+        setattr(info, field, value)
+    return info.tobuf(tarfile.GNU_FORMAT)
+
+
+def tar_from(path: Path, *parts: bytes) -> Path:
+    """Write blocks as a packed tar, with its end mark."""
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        for part in (*parts, bytes(1024)):
+            file.write(part + bytes(-len(part) % 512))
+    return path
+
+
+LONG = 20_000_000
+BOMBS: dict[str, list[bytes]] = {
+    "long name": [header("x", tarfile.GNUTYPE_LONGNAME, LONG), b"a" * LONG, header("one")],
+    "long link": [header("x", tarfile.GNUTYPE_LONGLINK, LONG), b"a" * LONG, header("one")],
+    "settings": [header("x", tarfile.XHDTYPE, LONG), b"11 a=%05d\n" % 1 * (LONG // 11)],
+    "settings of all": [header("x", tarfile.XGLTYPE, LONG), b"11 a=%05d\n" % 1 * (LONG // 11)],
+    "chain of names": [header("x", tarfile.GNUTYPE_LONGNAME, 1), b"a" * 512] * 20_000,
+    "chain of settings": [header("x", tarfile.XHDTYPE, 10), b"10 a=0000\n" + bytes(502)] * 20_000,
+    "holes": [header("x", tarfile.GNUTYPE_SPARSE), b"\0" * 504 + b"\x01" + bytes(7)] * 20_000,
+    "tail": [header("one"), bytes(LONG)],
+}
+BOMBS["settings little by little"] = [
+    part
+    for n in range(100)
+    for part in (
+        header("x", tarfile.XGLTYPE, 13_000),
+        b"".join(b"13 %05d=%03d\n" % (1000 * n + i, i) for i in range(1000)),
+        header(f"one{n}"),
+    )
+]
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_bombs_of_headers_are_refused_with_little_memory(tmp_path: Path, name: str) -> None:
+    archive = tar_from(tmp_path / "a.tgz", *BOMBS[name])
+    tracemalloc.start()
+    try:
+        assert_refused(archive, r"a.tgz(: .*(header of|settings|holes|goes on)| is damaged)")
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("size", [-1, -512, 1 << 62, 1 << 80])
+@pytest.mark.parametrize("kind", [tarfile.REGTYPE, tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_sizes_that_cannot_be_are_refused(tmp_path: Path, kind: bytes, size: int) -> None:
+    blocks = (header("zero"), header("one", kind, size), bytes(512), header("two"))
+    assert_refused(tar_from(tmp_path / "a.tgz", *blocks), "a.tgz")
+
+
+@pytest.mark.parametrize("mtime", [-1, 1 << 62, 1 << 80])
+def test_times_that_cannot_be_are_left_out(tmp_path: Path, mtime: int) -> None:
+    archive = tar_from(tmp_path / "a.tgz", header("one", mtime=mtime))
+    assert (extract(archive, tmp_path / "out") / "one").read_bytes() == b""
+
+
+@KINDS
+@pytest.mark.parametrize("same", [True, False])
+def test_too_many_members_are_refused(tmp_path: Path, name: str, same: bool) -> None:
+    members = [("one" if same else f"{n}", b"") for n in range(30)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        archive = pack(tmp_path / name, *members)
+    assert_refused(archive, "is one of more than 29 files and folders", limit_members=29)
+    assert extract(archive, tmp_path / "fits", limit_members=30).is_dir()
+
+
+@KINDS
+def test_folders_count_as_members(tmp_path: Path, name: str) -> None:
+    archive = pack(tmp_path / name, *[(f"{n}/a/b/c", b"") for n in range(10)])
+    assert_refused(archive, "is one of more than 39 files", limit_members=39)
+    assert extract(archive, tmp_path / "fits", limit_members=40).is_dir()
+
+
+def test_too_many_members_for_anybody_are_refused(tmp_path: Path) -> None:
+    members = [(str(n), b"") for n in range(20_001)]
+    assert_refused(pack(tmp_path / "a.zip", *members), "is one of more than 20,000 files")
+
+
+@KINDS
+@pytest.mark.parametrize("depth", [33, 5000])
+def test_deep_folders_are_refused(tmp_path: Path, name: str, depth: int) -> None:
+    archive = pack(tmp_path / name, ("a/" * (depth - 1) + "a", b""))
+    assert_refused(archive, "in more than 32 folders within each other|header of more than")
+    fits = pack(tmp_path / f"fits-{name}", ("a/" * 31 + "a", b""))
+    assert extract(fits, tmp_path / "fits").is_dir()
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_other_ways_of_packing_a_zip_are_refused(tmp_path: Path, method: int) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", method) as bundle:
+        bundle.writestr("one", CONTENT)
+    assert_refused(tmp_path / "a.zip", f"'one' is packed by method {method}")
+
+
+def test_a_zip_with_a_long_list_is_refused_with_little_memory(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as bundle:
+        for n in range(200):
+            info = zipfile.ZipInfo(f"{n}")
+            info.comment = bytes(60_000)
+            bundle.writestr(info, b"")
+    tracemalloc.start()
+    try:
+        assert_refused(tmp_path / "a.zip", r"a list of content of more than 4,194,304 bytes")
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("name", ["a.tar", "a.tgz", "a.zip"])
+def test_whatever_is_damaged_is_named(tmp_path: Path, name: str) -> None:
+    archive = pack(tmp_path / name, *FILES[1:], ("three", b"3" * 700))
+    content, draw = archive.read_bytes(), random.Random(0)
+    if name == "a.tgz":
+        content = gzip.decompress(content)
+    errors = []
+    for number in range(200):
+        damaged = bytearray(content.rstrip(b"\0") + bytes(1024) if name != "a.zip" else content)
+        for _ in range(draw.choice([1, 2, 5])):
+            damaged[draw.randrange(len(damaged))] = draw.randrange(256)
+        archive.write_bytes(gzip.compress(damaged, 1) if name == "a.tgz" else damaged)
+        try:
+            extract(archive, tmp_path / str(number))
+        except DownloadError as error:
+            errors.append(str(error))
+    assert len(errors) > 50
+    assert all(str(archive) in error for error in errors)
 
 
 def test_absent_archive_is_named(tmp_path: Path) -> None:
