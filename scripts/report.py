@@ -34,13 +34,15 @@ def arguments() -> argparse.Namespace:
 def drawing(wanted: Sketch, records: list[RunRecord], profile: str, source: str) -> Drawing:
     """A figure as SVG, or why it could not be drawn, on the page and as a warning."""
     try:
-        figure = draw_figure(collect(wanted, records, profile, source))
+        data = collect(wanted, records, profile, source)
+        figure = draw_figure(data)
     except FigureError as error:
         warnings.warn(str(error), stacklevel=2)
         return Drawing(wanted, profile, source, problem=str(error))
     with tempfile.TemporaryDirectory() as folder:
         svg, _ = save_plot(figure, Path(folder), "-".join((wanted.name, profile, source)))
-        return Drawing(wanted, profile, source, svg.read_text(encoding="utf-8"))
+        text = svg.read_text(encoding="utf-8")
+        return Drawing(wanted, profile, source, text, unfit=data.unfit)
 
 
 def make(asked: argparse.Namespace) -> Report:

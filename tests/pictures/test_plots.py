@@ -114,6 +114,27 @@ def test_labels_tell_what_is_not_run_and_what_is_not_finite():
     assert [text.get_text() for text in axes.get_legend().get_texts()][1] == "I-MLE (not run)"
 
 
+@pytest.mark.parametrize("strange", [1e308, -1e308, np.inf, np.nan, 5e-324])
+@pytest.mark.parametrize("draw", [values, curves])
+def test_any_number_and_any_file_name_can_be_drawn(draw, strange, tmp_path):
+    best = (1.0, strange) if draw is curves else None
+    series = [
+        Series("a", (1.0, 2.0, 3.0), (1.0, strange, 2.0), (0.1,) * 3, (2,) * 3, best),
+        Series("b", (1.0, 2.0, 3.0), (1.0, 2.0, 3.0), (0.1, abs(strange), 0.1), (2,) * 3),
+    ]
+    data = draw(*series, left_out=("$\\frac{$.json", "_$x^$.json"), unfit=("$_$",))
+    figure = draw_figure(data)
+    heights = named(figure.axes[0], "a").get_xydata()[:, 1]
+    assert heights[[0, 2]].tolist() == [1.0, 2.0]
+    assert heights[1] == strange if abs(strange) < 1 else np.isnan(heights[1])
+    assert all(path.stat().st_size > 1000 for path in save_plot(figure, tmp_path, "strange"))
+
+
+def test_a_number_too_large_to_draw_is_called_so():
+    series = Series("SGD", (1, 2, 3), (1.0, 1e200, np.inf), (0.0,) * 3, (1, 1, 1))
+    assert series_label(series) == "SGD (1 seed, too large to draw from 2 on)"
+
+
 def test_there_is_a_panel_for_each_metric():
     panels = (Panel("norm ratio", (CURVE,)), Panel("cosine", (CURVE,)))
     axes = draw_figure(curves(panels=panels)).axes

@@ -7,8 +7,9 @@ import pytest
 
 from combgrad.errors import CombgradError
 from combgrad.margins import NoiseMargin
+from combgrad.pictures.plots import footer
 from combgrad.results import RunRecord
-from combgrad.results.series import FigureError, collect, groups, margin_end, read_sketch
+from combgrad.results.series import collect, groups, margin_end, read_sketch
 from combgrad.results.signature import signature
 
 EPOCHS = 4
@@ -193,10 +194,31 @@ def test_plans_that_do_not_fit_are_refused(draw, cells, change, message):
         collect(a_sketch(draw, cells, **change), [a_record()], "paper", "regenerated")
 
 
-def test_curves_of_different_length_are_refused():
-    records = [a_record(0), a_record(1, loss=(1.0, 2.0))]
-    with pytest.raises(FigureError, match=r"have \[2, 4\] epochs"):
-        collect(a_sketch("curves", [a_cell()]), records, "paper", "regenerated")
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"loss": (1.0, 2.0)},
+        {"loss": ()},
+        {"loss": (9.0,) * (EPOCHS + 1)},
+        {"curves": {}},
+        {"best_epoch": EPOCHS},
+        {"best_epoch": 10**400},
+    ],
+)
+def test_a_curve_that_does_not_fit_the_others_is_left_out_and_named(changes):
+    records = [a_record(0), a_record(1), a_record(2, name="strange", **changes)]
+    data = collect(a_sketch("curves", [a_cell()]), records, "paper", "regenerated")
+    assert one_series(data).mean == (4.0, 3.0, 2.0, 1.0)
+    assert one_series(data).seeds == (2,) * EPOCHS
+    assert data.unfit == (records[2].file_name,)
+    assert f"without the numbers that others have: {data.unfit[0]}" in " ".join(footer(data, 9999))
+
+
+def test_a_record_without_the_metric_does_not_hide_the_others():
+    records = [a_record(0, 0.8), a_record(1, 0.9), a_record(2, name="strange", metrics={})]
+    data = collect(a_sketch("values", [a_cell()]), records, "paper", "regenerated")
+    assert one_series(data).mean == pytest.approx((85.0,))
+    assert (one_series(data).seeds, data.unfit) == ((2,), (records[2].file_name,))
 
 
 def test_a_diverged_run_leaves_numbers_that_are_not_finite():

@@ -4,6 +4,8 @@ import csv
 import dataclasses
 import io
 import re
+import shutil
+import subprocess
 from hashlib import sha256
 from html.parser import HTMLParser
 
@@ -13,7 +15,7 @@ from combgrad.results import RunRecord
 from combgrad.results.layout import LayoutError, Metric, in_order, read_layout, spans
 from combgrad.results.paper import PaperValue
 from combgrad.results.signature import signature
-from combgrad.results.table_markup import latex_text, to_html, to_latex
+from combgrad.results.table_markup import LATEX, latex_text, to_html, to_latex
 from combgrad.results.table_text import compared, ours, printed, to_csv, to_markdown
 from combgrad.results.tables import Mark, counted, make_cell, make_tables
 
@@ -154,10 +156,16 @@ def test_a_stand_in_is_never_measured_against_the_paper():
 
 def test_a_run_that_lacks_the_metric_is_no_silent_gap():
     records = [a_record(POINTS[0], 0), a_record(POINTS[0], 1, metrics={"test/other": 1.0})]
-    cell = make_cell(POINTS[0], METRIC, records, a_value(50, 1))
+    cell = make_cell(POINTS[0], METRIC, records[1:], a_value(50, 1))
     assert (cell.mean, cell.mark) == (None, Mark.NO_METRIC)
     assert ours(cell) == "no test/accuracy"
-    assert len(cell.runs) == 2
+    assert cell.runs == (records[1].file_name,)
+    # Nor does it hide the others, and what was left out is named.
+    both = make_cell(POINTS[0], METRIC, records, a_value(50, 1))
+    assert (both.mean, both.seeds, both.mark) == (50.0, (0,), Mark.INSIDE)
+    assert (both.runs, both.lacking) == ((records[0].file_name,), (records[1].file_name,))
+    text = to_markdown(only(make_tables(layout(), asked_for(), records, [])))
+    assert f"because test/accuracy is not in the record: {records[1].file_name}." in text
 
 
 def test_a_diverged_run_shows():
@@ -356,6 +364,79 @@ def test_latex_is_balanced_and_escaped(table):
     assert r"\multicolumn{2}{c}{identity}" in text
     assert text.isascii()
     assert latex_text("-0.23 \\ ~") == r"$-$0.23 \textbackslash{} \textasciitilde{}"
+
+
+#: What a record or a label could hold that means something to LaTeX, a spreadsheet or a browser.
+HARD = [
+    "\\input{/etc/passwd}",
+    "100% #1 $x_1^2$ {a} ~&",
+    "[x] after a line",
+    "* after a line",
+    "a -- b --- c '' d `` e , , f ,, g",
+    "tab\there, line\nthere, \r\n\N{LINE SEPARATOR}and there",
+    "control \0 \x07 \x1b[31m \x7f \x85",
+    "é Ł ß “quoted” 中 ★ \N{RIGHT-TO-LEFT OVERRIDE}",
+    "<script>alert(1)</script>",
+]
+
+
+@pytest.mark.parametrize("text", HARD)
+def test_nothing_in_a_text_is_a_command_to_latex(text):
+    escaped = latex_text(text)
+    # Without what the table itself writes nothing is left that LaTeX would act upon.
+    for made in sorted({*LATEX.values(), "{}", "{[}", "{*}"}, key=len, reverse=True):
+        escaped = escaped.replace(made, " ")
+    assert not re.search(r"[\\&%$#_{}~^<>|`\"]|--|''|,,", escaped)
+    assert not re.search(r"[\x00-\x1f\x7f-\x9f]", escaped)
+    assert not re.match(r"\s*[\[*]", escaped)
+    assert all(letter.isascii() or "À" <= letter <= "ÿ" for letter in escaped)
+
+
+def hard_tables():
+    """A table whose labels and file names are all of HARD."""
+    points = [{"experiment": text, "grad": "identity", "margin": "none"} for text in HARD]
+    records = [
+        a_record(point, 0, 0.5, name=text, data_source=text, data_fingerprint=data)
+        for point, text in zip(points, HARD, strict=True)
+        for data in "ab"
+    ]
+    return make_tables(layout(absent={"margin.alpha": "-"}), asked_for(points), records, [])
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex here")
+def test_latex_of_hard_texts_compiles(tmp_path):
+    body = "\n".join(to_latex(table) for table in hard_tables())
+    document = r"\documentclass{article}\usepackage{booktabs}\begin{document}"
+    text = f"{document}\n{body}\n\\end{{document}}\n"
+    (tmp_path / "all.tex").write_text(text, encoding="utf-8")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=250)
+    assert done.returncode == 0, done.stdout.decode("utf-8", "replace")[-2000:]
+
+
+def test_no_text_of_a_markdown_table_is_a_line_or_a_tag_of_its_own():
+    for table in hard_tables():
+        text = to_markdown(table)
+        assert not re.search(r"(?<!\\)<", text)
+        kinds = {line[:2] for line in text.splitlines()}
+        assert kinds <= {"##", "Pr", "| ", "- ", ""}, kinds
+
+
+FORMULAS = ["=1+1", "+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\N{FULLWIDTH EQUALS SIGN}1"]
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_no_text_of_a_csv_is_a_formula(text):
+    point = {"experiment": text, "grad": "identity", "margin": "none"}
+    records = [a_record(point, seed, 0.2, name=text, data_source=text) for seed in (0, 0, 1)]
+    document = layout(labels={}, rows=["{experiment}"], metrics=[ACCURACY | {"unit": text}])
+    value = a_value(50.0, 0.5)
+    (table,) = make_tables(document, asked_for([point]), records, [value])
+    (row,) = csv.DictReader(io.StringIO(to_csv([table]), newline=""))
+    for name in ("data_source", "row", "unit", "runs"):
+        assert row[name].startswith("'"), name
+    # Numbers stay numbers, below zero too.
+    assert [float(row[name]) for name in ("mean", "difference", "seeds")] == [20.0, -30.0, 2.0]
 
 
 class Parts(HTMLParser):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,9 @@ DASHES = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)))
 MARKERS = ("o", "s", "^", "D", "v")
 FAINT = "#6b7a85"
 
+#: Beyond this an axis cannot be divided any more.
+LARGEST = 1e100
+
 # Inches.
 _PANEL_WIDTH, _PANEL_HEIGHT, _LINE = 7.0, 4.0, 0.19
 _LETTERS_AN_INCH = {"title": 11, "footer": 15}
@@ -41,8 +45,11 @@ def draw_figure(data: FigureData) -> Figure:
     for axes, panel in zip(boxes, data.panels, strict=True):
         _draw_panel(axes, data, panel)
     top = 1 - 0.12 / height
-    figure.text(0.5, top, "\n".join(title), size=12, color=INK, ha="center", va="top")
-    figure.text(0.1 / width, 0.08 / height, "\n".join(lines), size=8, color=FAINT, va="bottom")
+    # Names of files stand in there, which may hold dollars.
+    plain: dict[str, Any] = {"parse_math": False}
+    figure.text(0.5, top, "\n".join(title), size=12, color=INK, ha="center", va="top", **plain)
+    low: dict[str, Any] = {"size": 8, "color": FAINT, "va": "bottom", **plain}
+    figure.text(0.1 / width, 0.08 / height, "\n".join(lines), **low)
     figure.tight_layout(rect=(0, foot / height, 1, 1 - head / height))
     return figure
 
@@ -76,6 +83,10 @@ def footer(data: FigureData, width: int) -> list[str]:
         if data.left_out:
             files = ", ".join(data.left_out)
             words.append(f"Left out, of the same seeds or of other data: {files}.")
+        if data.unfit:
+            words.append(
+                f"Left out, without the numbers that others have: {', '.join(data.unfit)}."
+            )
     return [line for text in (*words, *data.notes) for line in textwrap.wrap(text, width)]
 
 
@@ -85,9 +96,19 @@ def series_label(series: Series) -> str:
         return f"{series.label} (not run)"
     low, high = min(series.seeds), max(series.seeds)
     count = f"{low} to {high} seeds" if low < high else f"{low} seed{'s' if low > 1 else ''}"
-    strange = np.flatnonzero(~np.isfinite(series.mean))
-    broken = f", not finite from {series.x[strange[0]]:g} on" if len(strange) else ""
+    strange = np.flatnonzero(~np.isfinite(_drawable(series.mean)))
+    broken = ""
+    if len(strange):
+        finite = np.isfinite(series.mean[strange[0]])
+        word = "too large to draw" if finite else "not finite"
+        broken = f", {word} from {series.x[strange[0]]:g} on"
     return f"{series.label} ({count}{broken})"
+
+
+def _drawable(values: Sequence[float]) -> np.ndarray:
+    """The values with NaN, which leaves a gap, in place of those that no axis can show."""
+    found = np.array(values, dtype=float)
+    return np.where(np.abs(found) < LARGEST, found, np.nan)
 
 
 def _draw_panel(axes: Axes, data: FigureData, panel: Panel) -> None:
@@ -114,9 +135,10 @@ def _draw_series(axes: Axes, kind: str, number: int, series: Series) -> None:
     """Line, band and markers; an empty line in the legend where nothing was run."""
     colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
     spots = range(len(series.x)) if kind == "values" else []
+    mean, std = _drawable(series.mean), _drawable(series.std)
     axes.plot(
         series.x,
-        series.mean,
+        mean,
         color=colour,
         linestyle=DASHES[number % len(DASHES)],
         marker=marker,
@@ -124,8 +146,7 @@ def _draw_series(axes: Axes, kind: str, number: int, series: Series) -> None:
         label=series_label(series),
     )
     if max(series.seeds, default=0) > 1:
-        mean, std = np.array(series.mean), np.array(series.std)
         axes.fill_between(series.x, mean - std, mean + std, color=colour, alpha=0.18, linewidth=0)
     if series.best is not None:
         x, y = series.best
-        axes.plot([x], [y], marker, color=colour, ms=9, mec="white", mew=1.2, zorder=4)
+        axes.plot([x], _drawable([y]), marker, color=colour, ms=9, mec="white", mew=1.2, zorder=4)

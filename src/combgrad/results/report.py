@@ -32,13 +32,17 @@ FILTERS = {"experiment": "Experiment", "profile": "Profile", "source": "Data"}
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure of one profile and data source: its SVG, or the problem that it has none for."""
+    """A figure of one profile and data source: its SVG, or the problem that it has none for.
+
+    `unfit` are the files of records without the numbers that it draws.
+    """
 
     sketch: Sketch
     profile: str
     source: str
     svg: str = ""
     problem: str = ""
+    unfit: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -53,7 +57,14 @@ class Drawing:
     def runs(self, records: Sequence[RunRecord]) -> list[tuple[list[RunRecord], list[RunRecord]]]:
         """Of each of its cells, the runs that count and those left out."""
         kept = [r for r in records if (r.profile, r.data_source) == (self.profile, self.source)]
-        return [counted(own(marks, kept)) for _, marks in self.sketch.asked]
+        cells = [counted(own(marks, kept)) for _, marks in self.sketch.asked]
+        return [
+            (
+                [run for run in runs if run.file_name not in self.unfit],
+                [*others, *(run for run in runs if run.file_name in self.unfit)],
+            )
+            for runs, others in cells
+        ]
 
 
 @dataclass(frozen=True)
@@ -245,7 +256,12 @@ def _places(report: Report, tables: Sequence[Table]) -> dict[str, list[Place]]:
                     heads = ", ".join((*table.rows[row], *table.columns[column]))
                     name = cell_id(table, row, column)
                     add(True, cell.runs, name, f"Table {table.layout.number} ({heads})")
-                    add(False, cell.left_out, name, f"Table {table.layout.number} ({heads})")
+                    add(
+                        False,
+                        cell.left_out + cell.lacking,
+                        name,
+                        f"Table {table.layout.number} ({heads})",
+                    )
     for drawing in report.drawings:
         for kept, left_out in drawing.runs(report.records):
             add(True, (run.file_name for run in kept), drawing.id, _label(drawing.sketch))

@@ -1,6 +1,7 @@
 """What a figure of the paper shows, as plain numbers: means, deviations and numbers of seeds."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,7 @@ from combgrad.errors import CombgradError
 from combgrad.results.layout import Layout, Metric, read_layout
 from combgrad.results.record import RunRecord
 from combgrad.results.signature import signature
-from combgrad.results.tables import Asked, counted, make_cell
+from combgrad.results.tables import Asked, counted, make_cell, number_of
 
 #: What a plan's `draw` may be: a metric against a value of the points, or curves over the epochs.
 KINDS = ("values", "curves")
@@ -87,8 +88,8 @@ class FigureData:
     """A figure of one profile and one data source, in plain numbers.
 
     `margin_ends` are epochs after which a margin is off; `missing` names the cells without a run,
-    `left_out` the files that do not count; `source` is None where nothing was run and none was
-    asked for.
+    `left_out` the files that do not count, `unfit` those without the numbers of the others;
+    `source` is None where nothing was run and none was asked for.
     """
 
     name: str
@@ -101,6 +102,7 @@ class FigureData:
     margin_ends: tuple[float, ...] = ()
     missing: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    unfit: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -148,14 +150,18 @@ def collect(
 ) -> FigureData:
     """The numbers of a figure from the records of one profile and source.
 
-    Raises FigureError where records lack what is drawn, or two cells stand in one place.
+    Raises FigureError where all records of a cell lack what is drawn, or two cells stand in one
+    place; a record that lacks what others of its cell have is left out.
     """
     kept = [r for r in records if (r.profile, r.data_source) == (profile, source)]
     cells = [(point, own(marks, kept)) for point, marks in sketch.asked]
-    series = value_series if sketch.kind == "values" else curve_series
-    panels = [
-        Panel(metric.title, series(sketch, cells, metric)) for metric in sketch.layout.metrics
-    ]
+    panels, unfit = [], set()
+    for metric in sketch.layout.metrics:
+        fitting = [(point, *fit(sketch, metric, counted(runs)[0])) for point, runs in cells]
+        lines = [(point, runs) for point, runs, _ in fitting]
+        series = value_series if sketch.kind == "values" else curve_series
+        panels.append(Panel(metric.title, series(sketch, lines, metric)))
+        unfit |= {record.file_name for _, _, others in fitting for record in others}
     ends = {margin_end(record.config) for _, runs in cells for record in runs}
     left_out = [record.file_name for _, runs in cells for record in counted(runs)[1]]
     return FigureData(
@@ -169,8 +175,34 @@ def collect(
         margin_ends=tuple(sorted(end for end in ends if end is not None)),
         missing=tuple(_cell_name(sketch, point) for point, runs in cells if not runs),
         left_out=tuple(left_out),
+        unfit=tuple(sorted(unfit)),
         notes=sketch.layout.notes,
     )
+
+
+def fit(
+    sketch: Sketch, metric: Metric, runs: list[RunRecord]
+) -> tuple[list[RunRecord], list[RunRecord]]:
+    """The runs of one cell that can be drawn together, and the others.
+
+    Those have the metric; of curves, as many epochs as most have, of equal numbers the most, and
+    the best epoch among them. Raises FigureError where no run has any.
+    """
+    if sketch.kind == "values":
+        usable = [run for run in runs if number_of(run, metric) is not None]
+    else:
+        lengths = {id(run): len(run.curves.get(metric.name, ())) for run in runs}
+        usable = [run for run in runs if run.best_epoch < lengths[id(run)]]
+        counts = Counter(lengths[id(run)] for run in usable)
+        length = max(counts, key=lambda length: (counts[length], length), default=0)
+        usable = [run for run in usable if lengths[id(run)] == length]
+    if runs and not usable:
+        raise FigureError(
+            f"{sketch.name}: {', '.join(run.file_name for run in runs)}: no {metric.name!r} in "
+            f"there; mend its name in the plan, or delete the record and run it again."
+        )
+    chosen = set(map(id, usable))
+    return usable, [run for run in runs if id(run) not in chosen]
 
 
 def margin_end(config: Mapping[str, Any]) -> float | None:
@@ -197,8 +229,6 @@ def value_series(sketch: Sketch, cells: Cells, metric: Metric) -> tuple[Series, 
             raise FigureError(f"{sketch.name}: two cells are {label!r} at {x:g}; name them apart.")
         taken.add((label, x))
         cell = make_cell(point, metric, runs, None)
-        if cell.runs and cell.mean is None:
-            raise _lacking(sketch, metric, cell.runs)
         line = lines.setdefault(label, {})
         if cell.mean is not None:
             line[x] = (cell.mean, cell.std or 0.0, len(cell.seeds))
@@ -221,23 +251,14 @@ def curve_series(sketch: Sketch, cells: Cells, metric: Metric) -> tuple[Series, 
         label = sketch.label(point)
         if label in found:
             raise FigureError(f"{sketch.name}: two cells are called {label!r}; name them apart.")
-        found[label] = _mean_curve(sketch, label, counted(runs)[0], metric)
+        found[label] = _mean_curve(label, runs, metric)
     return tuple(found.values())
 
 
-def _mean_curve(sketch: Sketch, label: str, runs: list[RunRecord], metric: Metric) -> Series:
+def _mean_curve(label: str, runs: list[RunRecord], metric: Metric) -> Series:
     if not runs:
         return Series(label)
-    without = [record.file_name for record in runs if metric.name not in record.curves]
-    if without:
-        raise _lacking(sketch, metric, without)
-    curves = [[metric.scale * value for value in run.curves[metric.name]] for run in runs]
-    lengths = {len(curve) for curve in curves}
-    if len(lengths) > 1:
-        raise FigureError(
-            f"{sketch.name}: the curves {metric.name} of {label!r} have {sorted(lengths)} epochs; "
-            f"run again those that are shorter."
-        )
+    curves = [[metric.scale * float(value) for value in run.curves[metric.name]] for run in runs]
     mean = tuple(map(_mean, zip(*curves, strict=True)))
     at = _mean([record.best_epoch + 1 for record in runs])
     below, above = math.floor(at), math.ceil(at)
@@ -260,13 +281,6 @@ def _std(values: Sequence[float]) -> float:
     # Not the module statistics, which fails where a diverged run left NaN or infinity.
     middle = _mean(values)
     return math.sqrt(_mean([(value - middle) * (value - middle) for value in values]))
-
-
-def _lacking(sketch: Sketch, metric: Metric, files: Sequence[str]) -> FigureError:
-    return FigureError(
-        f"{sketch.name}: {', '.join(files)}: no {metric.name!r} in there; mend its name in the "
-        f"plan, or delete the record and run it again."
-    )
 
 
 def _cell_name(sketch: Sketch, point: Mapping[str, Any]) -> str:

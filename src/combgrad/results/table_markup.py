@@ -24,12 +24,19 @@ LATEX = {
     "}": r"\}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
+    "`": r"\textasciigrave{}",
+    '"': "''",
     "<": "$<$",
     ">": "$>$",
     "|": "$|$",
     "±": r"$\pm$",
     "\N{MULTIPLICATION SIGN}": r"$\times$",
     "\N{EN DASH}": "--",
+    "\N{EM DASH}": "---",
+    "\N{HORIZONTAL ELLIPSIS}": r"\ldots{}",
+    "\N{RIGHT SINGLE QUOTATION MARK}": "'",
+    "≤": r"$\leq$",
+    "≥": r"$\geq$",
     "\N{GREEK SMALL LETTER ALPHA}": r"$\alpha$",
     "λ": r"$\lambda$",
     "ξ": r"$\xi$",
@@ -40,9 +47,33 @@ LATEX = {
 
 
 def latex_text(text: str) -> str:
-    """A text in which LaTeX finds no command of its own; a leading minus becomes one."""
-    escaped = "".join(LATEX.get(letter, letter) for letter in text)
+    """A text in which LaTeX finds no command of its own; a leading minus becomes one.
+
+    Blanks of any kind become a space, and letters that its usual fonts lack their number.
+    """
+    # Two of these in a row are another letter to LaTeX, and a bracket or star after the end of a
+    # line is an option of that end.
+    apart = re.sub(r"([-',])(?=\1)", "\\1\0", text.replace("\0", "\N{REPLACEMENT CHARACTER}"))
+    escaped = "".join(_latex_letter(letter) for letter in apart)
+    escaped = re.sub(r"^\s*([\[*])", r"{\1}", escaped)
     return re.sub(r"^-(?=\d)", "$-$", escaped)
+
+
+def _latex_letter(letter: str) -> str:
+    if letter == "\0":
+        return "{}"
+    if letter in LATEX or " " <= letter <= "~":
+        return LATEX.get(letter, letter)
+    if letter.isspace():
+        return " "
+    # Of the accented letters, those that even its oldest fonts can build.
+    built = "À" <= letter <= "ÿ" and letter not in "ÐÞðþ÷"
+    return letter if built else f"[U+{ord(letter):04X}]"
+
+
+def latex_label(name: str) -> str:
+    """A name that LaTeX can refer to: whatever is no letter, digit, dot or dash becomes a dash."""
+    return re.sub(r"[^A-Za-z0-9.-]+", "-", name)
 
 
 def to_latex(table: Table) -> str:
@@ -65,7 +96,7 @@ def to_latex(table: Table) -> str:
             r"\begin{table}",
             r"\centering",
             rf"\caption{{{latex_text(title(table))}}}",
-            rf"\label{{tab:{table.id}}}",
+            rf"\label{{tab:{latex_label(table.id)}}}",
             rf"\begin{{tabular}}{{{'l' * (depth + 1)}{'r' * len(table.columns)}}}",
             r"\toprule",
             *_latex_heads(table),

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import unicodedata
 from collections.abc import Callable, Iterable
 
 from combgrad.results.layout import Head
@@ -129,6 +130,11 @@ def notes(table: Table) -> list[str]:
             "Left out, because a later run of the same seed or more seeds on other data exist: "
             f"{', '.join(sorted(left_out))}."
         )
+    for name in dict.fromkeys(cell.metric.name for _, _, cell in table.cells()):
+        cells = [cell for _, _, cell in table.cells() if cell.metric.name == name]
+        lacking = sorted({file for cell in cells for file in cell.lacking})
+        if lacking:
+            found.append(f"Left out, because {name} is not in the record: {', '.join(lacking)}.")
     if table.strangers:
         found.append(
             f"Records of its experiments with other settings than any cell: {len(table.strangers)}."
@@ -148,16 +154,26 @@ def to_markdown(table: Table) -> str:
                     for cell, text in zip(cells, texts, strict=True)
                 ]
             lines.append([*(head if number == 0 else [""] * depth), name, *texts])
-    lines = [[text.replace("|", "\\|") for text in line] for line in lines]
+    lines = [[markdown_text(text).replace("|", "\\|") for text in line] for line in lines]
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     rows = ["| " + " | ".join(map(str.ljust, line, widths)) + " |" for line in lines]
     rows.insert(1, "| " + " | ".join("-" * max(width, 3) for width in widths) + " |")
-    below = "".join(f"- {note}\n" for note in notes(table))
-    return f"## {title(table)}\n\n{' '.join(facts(table))}\n\n" + "\n".join(rows) + f"\n\n{below}"
+    below = "".join(f"- {markdown_text(note)}\n" for note in notes(table))
+    above = markdown_text(f"## {title(table)}"), markdown_text(" ".join(facts(table)))
+    return "\n\n".join([*above, "\n".join(rows), below])
+
+
+def markdown_text(text: str) -> str:
+    """A text on one line, in which no tag begins."""
+    return " ".join(text.splitlines()).replace("<", "\\<")
 
 
 def to_csv(tables: Iterable[Table]) -> str:
-    """All tables as one CSV, a line a cell; numbers in the paper's unit."""
+    """All tables as one CSV, a line a cell; numbers in the paper's unit.
+
+    Files of it are UTF-8 without a mark at their start. Whatever is text and would be a formula in
+    a spreadsheet has a quote before it.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
@@ -166,30 +182,42 @@ def to_csv(tables: Iterable[Table]) -> str:
     return text.getvalue()
 
 
+def csv_cell(value: str | float | None) -> str:
+    """A number as it is, and a text so that no spreadsheet takes it for a formula."""
+    if value is None:
+        return ""
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    # Readers of CSV end a line at a lone carriage return, and the writer quotes only line feeds.
+    text = value.replace("\r\n", "\n").replace("\r", "\n")
+    # Spreadsheets read the wide forms of some scripts like the plain ones.
+    first = unicodedata.normalize("NFKC", text[:1])
+    return f"'{text}" if first and first in "=+-@\t\n" else text
+
+
 def _csv_line(table: Table, row: Head, column: Head, cell: Cell) -> list[str]:
     paper = cell.paper
-
-    def number(value: float | None) -> str:
-        return "" if value is None else f"{value:.6g}"
-
-    return [
+    values = (
         table.layout.number,
         table.profile,
-        table.data_source or "",
+        table.data_source,
         ", ".join(row),
         ", ".join(column),
         " ".join(f"{key}={value}" for key, value in cell.point.items()),
         cell.metric.name,
         cell.metric.unit,
-        number(cell.mean),
-        number(cell.std),
-        str(len(cell.seeds)),
-        number(paper.mean if paper else None),
-        number(paper.std if paper else None),
-        str(paper.restarts or "") if paper else "",
-        number(cell.difference),
+        cell.mean,
+        cell.std,
+        len(cell.seeds),
+        paper.mean if paper else None,
+        paper.std if paper else None,
+        paper.restarts if paper else None,
+        cell.difference,
         cell.mark.value,
         " ".join(cell.runs),
         " ".join(cell.left_out),
-        paper.source if paper else "",
-    ]
+        paper.source if paper else None,
+    )
+    return list(map(csv_cell, values))

@@ -48,6 +48,7 @@ class Cell:
         seeds: those of `values`, ascending.
         runs: the file names of the records behind `values`, in their order.
         left_out: file names of records of this cell that do not count, see `counted`.
+        lacking: file names of records that would count but do not have the metric.
         paper: what the paper printed, if anything.
         mark: how the mean compares with it.
         best: whether no other mean of the same experiment and metric is better.
@@ -59,6 +60,7 @@ class Cell:
     seeds: tuple[int, ...]
     runs: tuple[str, ...]
     left_out: tuple[str, ...]
+    lacking: tuple[str, ...]
     paper: PaperValue | None
     mark: Mark
     best: bool = False
@@ -187,17 +189,21 @@ def make_cell(
     records: Iterable[RunRecord],
     paper: PaperValue | None,
 ) -> Cell:
-    """The cell of a point from all records that belong to it."""
+    """The cell of a point from all records that belong to it.
+
+    Those that lack the metric do not keep the others from being shown.
+    """
     kept, left_out = counted(records)
-    numbers = [number for number in (number_of(r, metric) for r in kept) if number is not None]
-    complete = len(numbers) == len(kept)
+    numbers = [(record, number_of(record, metric)) for record in kept]
+    found = [(record, number) for record, number in numbers if number is not None]
     cell = Cell(
         point=point,
         metric=metric,
-        values=tuple(numbers) if complete else (),
-        seeds=tuple(record.seed for record in kept) if complete else (),
-        runs=tuple(record.file_name for record in kept),
+        values=tuple(number for _, number in found),
+        seeds=tuple(record.seed for record, _ in found),
+        runs=tuple(record.file_name for record, _ in found or numbers),
         left_out=tuple(record.file_name for record in left_out),
+        lacking=tuple(r.file_name for r, number in numbers if found and number is None),
         paper=paper,
         mark=Mark.NO_RUN,
     )
@@ -232,8 +238,8 @@ def counted(records: Iterable[RunRecord]) -> tuple[list[RunRecord], list[RunReco
 
     chosen = max(data.values(), key=weight)
     kept = [chosen[seed] for seed in sorted(chosen)]
-    names = {record.file_name for record in kept}
-    left_out = [record for record in everything if record.file_name not in names]
+    counting = set(map(id, kept))
+    left_out = [record for record in everything if id(record) not in counting]
     return kept, sorted(left_out, key=lambda record: record.file_name)
 
 
@@ -242,7 +248,7 @@ def number_of(record: RunRecord, metric: Metric) -> float | None:
     kind, _, name = metric.name.partition(".")
     numbers = record.seconds if kind == "seconds" else record.metrics
     value = numbers.get(name if kind == "seconds" else metric.name)
-    return None if value is None else value * metric.scale
+    return None if value is None else float(value) * metric.scale
 
 
 def mark_of(cell: Cell) -> Mark:
