@@ -52,14 +52,20 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--profile", choices=profile_names(), help="only runs of this profile")
     parser.add_argument("--source", choices=SOURCES, help="only runs on such data")
     parser.add_argument(
-        "--results", type=Path, default=Path("results/runs"), help="the records: results/runs"
+        "--results",
+        type=Path,
+        nargs="+",
+        default=[Path("results/runs"), Path("results/own")],
+        metavar="FOLDER",
+        help="the records: those committed in results/runs, and your own in results/own",
     )
     parser.add_argument(
         "--save-in", type=Path, default=Path("results/figures"), help="where to: results/figures"
     )
     found = parser.parse_args()
-    if not found.results.is_dir():
-        parser.error(f"there is no folder {found.results}; python train.py makes records.")
+    if not any(folder.is_dir() for folder in found.results):
+        missing = ", ".join(map(str, found.results))
+        parser.error(f"there is no folder {missing}; python train.py makes records.")
     try:
         found.figures = chosen_plans(found.figures)
     except PlanError as error:
@@ -71,7 +77,7 @@ def main() -> None:
     """Draw what the command line asks for; a figure that cannot be drawn does not stop others."""
     warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     asked = arguments()
-    records = load_records(asked.results)
+    records = load_records(*asked.results)
     failed = False
     for plan in asked.figures:
         try:

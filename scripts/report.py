@@ -21,13 +21,21 @@ from combgrad.results.series import FigureError, Sketch, collect, groups
 def arguments() -> argparse.Namespace:
     """The command line; argparse ends the program where it makes no sense."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--results", type=Path, default=Path("results/runs"), metavar="FOLDER")
+    parser.add_argument(
+        "--results",
+        type=Path,
+        nargs="+",
+        default=[Path("results/runs"), Path("results/own")],
+        metavar="FOLDER",
+        help="the records: those committed in results/runs, and your own in results/own",
+    )
     parser.add_argument(
         "--output", type=Path, default=Path("results/report/index.html"), metavar="FILE"
     )
     asked = parser.parse_args()
-    if not asked.results.is_dir():
-        parser.error(f"there is no folder {asked.results}; python train.py makes records.")
+    if not any(folder.is_dir() for folder in asked.results):
+        missing = ", ".join(map(str, asked.results))
+        parser.error(f"there is no folder {missing}; python train.py makes records.")
     return asked
 
 
@@ -47,7 +55,7 @@ def drawing(wanted: Sketch, records: list[RunRecord], profile: str, source: str)
 
 def make(asked: argparse.Namespace) -> Report:
     """The report on all records of a folder."""
-    records = load_records(asked.results)
+    records = load_records(*asked.results)
     tables = [
         table
         for name in plans.names("table")
@@ -65,7 +73,7 @@ def make(asked: argparse.Namespace) -> Report:
         tables=tables,
         drawings=[drawing(wanted, records, *pair) for wanted, pair in shown],
         waiting=[wanted for wanted in figures if not groups(wanted, records)],
-        folder=quote(Path(os.path.relpath(asked.results, asked.output.parent)).as_posix()),
+        folder=quote(Path(os.path.relpath(asked.results[0], asked.output.parent)).as_posix()),
         made=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         commit=provenance.commit(),
     )

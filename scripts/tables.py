@@ -40,7 +40,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--profile", choices=profile_names(), help="only runs of this profile")
     parser.add_argument("--source", choices=SOURCES, help="only runs on such data")
     parser.add_argument(
-        "--results", type=Path, default=Path("results/runs"), help="the records: results/runs"
+        "--results",
+        type=Path,
+        nargs="+",
+        default=[Path("results/runs"), Path("results/own")],
+        metavar="FOLDER",
+        help="the records: those committed in results/runs, and your own in results/own",
     )
     parser.add_argument(
         "--save",
@@ -50,8 +55,9 @@ def arguments() -> argparse.Namespace:
     found = parser.parse_args()
     if found.save and (found.profile or found.source):
         parser.error("--save writes whole tables; leave out --profile and --source.")
-    if not found.results.is_dir():
-        parser.error(f"there is no folder {found.results}; python train.py makes records.")
+    if not any(folder.is_dir() for folder in found.results):
+        missing = ", ".join(map(str, found.results))
+        parser.error(f"there is no folder {missing}; python train.py makes records.")
     return found
 
 
@@ -59,7 +65,7 @@ def show(asked: argparse.Namespace) -> None:
     """Print or save the tables that the command line asks for."""
     records = [
         record
-        for record in load_records(asked.results)
+        for record in load_records(*asked.results)
         if asked.profile in (None, record.profile) and asked.source in (None, record.data_source)
     ]
     wanted = names("table") if "all" in asked.tables else asked.tables
@@ -73,7 +79,7 @@ def show(asked: argparse.Namespace) -> None:
         return
     for name, tables in made.items():
         for kind, render in FORMATS.items():
-            file = asked.results.parent / "tables" / f"{name}.{SUFFIXES.get(kind, kind)}"
+            file = asked.results[0].parent / "tables" / f"{name}.{SUFFIXES.get(kind, kind)}"
             print(write_text_atomically(file, render(tables)))
 
 

@@ -31,7 +31,7 @@ def test_a_sweep_of_offline_wandb_runs_keeps_them_apart(tmp_path):
         tmp_path, "-m", "experiment=tsp5,tsp10", "grad=identity,blackbox", "profile=smoke",
         "logger=wandb", "pictures=false",
     )  # fmt: skip
-    records = load_records(tmp_path / "results" / "runs")
+    records = load_records(tmp_path / "results" / "own")
     assert sorted((r.experiment, r.choices["grad"]) for r in records) == [
         ("tsp10", "blackbox"), ("tsp10", "identity"), ("tsp5", "blackbox"), ("tsp5", "identity"),
     ]  # fmt: skip
@@ -72,7 +72,7 @@ def test_without_a_root_everything_goes_below_the_current_folder(tmp_path):
     words = ["-m", "experiment=tsp5", "seed=0,1", "profile=smoke", "logger=none", "pictures=false"]
     command = [sys.executable, str(TRAIN), *words]
     subprocess.run(command, check=True, capture_output=True, timeout=280, cwd=tmp_path)
-    assert [r.seed for r in load_records(tmp_path / "results" / "runs")] == [0, 1]
+    assert [r.seed for r in load_records(tmp_path / "results" / "own")] == [0, 1]
     assert len(list((tmp_path / "outputs").glob("tsp5-*"))) == 2
 
 

@@ -12,7 +12,7 @@ from combgrad.configuration import CONFIG_FOLDER, compose
 from combgrad.dashboard import Panel, outline
 from combgrad.loggers import describe
 from combgrad.plans import KINDS, Plan, load_plans, names
-from combgrad.results.signature import signature
+from combgrad.results.identity import signature
 
 DATA = SimpleNamespace(source="regenerated", data_fingerprint="f")
 

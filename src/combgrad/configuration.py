@@ -1,7 +1,5 @@
 """Composed configurations: how to get one, what of it is science, and what a run is called."""
 
-import hashlib
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,9 +10,13 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from combgrad.callbacks import deciding_callbacks
+from combgrad.results.identity import digest, identity
+
 CONFIG_FOLDER = Path(__file__).resolve().parents[2] / "configs"
 
-#: Top-level nodes that say where, how and how visibly to run, but not what is computed.
+#: Top-level nodes that say where, how and how visibly to run, but not what is computed; whatever is
+#: not listed counts. (Of the callbacks those count that `deciding_callbacks` finds.)
 NEUTRAL_NODES = frozenset(
     {
         "budget",
@@ -69,7 +71,8 @@ def scientific(config: DictConfig) -> dict[str, Any]:
             chosen[name] = {key: _plain(value[key]) for key in keys}
         else:
             chosen[name] = _plain(value)
-    return chosen
+    callbacks = deciding_callbacks(config, CONFIG_FOLDER / "callbacks" / "default.yaml")
+    return {**chosen, "callbacks": callbacks} if callbacks else chosen
 
 
 def _plain(value: Any) -> Any:
@@ -79,11 +82,6 @@ def _plain(value: Any) -> Any:
 def chosen_options(config: DictConfig) -> dict[str, str]:
     """The chosen option of each config group, Hydra's own left out."""
     return {str(key): str(value) for key, value in config.choices.items() if "hydra" not in key}
-
-
-def digest(*parts: Any) -> str:
-    """A sha256 of JSON-able values."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def profile_label(config: DictConfig) -> str:
@@ -112,8 +110,13 @@ def run_name(config: DictConfig) -> str:
 
 
 def run_folder(config: DictConfig) -> str:
-    """The run's folder below `outputs`: its name and a digest of its scientific configuration."""
-    return f"{run_name(config)}-{digest(scientific(config))[:8]}"
+    """The run's folder below `outputs`: its name and a digest of its identity."""
+    return f"{run_name(config)}-{digest(identity(scientific(config)))[:8]}"
+
+
+def record_folders(config: DictConfig) -> tuple[Path, Path]:
+    """Where records are looked for: the committed ones, and those of this user."""
+    return Path(config.paths.committed).absolute(), Path(config.paths.results).absolute()
 
 
 def run_group(config: DictConfig) -> str:

@@ -16,8 +16,8 @@ from matplotlib.image import imread
 from combgrad import provenance
 from combgrad.configuration import chosen_options, profile_label, scientific
 from combgrad.lightning import pl
+from combgrad.results.identity import signature
 from combgrad.results.record import RunRecord
-from combgrad.results.signature import signature
 
 #: What has a value for each epoch; everything else has one for the whole run.
 CURVES = ("train/*", "val/*")

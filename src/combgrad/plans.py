@@ -14,11 +14,11 @@ from omegaconf.errors import OmegaConfBaseException
 
 from combgrad.configuration import CONFIG_FOLDER, compose_lazily, profile_names, scientific
 from combgrad.errors import CombgradError
+from combgrad.results.identity import signature
 from combgrad.results.layout import read_layout
 from combgrad.results.paper import paper_values
 from combgrad.results.record import RunRecord
 from combgrad.results.series import Sketch, read_sketch
-from combgrad.results.signature import signature
 from combgrad.results.tables import Table, make_tables
 
 KINDS = ("table", "figure")

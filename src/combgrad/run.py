@@ -20,10 +20,9 @@ from combgrad import loggers, provenance
 from combgrad.claim import claim, note_record
 from combgrad.configuration import (
     chosen_options,
-    digest,
     profile_label,
+    record_folders,
     resolved,
-    run_name,
     scientific,
 )
 from combgrad.corruption import GradientNoise
@@ -33,8 +32,9 @@ from combgrad.files import check_writable
 from combgrad.layer import CombinatorialLayer
 from combgrad.lightning import pl
 from combgrad.pictures import Page, save_picture
-from combgrad.results.record import RunRecord, file_name
-from combgrad.results.store import load_record, save_record
+from combgrad.results.identity import run_key
+from combgrad.results.record import RunRecord
+from combgrad.results.store import Shelf, save_record
 
 log = logging.getLogger(__name__)
 
@@ -77,11 +77,6 @@ def build_layer(config: DictConfig) -> CombinatorialLayer:
     )
 
 
-def run_key(config: DictConfig, data_fingerprint: str) -> str:
-    """What makes two runs the same: the scientific configuration and the data."""
-    return digest(scientific(config), data_fingerprint)
-
-
 def build(config: DictConfig) -> Parts:
     """Everything a run needs; the cheap checks come first, the data last."""
     torch.manual_seed(config.seed)
@@ -96,7 +91,7 @@ def build(config: DictConfig) -> Parts:
     callbacks = [instantiate(node) for node in config.callbacks.values()]
     logger = instantiate(config.logger) if config.logger else False
     data = instantiate(config.data)
-    key = run_key(config, data.data_fingerprint)
+    key = run_key(scientific(config), data.data_fingerprint)
     history = History(key)
     trainer = instantiate(config.trainer, default_root_dir=config.paths.output)(
         logger=logger, callbacks=[history, *callbacks]
@@ -166,7 +161,6 @@ def make_record(config: DictConfig, parts: Parts, started: str) -> RunRecord:
     metrics, best_epoch = evaluate(parts)
     choices = chosen_options(config)
     return RunRecord(
-        key=parts.key,
         name=config.name,
         experiment=choices["experiment"],
         choices=choices,
@@ -219,8 +213,8 @@ def first_process() -> bool:
 def _run(config: DictConfig, parts: Parts) -> RunRecord:
     started, output = _now(), Path(config.paths.output)
     finished = finished_record(config, parts.key) if config.resume else None
-    if finished is not None:
-        note_record(output, record_path(config, parts.key))
+    if finished is not None and finished.path is not None:
+        note_record(output, finished.path)
         return finished
     check_writable(Path(config.paths.results))
     OmegaConf.save(config, output / "config.yaml")
@@ -240,25 +234,11 @@ def _run(config: DictConfig, parts: Parts) -> RunRecord:
     return record
 
 
-def record_path(config: DictConfig, key: str) -> Path:
-    """Where the record of a run lies, or will lie."""
-    return Path(config.paths.results) / file_name(run_name(config), key)
-
-
 def finished_record(config: DictConfig, key: str) -> RunRecord | None:
-    """The record of a run that is already finished; resuming it must not rewrite its provenance.
-
-    A broken record counts as none, with a warning that names its file.
-    """
-    path = record_path(config, key)
-    if not path.exists():
-        return None
-    try:
-        record = load_record(path)
-    except ValueError as error:
-        warnings.warn(str(error), stacklevel=2)
-        return None
-    log.info("already finished: %s", record.file_name)
+    """The record of a run that is already finished; resuming it must not rewrite its provenance."""
+    record = Shelf(record_folders(config)).find(key)
+    if record is not None:
+        log.info("already finished: %s", record.path)
     return record
 
 

@@ -22,8 +22,8 @@ from combgrad.plans import (
     tables_of,
 )
 from combgrad.results import RunRecord, save_record
+from combgrad.results.identity import signature
 from combgrad.results.paper import find_paper_value, paper_values
-from combgrad.results.signature import signature
 
 ROOT = CONFIG_FOLDER.parent
 TABLES = ["table1", "table2", "table3", "table4", "table5", "table6", "table7", "table8"]
@@ -58,7 +58,6 @@ def a_record(words, source="regenerated", **metrics) -> RunRecord:
     seed = config.seed
     values = {name: {} for name in ("choices", "curves", "versions", "hardware")}
     return RunRecord(
-        key=f"{seed:064x}",
         name=f"hand-made-{source}-{'-'.join(words).replace('=', '')}",
         experiment=str(config.choices.experiment),
         config=scientific(config),

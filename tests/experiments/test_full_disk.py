@@ -28,7 +28,7 @@ def test_a_record_that_could_not_be_written_is_made_up_for_without_training_agai
     with pytest.raises(OSError, match=r"cannot write .*runs: No space left"):
         run_module.run(configured(tmp_path))
     monkeypatch.undo()
-    assert load_records(tmp_path / "results" / "runs") == []
+    assert load_records(tmp_path / "results" / "own") == []
 
     def forbidden(*_):
         raise AssertionError("trained again")
@@ -37,7 +37,7 @@ def test_a_record_that_could_not_be_written_is_made_up_for_without_training_agai
         "combgrad.experiments.globe_tsp.GlobeTSPExperiment.training_step", forbidden
     )
     record = run_module.run(configured(tmp_path, "resume=true"))
-    assert load_records(tmp_path / "results" / "runs") == [record]
+    assert load_records(tmp_path / "results" / "own") == [record]
     assert (record.metrics, record.curves) == (undisturbed.metrics, undisturbed.curves)
     assert record.seconds["train"] > 0
 

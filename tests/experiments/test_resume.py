@@ -31,7 +31,7 @@ def command(root: Path, *more: str) -> list[str]:
 
 
 def outcome(root: Path):
-    (record,) = load_records(root / "results" / "runs")
+    (record,) = load_records(root / "results" / "own")
     (folder,) = (root / "outputs").glob("tsp5*")
     last = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
     return record, last
@@ -64,7 +64,7 @@ def test_a_resumed_run_is_bit_identical_to_an_undisturbed_one(undisturbed, tmp_p
     assert code == (130 if how == signal.SIGINT else -signal.SIGKILL)
     if how == signal.SIGINT:
         assert "resume=true goes on" in (tmp_path / "log.txt").read_text()
-    assert load_records(tmp_path / "results" / "runs") == []
+    assert load_records(tmp_path / "results" / "own") == []
     subprocess.run(command(tmp_path, "resume=true"), check=True, timeout=240, capture_output=True)
     record, last = outcome(tmp_path)
     expected, expected_last = undisturbed

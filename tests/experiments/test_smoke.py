@@ -29,7 +29,7 @@ def record(root):
 
 
 def test_the_record_says_everything(record, root):
-    assert load_records(root / "results" / "runs") == [record]
+    assert load_records(root / "results" / "own") == [record]
     assert record.name == "tsp5-identity-std-noise0.2-smoke-seed3"
     assert (record.profile, record.data_source, record.seed) == ("smoke", "regenerated", 3)
     assert record.choices["grad"] == "identity"
@@ -67,7 +67,7 @@ def test_the_same_configuration_gives_the_same_numbers(record, tmp_path):
 def test_resuming_a_finished_run_leaves_its_record_alone(record, root):
     words = ("experiment=tsp5", "margin=noise", "margin.alpha=0.2", "seed=3", "resume=true")
     assert smoke(root, *words) == record
-    assert load_records(root / "results" / "runs") == [record]
+    assert load_records(root / "results" / "own") == [record]
 
 
 @pytest.mark.parametrize("solver", ["ranking", "spanning_tree"])

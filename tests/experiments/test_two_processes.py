@@ -18,7 +18,7 @@ def trained(root, trainer):
     subprocess.run(
         [sys.executable, str(TRAIN), *sweep, *words], check=True, capture_output=True, timeout=300
     )
-    (record,) = load_records(root / "results" / "runs")
+    (record,) = load_records(root / "results" / "own")
     return record
 
 

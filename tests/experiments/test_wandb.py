@@ -11,7 +11,7 @@ import pytest
 
 import combgrad.run
 from combgrad.configuration import compose
-from combgrad.results.signature import signature
+from combgrad.results.identity import signature
 from combgrad.run import run
 
 pb = pytest.importorskip("wandb.proto.wandb_internal_pb2")

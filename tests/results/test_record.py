@@ -1,6 +1,5 @@
 """Records survive the round trip, crashes and company."""
 
-import dataclasses
 import json
 import os
 import subprocess
@@ -10,15 +9,19 @@ import pytest
 
 from combgrad.files import write_atomically
 from combgrad.results import RunRecord, load_record, load_records, save_record
+from combgrad.results.store import Shelf
 
 
 def a_record(seed=0, **changes):
     values = {
-        "key": f"{seed:064x}",
         "name": f"tsp5-identity-std-none-paper-seed{seed}",
         "experiment": "tsp5",
         "choices": {"grad": "identity", "proj": "std"},
-        "config": {"optimizer": {"lr": 1e-4, "betas": [0.5, 0.999]}, "schedule": None},
+        "config": {
+            "seed": seed,
+            "optimizer": {"lr": 1e-4, "betas": [0.5, 0.999]},
+            "schedule": None,
+        },
         "profile": "paper",
         "data_source": "regenerated",
         "data_fingerprint": "f" * 64,
@@ -42,7 +45,7 @@ def test_round_trip(tmp_path):
     path = save_record(record, tmp_path / "runs")
     assert load_record(path) == record
     assert load_records(tmp_path / "runs") == [record]
-    assert path.name == f"{record.name}-00000000.json"
+    assert path.name == f"{record.name}-{record.key[:8]}.json"
 
 
 def test_a_broken_record_is_named_and_skipped(tmp_path):
@@ -50,14 +53,56 @@ def test_a_broken_record_is_named_and_skipped(tmp_path):
     save_record(good, tmp_path)
     (tmp_path / "a.json").write_text('{"key": "cut')
     (tmp_path / "b.json").write_text(json.dumps({"format": 99}))
-    values = dataclasses.asdict(good)
-    del values["seed"]
-    (tmp_path / "c.json").write_text(json.dumps(values))
-    with pytest.warns(UserWarning, match="no run record") as warned:
+    values = json.loads(good.to_json())
+    (tmp_path / "c.json").write_text(json.dumps({k: v for k, v in values.items() if k != "seed"}))
+    (tmp_path / "d.json").write_text(json.dumps(values | {"seed": "<script>alert(1)</script>"}))
+    with pytest.warns(UserWarning, match="left alone") as warned:
         assert load_records(tmp_path) == [good]
     text = " ".join(str(w.message) for w in warned)
-    for part in ("a.json", "b.json", "format 99", "missing fields ['seed']", "Delete it"):
+    for part in ("a.json", "b.json", "format is 99", "'seed' is missing", "a whole number, not"):
         assert part in text
+    assert len(list(tmp_path.iterdir())) == 5
+
+
+def test_unknown_fields_are_kept_and_missing_ones_filled(tmp_path):
+    values = json.loads(a_record().to_json())
+    del values["hardware"], values["curves"]
+    path = tmp_path / "x.json"
+    path.write_text(json.dumps(values | {"verdict": {"by": "a later version"}}))
+    record = load_record(path)
+    assert (record.hardware, record.curves) == ({}, {})
+    again = json.loads(save_record(record, tmp_path).read_text())
+    assert again["verdict"] == {"by": "a later version"}
+
+
+def test_the_key_is_computed_and_not_believed(tmp_path):
+    record = a_record()
+    path = tmp_path / "x.json"
+    path.write_text(record.to_json().replace(record.key, "0" * 64))
+    assert load_record(path).key == record.key
+
+
+def test_of_two_records_of_one_run_the_last_counts_wherever_it_lies(tmp_path):
+    old, new = a_record(), a_record(finished="2026-02-01T00:00:00+00:00", metrics={"x": 1.0})
+    save_record(old, tmp_path / "runs")
+    save_record(new, tmp_path / "own")
+    for folders in ((tmp_path / "runs", tmp_path / "own"), (tmp_path / "own", tmp_path / "runs")):
+        assert load_records(*folders) == [new]
+    (tmp_path / "own" / "copy.json").write_text(old.to_json())
+    with pytest.warns(UserWarning, match="records of the same run"):
+        assert load_records(tmp_path / "own") == [new]
+
+
+def test_a_shelf_sees_what_has_changed(tmp_path):
+    shelf = Shelf([tmp_path / "runs"])
+    record = a_record()
+    assert shelf.find(record.key) is None
+    path = save_record(record, tmp_path / "runs")
+    assert shelf.find(record.key) == record
+    save_record(a_record(metrics={"x": 2.0}), tmp_path / "runs")
+    assert shelf.find(record.key).metrics == {"x": 2.0}
+    path.unlink()
+    assert shelf.find(record.key) is None
 
 
 WRITER = """
@@ -69,7 +114,8 @@ import dataclasses
 record = load_record(Path(sys.argv[1]))
 for _ in range(40):
     save_record(record, Path(sys.argv[2]))
-    save_record(dataclasses.replace(record, name="shared", key="9" * 64), Path(sys.argv[2]))
+    shared = dataclasses.replace(record, name="shared", seed=9, config={"seed": 9}, path=None)
+    save_record(shared, Path(sys.argv[2]))
 """
 
 
@@ -77,12 +123,12 @@ def test_two_writers_at_once_never_leave_half_a_record(tmp_path):
     shared = tmp_path / "shared"
     writers = []
     for seed in (1, 2):
-        start = save_record(a_record(seed, metrics={"x": [seed] * 2000}), tmp_path)
+        start = save_record(a_record(seed, curves={"x": [seed] * 2000}), tmp_path)
         command = [sys.executable, "-c", WRITER, str(start), str(shared)]
         writers.append(subprocess.Popen(command))
     while any(writer.poll() is None for writer in writers):
         for path in shared.glob("[!.]*.json"):
-            assert len(set(load_record(path).metrics["x"])) == 1
+            assert len(set(load_record(path).curves["x"])) == 1
     assert [writer.returncode for writer in writers] == [0, 0]
     assert len(load_records(shared)) == 3
     assert all(not name.startswith(".") for name in os.listdir(shared))

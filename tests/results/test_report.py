@@ -14,12 +14,12 @@ import pytest
 from combgrad import plans
 from combgrad.configuration import CONFIG_FOLDER
 from combgrad.results import RunRecord, save_record
+from combgrad.results.identity import signature
 from combgrad.results.layout import read_layout
 from combgrad.results.paper import PaperValue
 from combgrad.results.report import Drawing, Report, to_page
 from combgrad.results.report_runs import duration, group_id, headline, natural, run_id, short_commit
 from combgrad.results.series import read_sketch
-from combgrad.results.signature import signature
 from combgrad.results.tables import make_tables
 
 SCRIPT = CONFIG_FOLDER.parent / "scripts" / "report.py"
@@ -102,7 +102,6 @@ def a_record(point, seed=0, accuracy=0.5, **changes):
     words = "-".join(str(value) for value in point.values())
     profile = changes.get("profile", "paper")
     values = {
-        "key": sha256(f"{words} {seed} {changes}".encode()).hexdigest(),
         "name": f"{words}-{profile}-seed{seed}",
         "experiment": point["experiment"],
         "choices": {},
@@ -329,7 +328,7 @@ def test_what_a_record_says_is_text_and_nothing_else():
 
 
 #: Those that hold text, and the seed, which is printed as it is.
-TEXTS = sorted({f.name for f in dataclasses.fields(RunRecord)} - {"best_epoch", "format"})
+TEXTS = sorted({f.name for f in dataclasses.fields(RunRecord)} - {"best_epoch", "path"})
 
 
 @pytest.mark.parametrize("field", TEXTS)
@@ -409,7 +408,8 @@ def test_a_figure_that_cannot_be_drawn_says_why():
 
 
 def test_a_run_that_does_not_count_says_so():
-    late = a_record(POINTS[0], 0, 0.4, finished="2026-02-01T00:00:00+00:00", commit="later")
+    changes = {"finished": "2026-02-01T00:00:00+00:00", "data_fingerprint": "other"}
+    late = a_record(POINTS[0], 0, 0.4, **changes)
     root = Tree(a_page([RECORDS[0], late])).root
     facts = {
         record.file_name: {

@@ -15,10 +15,10 @@ import pytest
 from matplotlib.image import imread
 
 from combgrad.results import RunRecord
+from combgrad.results.identity import signature
 from combgrad.results.layout import read_layout
 from combgrad.results.report import Drawing, Report, to_page
 from combgrad.results.series import read_sketch
-from combgrad.results.signature import signature
 from combgrad.results.tables import make_tables
 
 PROGRAM = next(
@@ -169,7 +169,6 @@ ACCURACY = {
 def a_record(point, seed=0, **changes):
     name = f"{point['experiment']}-{point['grad']}-seed{seed}"
     values = {
-        "key": name.encode().hex()[::-1],
         "name": name,
         "experiment": point["experiment"],
         "choices": {},

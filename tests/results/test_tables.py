@@ -6,15 +6,15 @@ import io
 import re
 import shutil
 import subprocess
-from hashlib import sha256
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
 from combgrad.results import RunRecord
+from combgrad.results.identity import signature
 from combgrad.results.layout import LayoutError, Metric, in_order, read_layout, spans
 from combgrad.results.paper import PaperValue
-from combgrad.results.signature import signature
 from combgrad.results.table_markup import LATEX, latex_text, to_html, to_latex
 from combgrad.results.table_text import compared, ours, printed, to_csv, to_markdown
 from combgrad.results.tables import Mark, counted, make_cell, make_tables
@@ -44,7 +44,6 @@ def layout(**changes):
 def a_record(point, seed=0, accuracy=0.5, **changes):
     words = "-".join(str(value) for value in point.values())
     values = {
-        "key": sha256(f"{words} {seed} {changes}".encode()).hexdigest(),
         "name": f"{words}-seed{seed}",
         "experiment": point["experiment"],
         "choices": {},
@@ -206,8 +205,9 @@ def test_profiles_and_sources_never_meet():
 
 def test_a_seed_counts_once_and_data_do_not_mix():
     def run(seed, data, day):
+        path = Path(f"{seed}-{data}-{day}.json")
         day = f"2026-01-{day:02}T00:00:00+00:00"
-        return a_record(POINTS[0], seed, data_fingerprint=data, finished=day)
+        return a_record(POINTS[0], seed, data_fingerprint=data, finished=day, path=path)
 
     old, new = run(0, "a", 1), run(0, "a", 2)
     assert counted([new, old]) == ([new], [old])

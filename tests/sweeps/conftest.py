@@ -67,7 +67,7 @@ class EngineSweep:
 
     def records(self) -> dict[int, RunRecord]:
         """The records there are, by seed."""
-        return {record.seed: record for record in load_records(self.root / "results" / "runs")}
+        return {record.seed: record for record in load_records(self.root / "results" / "own")}
 
     def stop(self) -> None:
         """End what a failed test has left."""

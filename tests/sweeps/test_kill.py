@@ -32,7 +32,7 @@ def start(root: Path, log: Path) -> subprocess.Popen:
 
 
 def records_of(root: Path):
-    return {record.seed: record for record in load_records(root / "results" / "runs")}
+    return {record.seed: record for record in load_records(root / "results" / "own")}
 
 
 def numbers(record):
@@ -71,8 +71,8 @@ def test_a_sweep_killed_again_and_again_ends_like_an_undisturbed_one(undisturbed
             kills += 1
         code = process.wait(timeout=600)
         for name, content in finished.items():
-            assert (tmp_path / "results" / "runs" / name).read_bytes() == content, "done twice"
-        finished = {p.name: p.read_bytes() for p in (tmp_path / "results" / "runs").glob("[!.]*")}
+            assert (tmp_path / "results" / "own" / name).read_bytes() == content, "done twice"
+        finished = {p.name: p.read_bytes() for p in (tmp_path / "results" / "own").glob("[!.]*")}
         if code == 0:
             break
     assert code == 0, log.read_text()
@@ -97,4 +97,4 @@ def test_two_sweeps_at_once_share_the_work(undisturbed, tmp_path):
     assert {seed: numbers(r) for seed, r in found.items()} == {
         seed: numbers(r) for seed, r in undisturbed.items()
     }
-    assert len(list((tmp_path / "results" / "runs").glob("*"))) == SEEDS
+    assert len(list((tmp_path / "results" / "own").glob("*"))) == SEEDS

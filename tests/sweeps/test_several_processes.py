@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from combgrad.claim import RunBusyError, Status, claim, write_status
-from combgrad.configuration import compose, digest, scientific
+from combgrad.configuration import compose, scientific
+from combgrad.results.identity import digest
 from combgrad.sweeps.task import (
     JobFailedError,
     Outcome,

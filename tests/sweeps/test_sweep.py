@@ -11,7 +11,8 @@ from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import OmegaConf
 
 from combgrad.claim import RunBusyError, Status, claim, note_record, read_status, write_status
-from combgrad.results import RunRecord, load_records, save_record
+from combgrad.results import RunRecord, save_record
+from combgrad.results.identity import run_key
 from combgrad.results.record import file_name
 from combgrad.sweeps.jobs import Job
 from combgrad.sweeps.summary import JobsFailedError, print_summary, raise_if_any_failed
@@ -21,26 +22,31 @@ from combgrad.sweeps.task import Outcome, ProcessDiedError
 
 def make_job(root: Path, seed: int, grad="identity", experiment="tsp5") -> Job:
     config = {
-        "paths": {"output": str(root / "outputs" / f"run{seed}"), "results": str(root / "runs")},
+        "paths": {
+            "output": str(root / "outputs" / f"run{seed}"),
+            "committed": str(root / "committed"),
+            "results": str(root / "runs"),
+        },
         "choices": {"grad": grad, "experiment": experiment},
         "profile": {"name": "smoke"},
         "monitor": {"metric": "val/edge_accuracy"},
     }
-    return Job((f"seed={seed}",), "table6", OmegaConf.create(config), f"run{seed}", f"{seed:064x}")
+    key = run_key({"seed": seed}, "")
+    return Job((f"seed={seed}",), "table6", OmegaConf.create(config), f"run{seed}", key)
 
 
 def make_record(job: Job, seconds=(1.0, 0.5), finished="2026-01-01T00:00:00+00:00") -> RunRecord:
-    empty = {f.name: f.default for f in dataclasses.fields(RunRecord)}
     train, evaluation = seconds
     values = {
-        "key": job.key, "name": job.name, "experiment": job.config.choices.experiment,
-        "choices": dict(job.config.choices), "config": {}, "profile": "smoke",
-        "data_source": "regenerated", "data_fingerprint": "", "seed": 0, "best_epoch": 0,
+        "name": job.name, "experiment": job.config.choices.experiment,
+        "choices": dict(job.config.choices), "profile": "smoke",
+        "config": {"seed": int(job.overrides[0].removeprefix("seed="))}, "best_epoch": 0,
+        "data_source": "regenerated", "data_fingerprint": "", "seed": 0,
         "metrics": {"test/edge_accuracy": 0.5}, "curves": {}, "versions": {}, "commit": "",
         "seconds": {"train": train, "eval": evaluation, "solver": 0.1}, "hardware": {},
         "command": "", "started": finished, "finished": finished, "resumed_at": [],
     }  # fmt: skip
-    return RunRecord(**(empty | values))
+    return RunRecord(**values)
 
 
 class Launcher:
@@ -203,16 +209,29 @@ def test_a_run_whose_other_process_died_is_taken_over(tmp_path):
     assert sweep.progress[0].state == State.DONE
 
 
-def test_a_broken_record_is_made_again(tmp_path):
+def test_a_broken_record_is_left_alone_and_made_again_beside_it(tmp_path):
     job = make_job(tmp_path, 0)
-    path = job.results / file_name(job.name, job.key)
-    path.parent.mkdir()
+    path = save_record(make_record(job), job.results)
     path.write_text('{"key": "half a rec')
-    sweep, launcher = outcome(tmp_path, 1, finish)
+    with pytest.warns(UserWarning, match="left alone"):
+        sweep, launcher = outcome(tmp_path, 1, finish)
     assert launcher.calls == [["seed=0"]]
     assert sweep.progress[0].state == State.DONE
-    assert json.loads(path.read_text())["key"] == job.key
-    assert len(load_records(tmp_path / "runs")) == 1
+    assert path.read_text() == '{"key": "half a rec'
+    assert json.loads(path.with_stem(f"{path.stem}-2").read_text())["key"] == job.key
+
+
+def test_a_committed_record_counts_as_done(tmp_path):
+    committed, own = (make_job(tmp_path, seed).record_folders[seed] for seed in (0, 1))
+    save_record(make_record(make_job(tmp_path, 1)), committed)
+    sweep, launcher = outcome(tmp_path, 2, finish)
+    assert launcher.calls == [["seed=0"]]
+    assert sweep.progress[1].state == State.SKIPPED
+    assert len(list(own.iterdir())) == 1
+
+
+def tmp_path_of(job):
+    return job.results.parent
 
 
 def finish_elsewhere(job, sweep):
@@ -223,7 +242,7 @@ def finish_elsewhere(job, sweep):
 
 
 def finish_with_another_key(job, sweep):
-    other = dataclasses.replace(job, key="f" * 64)
+    other = make_job(tmp_path_of(job), int(job.name.removeprefix("run")) + 100)
     with claim(job.folder, sweep):
         note_record(job.folder, save_record(make_record(other), job.results))
 

@@ -3,16 +3,26 @@
 import dataclasses
 import json
 from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
-FORMAT = 1
+from combgrad.results.fields import checked
+from combgrad.results.identity import run_key
+from combgrad.results.migrations import FORMAT, migrated
 
 #: Where data can come from, the most faithful first; a table never averages over two of them.
 SOURCES = ("original", "regenerated", "pictures", "stand-in")
 
+#: Written for whoever reads the file, but computed anew when it is loaded.
+DERIVED = ("key", "format")
+
+#: Attributes that are no fields of the file.
+UNWRITTEN = ("path", "unknown")
+
 
 def file_name(name: str, key: str) -> str:
-    """Where the record of a run lies in its folder."""
+    """What the file of a new record is called."""
     return f"{name}-{key[:8]}.json"
 
 
@@ -21,7 +31,6 @@ class RunRecord:
     """One run: what was asked, on which data, what came out, at what cost, by which code.
 
     Attributes:
-        key: sha256 of the scientific config and the data fingerprint.
         name: readable, unique together with the key's first digits.
         experiment: as on the command line, such as `tsp5`.
         choices: the chosen option of each config group.
@@ -40,9 +49,10 @@ class RunRecord:
         command: what reproduces the run.
         started, finished: UTC, ISO 8601.
         resumed_at: epochs at which an interrupted run went on.
+        unknown: fields that this version does not know, kept as they were.
+        path: the file it was read from, None for a record that was not.
     """
 
-    key: str
     name: str
     experiment: str
     choices: dict[str, str]
@@ -62,34 +72,40 @@ class RunRecord:
     started: str
     finished: str
     resumed_at: list[int] = field(default_factory=list)
-    format: int = FORMAT
+    unknown: dict[str, Any] = field(default_factory=dict)
+    path: Path | None = field(default=None, compare=False)
+
+    @cached_property
+    def key(self) -> str:
+        """What makes two runs the same: sha256 of the identity of `config`, and of the data."""
+        return run_key(self.config, self.data_fingerprint)
 
     @property
     def file_name(self) -> str:
-        """Where the record lies in its folder."""
-        return file_name(self.name, self.key)
+        """What its file is called."""
+        return self.path.name if self.path else file_name(self.name, self.key)
 
     def to_json(self) -> str:
         """The record as JSON, one top-level field a line."""
+        known = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        kept = {name: value for name, value in known.items() if name not in UNWRITTEN}
+        written = {"key": self.key, **kept, "format": FORMAT, **self.unknown}
         lines = [
             f"{json.dumps(name)}: {json.dumps(value, sort_keys=True)}"
-            for name, value in dataclasses.asdict(self).items()
+            for name, value in written.items()
         ]
         return "{\n" + ",\n".join(lines) + "\n}\n"
 
     @classmethod
-    def from_json(cls, text: str) -> "RunRecord":
-        """The record of a JSON text; ValueError says what is wrong with it."""
+    def from_json(cls, text: str, path: Path | None = None) -> "RunRecord":
+        """The record of a JSON text of any format so far; ValueError says what is wrong with it."""
         try:
             values = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"not JSON ({error})") from error
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise ValueError(f"it is not JSON ({error})") from error
         if not isinstance(values, dict):
-            raise ValueError("not a JSON object")
-        if values.get("format") != FORMAT:
-            raise ValueError(f"format {values.get('format')!r}, and this version reads {FORMAT}")
-        names = {f.name for f in dataclasses.fields(cls)}
-        if names != values.keys():
-            missing, unknown = sorted(names - values.keys()), sorted(values.keys() - names)
-            raise ValueError(f"missing fields {missing}, unknown fields {unknown}")
-        return cls(**values)
+            raise ValueError("it is not a JSON object")
+        values = migrated(values)
+        names = {f.name for f in dataclasses.fields(cls)} - set(UNWRITTEN)
+        unknown = {k: v for k, v in values.items() if k not in names and k not in DERIVED}
+        return cls(**checked(values, names), unknown=unknown, path=path)

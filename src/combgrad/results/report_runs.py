@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from combgrad.results.identity import signature
 from combgrad.results.record import RunRecord
-from combgrad.results.signature import signature
 
 #: Length and height of a curve in the units of its own picture, which is stretched to its place.
 WIDTH, HEIGHT = 300, 100

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from combgrad.errors import CombgradError
+from combgrad.results.identity import signature
 from combgrad.results.layout import Layout, Metric, read_layout
 from combgrad.results.record import RunRecord
-from combgrad.results.signature import signature
 from combgrad.results.tables import Asked, counted, make_cell, number_of
 
 #: What a plan's `draw` may be: a metric against a value of the points, or curves over the epochs.

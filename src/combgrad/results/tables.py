@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from combgrad.results.identity import signature
 from combgrad.results.layout import Head, Layout, LayoutError, Metric, in_order
 from combgrad.results.paper import PaperValue, find_paper_value
 from combgrad.results.record import RunRecord
-from combgrad.results.signature import signature
 
 #: How many of the paper's standard deviations a number may be away from the printed one.
 TOLERANCE = 2

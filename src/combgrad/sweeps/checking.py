@@ -11,8 +11,9 @@ from hydra.errors import MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from tqdm import tqdm
 
-from combgrad.configuration import digest, resolved, run_name, scientific
+from combgrad.configuration import resolved, run_name, scientific
 from combgrad.errors import CombgradError
+from combgrad.results.identity import digest, run_key
 from combgrad.sweeps.expansion import Request
 from combgrad.sweeps.jobs import Job
 from combgrad.terminal import describe
@@ -126,7 +127,7 @@ class Checker:
         # Torch and Lightning take seconds to import, and nothing else of a sweep needs them.
         from hydra.utils import instantiate
 
-        from combgrad.run import build_layer, run_key
+        from combgrad.run import build_layer
 
         if config.trainer.get("num_nodes", 1) != 1:
             raise ValueError(
@@ -141,4 +142,4 @@ class Checker:
         data = digest(str(config.data))
         if data not in self._fingerprints:
             self._fingerprints[data] = instantiate(config.data).data_fingerprint
-        return run_key(config, self._fingerprints[data])
+        return run_key(scientific(config), self._fingerprints[data])

@@ -7,8 +7,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from combgrad.claim import is_claimed
-from combgrad.results.record import RunRecord, file_name
-from combgrad.results.store import load_record
+from combgrad.configuration import record_folders
 
 
 @dataclass(frozen=True)
@@ -36,26 +35,18 @@ class Job:
 
     @property
     def results(self) -> Path:
-        """The folder of its record."""
+        """The folder it writes its record into."""
         return Path(self.config.paths.results).absolute()
+
+    @property
+    def record_folders(self) -> tuple[Path, Path]:
+        """Where its record is looked for."""
+        return record_folders(self.config)
 
     @property
     def command(self) -> str:
         """What runs it alone, for a shell."""
         return shlex.join(["python", "train.py", *self.overrides, "resume=true"])
-
-    def record(self) -> RunRecord | None:
-        """The complete record of its key; None where there is none, or only a broken one."""
-        path = self.results / file_name(self.name, self.key)
-        try:
-            record = load_record(path)
-        except (OSError, ValueError):
-            return None  # the run warns of a broken file and replaces it
-        return record if record.key == self.key else None
-
-    def is_done(self) -> bool:
-        """Whether its record is there."""
-        return self.record() is not None
 
     def is_cut_off(self) -> bool:
         """Whether an earlier attempt left a checkpoint behind."""

@@ -83,7 +83,7 @@ class SweepProgress:
     def _finished(self, undone: int) -> list[RunRecord]:
         """The records to estimate by, read again only when another job is done."""
         if self.jobs and undone != self._count:
-            self._records = load_records(self.jobs[0].results)
+            self._records = load_records(*self.jobs[0].record_folders)
             self._count = undone
         return self._records
 

@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -12,7 +12,7 @@ from hydra.core.utils import JobReturn
 from combgrad.claim import last_line, read_status
 from combgrad.files import check_writable
 from combgrad.results.record import RunRecord
-from combgrad.results.store import load_record
+from combgrad.results.store import Shelf, load_record
 from combgrad.sweeps.answers import Answer, answer_of
 from combgrad.sweeps.jobs import Job
 from combgrad.sweeps.progress import SweepProgress
@@ -86,11 +86,13 @@ class Sweep:
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
 
     def __post_init__(self) -> None:
+        self._shelf = Shelf(folder for job in self.jobs for folder in job.record_folders)
         self.progress = [Progress(job) for job in self.jobs]
+        known = self._shelf.by_key()
         for entry in self.progress:
             if self.rerun:
-                entry.before = entry.job.record()
-            elif self._look(entry):
+                entry.before = known.get(entry.job.key)
+            elif self._look(entry, known):
                 entry.state = State.SKIPPED
 
     def run(self) -> list[Progress]:
@@ -113,20 +115,21 @@ class Sweep:
 
     def _undone(self) -> list[Job]:
         """Those whose record is not there yet, whoever makes it."""
-        jobs = [entry.job for entry in self.waiting()]
-        return [job for job in jobs if self.rerun or not job.is_done()]
+        known = {} if self.rerun else self._shelf.by_key()
+        return [entry.job for entry in self.waiting() if entry.job.key not in known]
 
-    def _look(self, entry: Progress) -> bool:
+    def _look(self, entry: Progress, known: Mapping[str, RunRecord]) -> bool:
         """Take a job's record, if it lies where it belongs and is not the one before a `rerun`."""
-        record = entry.job.record()
+        record = known.get(entry.job.key)
         if record is None or record == entry.before:
             return False
         entry.record = record
         return True
 
     def _look_at(self, entries: Sequence[Progress]) -> None:
+        known = self._shelf.by_key()
         for entry in entries:
-            if self._look(entry):
+            if self._look(entry, known):
                 status = read_status(entry.job.folder)
                 ours = status is not None and status.sweep == self.id
                 entry.state = _kind_of_success(entry, ours)
@@ -147,10 +150,10 @@ class Sweep:
         except Exception as error:
             # Launchers give up as a whole when one worker dies; the disk tells how far each job is.
             trouble = last_line(error)
-        moved = False
+        moved, known = False, self._shelf.by_key()
         for entry, old, result in zip(entries, before, returns, strict=True):
             answer = answer_of(result, old, read_status(entry.job.folder), self.id, trouble)
-            self._settle(entry, answer)
+            self._settle(entry, answer, known)
             moved |= answer.launched or entry.state in FINAL
         if not moved:
             _give_up(entries, trouble)
@@ -166,10 +169,10 @@ class Sweep:
         kept = [word for word in job.overrides if word.partition("=")[0] not in own]
         return [*kept, *(f"{key}={value}" for key, value in own.items())]
 
-    def _settle(self, entry: Progress, answer: Answer) -> None:
+    def _settle(self, entry: Progress, answer: Answer, known: Mapping[str, RunRecord]) -> None:
         """Take in what one launch of a job came to."""
         entry.launches += answer.launched
-        if self._look(entry) or _take(entry, answer.record):
+        if self._look(entry, known) or _take(entry, answer.record):
             entry.state = _kind_of_success(entry, answer.ours)
         elif entry.state not in FINAL:
             entry.error = entry.error if answer.error == "" else answer.error

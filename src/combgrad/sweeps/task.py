@@ -16,8 +16,9 @@ from hydra.types import TaskFunction
 from omegaconf import DictConfig
 
 from combgrad.claim import RunBusyError, is_claimed, read_status
-from combgrad.configuration import digest, register_resolvers, scientific
+from combgrad.configuration import register_resolvers, scientific
 from combgrad.errors import CombgradError
+from combgrad.results.identity import digest
 
 # A worker imports this file to unpickle its task, before Hydra composes the job there.
 register_resolvers()

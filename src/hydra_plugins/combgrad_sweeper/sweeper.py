@@ -56,7 +56,8 @@ class CombgradSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Carry out a sweep and return the records' metrics; JobsFailedError if any job failed."""
-        from combgrad.configuration import digest, scientific
+        from combgrad.configuration import scientific
+        from combgrad.results.identity import digest
         from combgrad.results.store import load_records
         from combgrad.sweeps import checking, expansion, summary
         from combgrad.sweeps.sweep import Sweep
@@ -71,7 +72,7 @@ class CombgradSweeper(Sweeper):
             rerun=bool(self.config.rerun),
         )
         if self.config.dry:
-            records = load_records(prepared[0].results) if prepared else []
+            records = load_records(*prepared[0].record_folders) if prepared else []
             summary.print_plan(sweep.progress, records, sweep.rerun)
             return []
         try:

@@ -1,0 +1,116 @@
+"""The fields of a record as they must be: a record may come from anywhere, so each is looked at."""
+
+import datetime
+import re
+from collections.abc import Callable, Collection
+from typing import Any
+
+#: What fields that say nothing about a number are, where a record lacks them.
+FILLED: dict[str, Callable[[], Any]] = {
+    "choices": dict,
+    "command": str,
+    "commit": lambda: "unknown",
+    "curves": dict,
+    "finished": str,
+    "hardware": dict,
+    "resumed_at": list,
+    "started": str,
+    "versions": dict,
+}
+
+#: No path, no control characters: a name becomes part of a file's name.
+NAME = re.compile(r"[^\x00-\x1f\x7f/\\]{1,200}")
+
+
+def checked(values: dict[str, Any], names: Collection[str]) -> dict[str, Any]:
+    """The fields called `names` of a record's JSON object, each of its type; missing ones filled.
+
+    Raises ValueError naming the first field that is wrong, what it is and what it must be.
+    """
+    kept = {}
+    for name in sorted(names):
+        if name not in values and name not in FILLED:
+            raise ValueError(f"its field {name!r} is missing")
+        value = values[name] if name in values else FILLED[name]()
+        right, wanted = RULES[name]
+        if not right(value):
+            raise ValueError(f"its field {name!r} must be {wanted}, not {_shown(value)}")
+        kept[name] = value
+    return kept
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and NAME.fullmatch(value) is not None
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_count(value: Any) -> bool:
+    return _is_whole(value) and value >= 0
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, float):
+        return True
+    return _is_whole(value) and abs(value) < 2**1000  # beyond it no float holds the number
+
+
+def _is_time(value: Any) -> bool:
+    if not isinstance(value, str):
+        return False
+    try:
+        return value == "" or datetime.datetime.fromisoformat(value).tzinfo is not None
+    except ValueError:
+        return False
+
+
+def _is_mapping(of: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, dict) and all(map(of, value.values()))
+
+
+def _is_list(of: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list) and all(map(of, value))
+
+
+def _is_time_spent(value: Any) -> bool:
+    return _is_number(value) and 0 <= value < float("inf")
+
+
+def _is_config(value: Any) -> bool:
+    trainer = value.get("trainer", {}) if isinstance(value, dict) else None
+    return isinstance(trainer, dict)
+
+
+#: Field -> whether a value will do, and what to say if not.
+RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "best_epoch": (_is_count, "a whole number, at least 0"),
+    "choices": (_is_mapping(_is_text), "an object of strings"),
+    "command": (_is_text, "a string"),
+    "commit": (_is_text, "a string"),
+    "config": (_is_config, "an object, its `trainer` too"),
+    "curves": (_is_mapping(_is_list(_is_number)), "an object of lists of numbers"),
+    "data_fingerprint": (_is_text, "a string"),
+    "data_source": (_is_name, "a name without slashes and control characters"),
+    "experiment": (_is_name, "a name without slashes and control characters"),
+    "finished": (_is_time, "a time with its zone in ISO 8601, or empty"),
+    "hardware": (_is_mapping(lambda value: True), "an object"),
+    "metrics": (_is_mapping(_is_number), "an object of numbers"),
+    "name": (_is_name, "a name without slashes and control characters"),
+    "profile": (_is_name, "a name without slashes and control characters"),
+    "resumed_at": (_is_list(_is_count), "a list of whole numbers, at least 0"),
+    "seconds": (_is_mapping(_is_time_spent), "an object of finite numbers, at least 0"),
+    "seed": (_is_whole, "a whole number"),
+    "started": (_is_time, "a time with its zone in ISO 8601, or empty"),
+    "versions": (_is_mapping(_is_text), "an object of strings"),
+}

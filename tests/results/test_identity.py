@@ -1,0 +1,157 @@
+"""A run's identity: what counts, what does not, and that no committed number is orphaned."""
+
+import functools
+import json
+import shlex
+
+import pytest
+from omegaconf import OmegaConf
+
+from combgrad.configuration import CONFIG_FOLDER, compose, compose_lazily, resolved, scientific
+from combgrad.results import load_records
+from combgrad.results.identity import identity, public_name, run_key, signature
+from combgrad.results.migrations import FORMAT, STEPS, migrated
+
+COMMITTED = load_records(CONFIG_FOLDER.parent / "results" / "runs")
+EARLY_STOPPING = (
+    "+callbacks.early._target_=pytorch_lightning.callbacks.EarlyStopping",
+    "+callbacks.early.monitor=val/edge_accuracy",
+)
+
+
+def key(*words):
+    return run_key(scientific(compose(["experiment=tsp5", *words])), "data")
+
+
+@functools.cache
+def open_configuration(*words):
+    return compose_lazily(words)
+
+
+def today(command):
+    """The scientific configuration that a record's command means now."""
+    words = shlex.split(command)[2:]
+    seeds = [word for word in words if word.startswith("seed=")]
+    # One composition serves all seeds, since what follows from the seed is interpolated.
+    config = open_configuration(*(word for word in words if word not in seeds))
+    config.seed = int(seeds[-1].removeprefix("seed=")) if seeds else 0
+    return scientific(config)
+
+
+def differences(left, right, place=""):
+    """The places where two canonical forms differ, with both values."""
+    if isinstance(left, dict) and isinstance(right, dict):
+        return [
+            text
+            for name in sorted({*left, *right})
+            for text in differences(left.get(name), right.get(name), f"{place}.{name}")
+        ]
+    return [] if left == right else [f"{place[1:]}: {left!r} in the record, {right!r} today"]
+
+
+@pytest.mark.parametrize("record", COMMITTED, ids=lambda record: record.file_name)
+def test_the_command_of_a_committed_record_still_composes_to_its_identity(record):
+    now = today(record.command)
+    found = differences(identity(record.config), identity(now))
+    assert not found, f"{record.path}: {'; '.join(found)}: a step of results/migrations.py is due"
+    assert record.key == run_key(now, record.data_fingerprint)
+
+
+def test_there_are_committed_records_of_the_first_format_and_none_is_lost():
+    paths = [record.path for record in COMMITTED]
+    assert len(paths) >= 151
+    assert 1 in {json.loads(path.read_text())["format"] for path in paths}
+
+
+def test_parts_count_by_name_and_numbers_by_value_in_any_order():
+    old = {
+        "solver": {"_target_": "combgrad.solvers.TSP"},
+        "loss": {"_target_": "combgrad.losses.hamming", "_partial_": True},
+        "corruption": {"label_rho": 0.0, "at": [1.0, 0.5]},
+        "margin": {},
+    }
+    new = {
+        "corruption": {"at": (1, 0.5), "label_rho": 0},
+        "margin": None,
+        "loss": {"_target_": "combgrad.losses.solution.hamming"},
+        "solver": {"_target_": "combgrad.solvers.tsp.TSP"},
+    }
+    assert identity(old) == identity(new)
+    assert run_key(old, "f") == run_key(new, "f")
+    assert run_key(old, "f") != run_key(old, "g")
+    other = {**new, "solver": {"_target_": "elsewhere.TSP"}}
+    assert run_key(other, "f") != run_key(new, "f")
+    assert run_key({"a": {"x": True}}, "f") != run_key({"a": {"x": 1}}, "f")
+    assert identity({"a": {"x": 1e300, "y": 0.1}}) == {"a": {"x": 1e300, "y": 0.1}}
+
+
+def test_how_a_number_is_written_does_not_count():
+    assert key("corruption.label_rho=0") == key("corruption.label_rho=0.0") == key()
+    assert key("optimizer.lr=1e-4") == key("optimizer.lr=0.0001") == key()
+    assert key("optimizer.lr=1e-3") != key()
+
+
+def test_no_two_parts_of_the_package_share_a_public_name():
+    targets = set()
+    for path in CONFIG_FOLDER.rglob("*.yaml"):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            if "_target_: combgrad." in line:
+                targets.add(line.split("_target_:")[1].split("#")[0].strip())
+    assert len(targets) > 30
+    assert len({public_name(target) for target in targets}) == len(targets)
+
+
+def test_seed_and_source_do_not_count_for_the_cell_and_all_else_does():
+    def cell(*words):
+        return signature(scientific(compose(["experiment=tsp5", *words])))
+
+    assert cell("seed=3") == cell("data.source=original") == cell()
+    assert cell("data.seed=1") != cell()
+    assert cell(*EARLY_STOPPING) != cell()
+
+
+def test_callbacks_count_but_for_those_that_only_look_on():
+    for neutral in (
+        "callbacks.snapshots.at=[0.5]",
+        "~callbacks.snapshots",
+        "progress_bar=false",
+        "callbacks.progress.bar=false",
+        "paths.outputs=elsewhere",
+        "callbacks.best.monitor=val/edge_accuracy",
+    ):
+        assert key(neutral) == key(), neutral
+    counting = {
+        key("callbacks.best.monitor=val/loss"),
+        key("callbacks.best.mode=min"),
+        key("~callbacks.last"),
+        key(*EARLY_STOPPING),
+        key(*EARLY_STOPPING, "+callbacks.early.patience=1"),
+        key("callbacks.snapshots._target_=elsewhere.Meddler"),
+        key(),
+    }
+    assert len(counting) == 7
+
+
+def test_a_callback_may_name_the_runs_folder_and_the_key_stays_where_it_moves():
+    mine = {"_target_": "my.Callback", "file": "${paths.output}/x.txt"}
+    keys = []
+    for root in ("here", "elsewhere"):
+        config = compose_lazily(["experiment=tsp5", f"paths.root={root}"])
+        OmegaConf.set_struct(config, False)
+        config.callbacks.mine = mine
+        keys += [run_key(scientific(c), "data") for c in (config, resolved(config))]
+        assert resolved(config).callbacks.mine.file == f"{resolved(config).paths.output}/x.txt"
+    assert len(set(keys)) == 1
+    assert keys[0] != key()
+
+
+def test_every_format_so_far_can_be_read_and_none_of_the_future():
+    fields = {"config": {"seed": 1}, "format": 1, "key": "old"}
+    assert migrated(fields)["format"] == FORMAT == len(STEPS) + 1
+    assert fields["format"] == 1
+    assert migrated({**fields, "format": FORMAT}) == {**fields, "format": FORMAT}
+    for wrong in (0, -1, True, "1", None, 1.0):
+        with pytest.raises(ValueError, match="no format of a record"):
+            migrated({"format": wrong})
+    with pytest.raises(ValueError, match="update combgrad"):
+        migrated({"format": FORMAT + 1})
