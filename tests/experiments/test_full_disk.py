@@ -25,7 +25,7 @@ def test_a_record_that_could_not_be_written_is_made_up_for_without_training_agai
         raise OSError(errno.ENOSPC, f"cannot write {path}: No space left on device")
 
     monkeypatch.setattr(run_module, "save_record", lambda record, folder: full(folder))
-    with pytest.raises(OSError, match=r"cannot write .*runs: No space left"):
+    with pytest.raises(OSError, match=r"cannot write .*own: No space left"):
         run_module.run(configured(tmp_path))
     monkeypatch.undo()
     assert load_records(tmp_path / "results" / "own") == []
