@@ -10,12 +10,9 @@ from combgrad.configuration import CONFIG_FOLDER, compose, run_folder, run_name,
 from combgrad.errors import IncompatibleError
 from combgrad.run import build_layer
 from combgrad.terminal import explain, valid_keys
+from parts import complete, missing, options, words
 
-EXPERIMENTS = sorted(path.stem for path in (CONFIG_FOLDER / "experiment").glob("*.yaml"))
-
-
-def options(group: str) -> list[str]:
-    return sorted(path.stem for path in (CONFIG_FOLDER / group).glob("*.yaml"))
+EXPERIMENTS = options("experiment")
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
@@ -68,25 +65,25 @@ def test_every_trainer_and_logger_composes(trainer, logger):
 
 BACKENDS = {"gurobi_tsp": "gurobipy", "ilp": "highspy"}
 
-ARGUMENTS = {
-    "cached": ["solver.solver={_target_:combgrad.solvers.TSP}"],
-    "from_function": ["solver.f.path=numpy.sign"],
-    "graph_shortest_path": [
-        "solver.edges=[[0,1],[1,2]]", "solver.nodes=3", "solver.start=0", "solver.end=2"
-    ],
-    "ilp": ["solver.A=[[1,1,1]]", "solver.lower=1"],
-    "knapsack": ["solver.weights=[1,2]", "solver.capacity=2"],
-    "topk": ["solver.k=2"],
-}  # fmt: skip
+#: The groups whose options are parts of the layer.
+PARTS = [
+    (group, option) for group in ("solver", "grad", "proj", "margin") for option in options(group)
+]
 
 
-@pytest.mark.parametrize("solver", options("solver"))
-@pytest.mark.parametrize("proj", sorted(set(options("proj")) - {"plane"}))
+@pytest.mark.parametrize(("group", "option"), PARTS)
+def test_every_part_is_complete_or_has_a_row_that_completes_it(group, option):
+    left = ", ".join(missing(group, option))
+    assert not left, f"configs/{group}/{option}.yaml leaves {left} open: give it a row in parts.py"
+
+
+@pytest.mark.parametrize("solver", complete("solver"))
+@pytest.mark.parametrize("proj", sorted(set(complete("proj")) - {"plane"}))
 def test_every_layer_of_the_groups_can_be_built_or_is_refused(solver, proj):
     if solver in BACKENDS:
         pytest.importorskip(BACKENDS[solver])
-    words = [f"solver={solver}", *ARGUMENTS.get(solver, []), f"proj={proj}", "grad=blackbox"]
-    config = compose(words)
+    chosen = [*words("solver", solver), *words("proj", proj), "grad=blackbox"]
+    config = compose(chosen)
     needs = instantiate(config.proj).requires if config.proj else frozenset()
     if needs <= instantiate(config.solver).traits:
         assert (build_layer(config).projection is None) == (proj == "none")
@@ -133,10 +130,10 @@ def test_unknown_options_and_keys_name_the_valid_ones():
     with pytest.raises(MissingConfigException) as caught:
         compose(["grad=banana"])
     assert "blackbox" in explain(caught.value, ["grad=banana"])
-    words = ["grad=blackbox", "grad.lamda=3"]
+    wrong = ["grad=blackbox", "grad.lamda=3"]
     with pytest.raises(ConfigCompositionException) as error:
-        compose(words)
-    message = explain(error.value, words)
+        compose(wrong)
+    message = explain(error.value, wrong)
     assert "'grad' has lam" in message
     assert "Did you mean grad.lam?" in message
     assert "Did you mean seed?" in valid_keys("sed", ["sed=1"])

@@ -241,6 +241,14 @@ def test_the_paper_stands_beside_its_own_point():
     assert (second.paper, second.mark, printed(second)) == (None, Mark.NO_PAPER, "-")
 
 
+def test_a_table_without_printed_numbers_does_not_explain_them():
+    printed = [a_value(49.0, 1.0, experiment="tsp5", grad="identity", margin="none")]
+    for values in ([], printed):
+        table = only(make_tables(layout(), asked_for(), [a_record(POINTS[0])], values))
+        text = to_markdown(table)
+        assert ("Inside: at most" in text) == ("Paper: " in text) == (values == printed)
+
+
 def test_the_best_of_each_experiment_is_marked():
     tsp5 = [p for p in POINTS if p["experiment"] == "tsp5"]
     tsp10 = next(p for p in POINTS if p["experiment"] == "tsp10")

@@ -11,7 +11,6 @@ from combgrad.gradients import (
     IMLE,
     L2X,
     SIMPLE,
-    AdaptiveIMLE,
     Blackbox,
     Identity,
     Perturbed,
@@ -20,20 +19,30 @@ from combgrad.gradients import (
 )
 from combgrad.projections import Mean, Norm, Std
 from combgrad.solvers import TSP, BruteForceTSP, TopK
+from parts import build, complete
 
-#: Each with a solver it fits; all solutions of ten costs have five ones.
+
+def fitting(method):
+    """A solver that a method fits; all its solutions of ten costs have five ones."""
+    return TSP() if method.requires <= TSP().traits else TopK(5)
+
+
+VARIANTS = {
+    "blackbox-0.7": Blackbox(lam=0.7),
+    "imle-0.7": IMLE(lam=0.7),
+    "perturbed-0.5": Perturbed(sigma=0.5, samples=4),
+    "straight_through-0.7": StraightThrough(0.7),
+    "l2x-0.7": L2X(0.7),
+    "l2x-tfi": L2X(0.7, "tfi"),
+    "softsub-0.7": SoftSub(0.7),
+    "softsub-tfi": SoftSub(0.7, "tfi"),
+    "simple-0.7": SIMPLE(0.7),
+}
+
+#: Every method there is, as its YAML says, and variants; each with a solver it fits.
 METHODS = [
-    pytest.param(Identity(), TSP(), id="identity"),
-    pytest.param(Blackbox(lam=0.7), TSP(), id="blackbox"),
-    pytest.param(IMLE(lam=0.7), TSP(), id="imle"),
-    pytest.param(AdaptiveIMLE(), TSP(), id="adaptive_imle"),
-    pytest.param(Perturbed(sigma=0.5, samples=4), TSP(), id="perturbed"),
-    pytest.param(StraightThrough(0.7), TopK(5), id="straight_through"),
-    pytest.param(L2X(0.7), TopK(5), id="l2x"),
-    pytest.param(L2X(0.7, "tfi"), TopK(5), id="l2x-tfi"),
-    pytest.param(SoftSub(0.7), TopK(5), id="softsub"),
-    pytest.param(SoftSub(0.7, "tfi"), TopK(5), id="softsub-tfi"),
-    pytest.param(SIMPLE(0.7), TopK(5), id="simple"),
+    pytest.param(method, fitting(method), id=name)
+    for name, method in ({o: build("grad", o) for o in complete("grad")} | VARIANTS).items()
 ]
 
 

@@ -9,6 +9,7 @@ from combgrad.losses import fenchel_young
 from combgrad.noise import Gumbel
 from combgrad.projections import Std
 from combgrad.solvers import TopK
+from parts import build, complete
 
 
 def by_layer(method, projection=None):
@@ -37,19 +38,20 @@ def by_score_function(method):
     return loss
 
 
-LOSSES = {
+#: Every method there is, as its YAML says, beside those that have rows of their own.
+LOSSES = {option: by_layer(build("grad", option)) for option in complete("grad")} | {
     "identity": by_layer(g.Identity(), Std()),
     "blackbox": by_layer(g.Blackbox(10.0)),
     "imle": by_layer(g.IMLE(10.0, Gumbel(), 4)),
     "imle-undivided": by_layer(g.IMLE(10.0, Gumbel(0.1), divide=False)),
-    "adaptive-imle": by_layer(g.AdaptiveIMLE(Gumbel(), 4)),
-    "adaptive-imle-symmetric": by_layer(g.AdaptiveIMLE(Gumbel(), 4, symmetric=True)),
+    "adaptive_imle": by_layer(g.AdaptiveIMLE(Gumbel(), 4)),
+    "adaptive_imle-symmetric": by_layer(g.AdaptiveIMLE(Gumbel(), 4, symmetric=True)),
     "perturbed": by_layer(g.Perturbed(0.5, 10)),
     "multiplicative": by_positive_costs(g.Perturbed(0.5, 10, "multiplicative", "antithetic")),
     "fenchel-young": by_fenchel_young(g.Perturbed(0.5, 4)),
     "fenchel-young-multiplicative": by_fenchel_young(g.Perturbed(0.5, 4, "multiplicative")),
     "score-function": by_score_function(g.ScoreFunction(0.5, 16)),
-    "straight-through": by_layer(g.StraightThrough()),
+    "straight_through": by_layer(g.StraightThrough()),
     "l2x": by_layer(g.L2X(0.5)),
     "l2x-tfi": by_layer(g.L2X(0.5, "tfi")),
     "softsub": by_layer(g.SoftSub(0.5)),

@@ -11,22 +11,29 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from combgrad.projections import Mean, Norm, Plane, Std
-from combgrad.solvers import BruteForceTSP
+from combgrad.solvers import TSP, BruteForceTSP
+from parts import build, complete
 
-PROJECTIONS = [Mean(), Norm(), Std()]
-NAMES = ["mean", "norm", "std"]
-NAMED = list(zip(PROJECTIONS, NAMES, strict=True))
+#: Every projection there is that takes instances of any size.
+NAMES = [name for name in complete("proj") if name not in ("none", "plane")]
+PROJECTIONS = [build("proj", name) for name in NAMES]
+
+
+#: name -> (centred, divided by the length): the formulas of those that are no more than that.
+FORMULAS = {"mean": (True, False), "norm": (False, True), "std": (True, True)}
+NAMED = [pytest.param(build("proj", name), name, id=name) for name in FORMULAS]
 
 
 def by_hand(name: str, costs: list[float]) -> list[float]:
     """The formula in plain Python, with exact sums."""
-    mean = math.fsum(costs) / len(costs) if name in ("mean", "std") else 0.0
-    centred = [cost - mean for cost in costs]
-    length = math.sqrt(math.fsum(c * c for c in centred)) if name in ("norm", "std") else 1.0
-    return [c / length for c in centred]
+    centred, divided = FORMULAS[name]
+    mean = math.fsum(costs) / len(costs) if centred else 0.0
+    rest = [cost - mean for cost in costs]
+    length = math.sqrt(math.fsum(c * c for c in rest)) if divided else 1.0
+    return [c / length for c in rest]
 
 
-@pytest.mark.parametrize(("projection", "name"), NAMED, ids=NAMES)
+@pytest.mark.parametrize(("projection", "name"), NAMED)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_values_equal_the_formula(projection, name, dtype):
     costs = torch.randn(4, 2, 5, dtype=dtype, generator=torch.Generator().manual_seed(1)) * 3 + 1
@@ -39,7 +46,9 @@ def test_values_equal_the_formula(projection, name, dtype):
     )
 
 
-@pytest.mark.parametrize("projection", PROJECTIONS, ids=NAMES)
+@pytest.mark.parametrize(
+    "projection", [projection for projection in PROJECTIONS if projection.requires <= TSP().traits]
+)
 @given(
     values=arrays.arrays(
         "float64", (1, 10), elements=st.floats(-1e3, 1e3).map(lambda x: round(x, 3))
@@ -132,7 +141,7 @@ def test_huge_and_tiny_costs_project_like_ordinary_ones(projection, scale):
 INF = float("inf")
 
 
-@pytest.mark.parametrize(("projection", "name"), NAMED, ids=NAMES)
+@pytest.mark.parametrize(("projection", "name"), NAMED)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_forbidden_entries_stay_inf_and_the_others_project_without_them(projection, name, dtype):
     costs = torch.tensor([[3.0, INF, -1.0, 2.5, INF], [1.0, 2.0, 4.0, 8.0, 16.0]], dtype=dtype)

@@ -114,10 +114,11 @@ def facts(table: Table) -> list[str]:
         f"Shown: {shown}; mean ± population standard deviation over the seeds, their number in "
         f"brackets (planned: {layout.seeds})."
     )
-    said.append(
-        f"Paper: {PAPER}; in brackets the number of its runs, ? where it is not stated. "
-        f"Inside: at most {TOLERANCE} of its standard deviations from its mean."
-    )
+    if any(cell.paper for _, _, cell in table.cells()):
+        said.append(
+            f"Paper: {PAPER}; in brackets the number of its runs, ? where it is not stated. "
+            f"Inside: at most {TOLERANCE} of its standard deviations from its mean."
+        )
     return said
 
 

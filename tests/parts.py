@@ -1,0 +1,62 @@
+"""Every part that can be chosen, for the tests that hold for all of them.
+
+A new part is found by its YAML. It needs a row here only where that leaves a value open (`???`).
+"""
+
+from typing import Any
+
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+
+from combgrad.configuration import CONFIG_FOLDER
+
+#: group -> option -> words for the values that its YAML leaves open.
+ARGUMENTS: dict[str, dict[str, list[str]]] = {
+    "solver": {
+        "cached": ["solver.solver={_target_: combgrad.solvers.TSP}"],
+        "from_function": ["solver.f.path=numpy.sign"],
+        "graph_shortest_path": [
+            "solver.edges=[[0,1],[1,2]]", "solver.nodes=3", "solver.start=0", "solver.end=2"
+        ],
+        "ilp": ["solver.A=[[1,1,1]]"],
+        "knapsack": ["solver.weights=[1,2]", "solver.capacity=2"],
+    },
+    "proj": {"plane": ["proj.a=[1,2,0.5,3,-1,1]"]},
+}  # fmt: skip
+
+
+def options(group: str) -> list[str]:
+    """All options of a group."""
+    return sorted(path.stem for path in (CONFIG_FOLDER / group).glob("*.yaml"))
+
+
+def words(group: str, option: str) -> list[str]:
+    """The words that choose an option and complete it."""
+    return [f"{group}={option}", *ARGUMENTS.get(group, {}).get(option, [])]
+
+
+def missing(group: str, option: str) -> list[str]:
+    """The keys that are still open when an option's row is added to its YAML."""
+    return _open_keys(OmegaConf.to_container(_node(group, option)))
+
+
+def _open_keys(value: Any, key: str = "") -> list[str]:
+    if isinstance(value, dict):
+        return [k for name in value for k in _open_keys(value[name], f"{key}.{name}".strip("."))]
+    return [key] if value == "???" else []
+
+
+def complete(group: str) -> list[str]:
+    """The options that the tests can build; `missing` tells what the others lack."""
+    return [option for option in options(group) if not missing(group, option)]
+
+
+def build(group: str, option: str) -> Any:
+    """An option of a group without interpolations, built as its YAML and its row say."""
+    return instantiate(_node(group, option))
+
+
+def _node(group: str, option: str) -> Any:
+    node = OmegaConf.load(CONFIG_FOLDER / group / f"{option}.yaml")
+    given = OmegaConf.from_dotlist(ARGUMENTS.get(group, {}).get(option, []))
+    return OmegaConf.merge(node, given.get(group, {}))
