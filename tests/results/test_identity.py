@@ -2,7 +2,10 @@
 
 import functools
 import json
+import runpy
 import shlex
+import shutil
+import sys
 
 import pytest
 from omegaconf import OmegaConf
@@ -10,7 +13,7 @@ from omegaconf import OmegaConf
 from combgrad.configuration import CONFIG_FOLDER, compose, compose_lazily, resolved, scientific
 from combgrad.results import load_records
 from combgrad.results.identity import identity, public_name, run_key, signature
-from combgrad.results.migrations import FORMAT, STEPS, migrated
+from combgrad.results.migrations import FORMAT, STEPS, changes, migrated
 
 COMMITTED = load_records(CONFIG_FOLDER.parent / "results" / "runs")
 EARLY_STOPPING = (
@@ -38,22 +41,14 @@ def today(command):
     return scientific(config)
 
 
-def differences(left, right, place=""):
-    """The places where two canonical forms differ, with both values."""
-    if isinstance(left, dict) and isinstance(right, dict):
-        return [
-            text
-            for name in sorted({*left, *right})
-            for text in differences(left.get(name), right.get(name), f"{place}.{name}")
-        ]
-    return [] if left == right else [f"{place[1:]}: {left!r} in the record, {right!r} today"]
-
-
 @pytest.mark.parametrize("record", COMMITTED, ids=lambda record: record.file_name)
 def test_the_command_of_a_committed_record_still_composes_to_its_identity(record):
     now = today(record.command)
-    found = differences(identity(record.config), identity(now))
-    assert not found, f"{record.path}: {'; '.join(found)}: a step of results/migrations.py is due"
+    found = changes(identity(record.config), identity(now))
+    assert not found, (
+        f"{record.path}: in the record -> today: {'; '.join(found)}: a step of "
+        f"results/migrations.py is due"
+    )
     assert record.key == run_key(now, record.data_fingerprint)
 
 
@@ -155,3 +150,27 @@ def test_every_format_so_far_can_be_read_and_none_of_the_future():
             migrated({"format": wrong})
     with pytest.raises(ValueError, match="update combgrad"):
         migrated({"format": FORMAT + 1})
+
+
+def test_the_script_rewrites_a_folder_and_says_what_it_changed(tmp_path, monkeypatch, capsys):
+    path = tmp_path / COMMITTED[0].path.name
+    shutil.copy(COMMITTED[0].path, path)
+    old = json.loads(path.read_text())
+    (tmp_path / "broken.json").write_text("[")
+    script = runpy.run_path(str(CONFIG_FOLDER.parent / "scripts" / "migrate_records.py"))
+    for words, written in ((["--dry"], False), ([], True), ([], True)):
+        monkeypatch.setattr(sys, "argv", ["migrate_records.py", str(tmp_path), *words])
+        with pytest.raises(SystemExit) as ended:
+            script["main"]()
+        assert ended.value.code == 1
+        assert (json.loads(path.read_text()) != old) == written
+    first, second, third = capsys.readouterr().out.split("1 unreadable")[:3]
+    assert f"{path.name}: format: 1 -> {FORMAT}" in first
+    assert f"{path.name}: key:" in second
+    assert "0 changed, 1 unchanged" in third
+    new = json.loads(path.read_text())
+    assert {k: v for k, v in new.items() if k not in ("key", "format")} == {
+        k: v for k, v in old.items() if k not in ("key", "format")
+    }
+    assert new["key"] == COMMITTED[0].key
+    assert (tmp_path / "broken.json").read_text() == "["

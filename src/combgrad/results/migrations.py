@@ -6,6 +6,7 @@ edited once records of their format exist.
 """
 
 import copy
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -40,3 +41,24 @@ def migrated(fields: Fields) -> Fields:
     for step in STEPS[found - 1 :]:
         fields = step(fields)
     return {**fields, "format": FORMAT}
+
+
+def changes(before: Any, after: Any, place: str = "") -> list[str]:
+    """Where two JSON values differ, each difference in words."""
+    if not (isinstance(before, dict) and isinstance(after, dict)):
+        return [] if before == after else [f"{place}: {_short(before)} -> {_short(after)}"]
+    found = []
+    for name in [*before, *(name for name in after if name not in before)]:
+        inside = f"{place}.{name}" if place else name
+        if name not in after:
+            found.append(f"{inside}: {_short(before[name])} -> gone")
+        elif name not in before:
+            found.append(f"{inside}: new, {_short(after[name])}")
+        else:
+            found += changes(before[name], after[name], inside)
+    return found
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
