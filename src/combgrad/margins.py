@@ -12,13 +12,25 @@ Position = Literal["before", "after"]
 Distribution = Literal["two_point", "uniform"]
 
 
+def check_until(until: object) -> None:
+    """Raise ValueError for an end of a margin that is neither a fraction nor a number of epochs."""
+    number = isinstance(until, int | float) and not isinstance(until, bool)
+    if until is None or (number and (0 <= until <= 1 or (until > 1 and until == until // 1))):
+        return
+    raise ValueError(
+        f"margin.until is {until!r}; give a fraction of the training from 0 to 1, a whole number "
+        f"of epochs from 2 on, or null for always."
+    )
+
+
 class Margin(nn.Module, ABC):
     """A perturbation of the costs of size `alpha`, active in training mode only.
 
     Args:
         alpha: the size, >= 0, in the unit of the costs it is added to.
-        until: when it ends: an int is an epoch, a float in [0, 1] a fraction of all epochs, None
-            never. The layer's `set_epoch` moves it along.
+        until: when it ends: a number up to 1 is a fraction of all epochs, 1 the whole training,
+            a whole number from 2 on that many epochs, 0 or None at once or never. The layer's
+            `set_epoch` moves it along.
         position: `before` or `after` the projection.
     """
 
@@ -31,10 +43,7 @@ class Margin(nn.Module, ABC):
         super().__init__()
         if not 0 <= alpha < float("inf"):
             raise ValueError(f"margin.alpha is {alpha}; it must be finite and at least 0.")
-        if isinstance(until, float) and not 0 <= until <= 1:
-            raise ValueError(
-                f"margin.until is {until}; give an epoch as an int or a fraction from 0.0 to 1.0."
-            )
+        check_until(until)
         if position not in get_args(Position):
             raise ValueError(f"margin.position is {position!r}; choose 'before' or 'after'.")
         self.alpha = float(alpha)
@@ -46,8 +55,7 @@ class Margin(nn.Module, ABC):
         """Switch the margin on or off for a 0-based `epoch` out of `epochs`."""
         if self.until is None:
             return
-        end = self.until * epochs if isinstance(self.until, float) else self.until
-        self._ended = epoch >= end
+        self._ended = epoch >= (self.until * epochs if self.until <= 1 else self.until)
 
     @property
     def active(self) -> bool:

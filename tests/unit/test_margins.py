@@ -45,7 +45,8 @@ def test_informed_margin_equals_the_formula():
 
 
 @pytest.mark.parametrize(
-    ("until", "last_active"), [(None, 9), (0.5, 4), (3, 2), (0, -1), (0.0, -1), (1.0, 9), (99, 9)]
+    ("until", "last_active"),
+    [(None, 9), (0.5, 4), (0.01, 0), (3, 2), (3.0, 2), (2, 1), (0, -1), (0.0, -1), (99, 9)],
 )
 def test_schedule_ends_where_it_says(until, last_active):
     margin = NoiseMargin(0.1, until=until)
@@ -54,6 +55,20 @@ def test_schedule_ends_where_it_says(until, last_active):
         margin.set_epoch(epoch, 10)
         active.append(margin.active)
     assert active == [epoch <= last_active for epoch in range(10)]
+
+
+def test_one_is_the_whole_training_however_it_is_written():
+    for until in (1, 1.0):
+        margin = NoiseMargin(0.1, until=until)
+        for epoch in range(10):
+            margin.set_epoch(epoch, 10)
+            assert margin.active
+
+
+@pytest.mark.parametrize("until", [1.5, -1, -0.1, float("inf"), float("nan"), "0.5", True, [1]])
+def test_an_end_that_is_neither_a_fraction_nor_a_number_of_epochs_is_refused(until):
+    with pytest.raises(ValueError, match=r"margin\.until is .* from 0 to 1, a whole number of ep"):
+        NoiseMargin(0.1, until=until)
 
 
 def test_no_margin_at_evaluation_or_with_alpha_zero():
@@ -72,7 +87,6 @@ def test_no_margin_at_evaluation_or_with_alpha_zero():
         ({"alpha": -1}, "alpha"),
         ({"alpha": float("nan")}, "alpha"),
         ({"alpha": 1, "distribution": "normal"}, "two_point"),
-        ({"alpha": 1, "until": 1.5}, "until"),
         ({"alpha": 1, "position": "inside"}, "before"),
     ],
 )

@@ -211,8 +211,8 @@ def margin_end(config: Mapping[str, Any]) -> float | None:
     until = margin.get("until")
     if until is None or margin.get("alpha") == 0:
         return None
-    # The margin's own rule: a float is a fraction of all epochs, and epoch 0 is the first.
-    end = math.ceil(until * epochs if isinstance(until, float) else until)
+    # The margin's own rule: up to 1 it is a fraction of all epochs, and epoch 0 is the first.
+    end = math.ceil(until * epochs if until <= 1 else until)
     return float(end) if 0 < end < epochs else None
 
 
