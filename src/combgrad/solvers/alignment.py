@@ -8,8 +8,8 @@ from torch import Tensor
 
 from combgrad.errors import SolverInputError
 from combgrad.solvers.base import Solver, Trait, to_native_array, to_tensor
+from combgrad.solvers.kernels.exact_paths import ordered_paths
 from combgrad.solvers.kernels.needleman_wunsch import align, align_parallel
-from combgrad.solvers.kernels.scaling import DOWN, has_huge
 from combgrad.solvers.threads import thread_count
 
 #: Expected work, for the choice of threads.
@@ -89,13 +89,23 @@ def move_costs(match_costs: Tensor, gap: float = 1.5, lengths: Lengths = None) -
     return moves.masked_fill(~move_mask(used, n + 1, m + 1), 0.0)
 
 
-def scale_huge(costs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Costs (B, N, M, 3) with huge instances scaled down, and 0 for moves that do not exist."""
-    exists = move_mask(torch.from_numpy(lengths), *costs.shape[1:3]).numpy()
-    scaled = np.where(exists, costs, 0.0)
-    huge = np.array([has_huge(instance.reshape(-1)) for instance in scaled])
-    scaled[huge] *= DOWN
-    return scaled
+def align_exactly(costs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """The cheapest path (N, M, 3) for costs (N, M, 3) and lengths (2,), in exact integers.
+
+    Where there is none, the answer is some path along forbidden moves.
+    """
+    rows, columns, _ = costs.shape
+    exists = move_mask(torch.from_numpy(lengths)[None], rows, columns)[0].numpy()
+    entries = np.flatnonzero(exists)
+    nodes, moves = np.divmod(entries, 3)
+    heads = nodes + np.array([columns + 1, 1, columns])[moves]
+    offsets = np.searchsorted(nodes, np.arange(rows * columns + 1))
+    end = int(lengths[0] * columns + lengths[1])
+    solution = np.zeros((1, costs.size), dtype=np.uint8)
+    flat = costs.reshape(1, -1).astype(np.float64)
+    if not ordered_paths(flat, offsets, heads, entries, 0, end, solution).all():
+        ordered_paths(np.zeros_like(flat), offsets, heads, entries, 0, end, solution)
+    return solution.reshape(costs.shape)
 
 
 class Alignment(Solver):
@@ -106,8 +116,9 @@ class Alignment(Solver):
     in the prediction to (i, j+1), a gap in the target to (i+1, j). Sequences of length n and m
     have N = n+1, M = m+1 nodes: the path leads from (0, 0) to (n, m). Solutions (B, N, M, 3) are 1
     on its moves. Costs have any sign; at ties the move that comes first above is taken, seen from
-    the start. Moves that leave the grid, or the lengths, are never used, whatever they cost (it
-    has to be finite).
+    the start. Moves that leave the grid, or the lengths, are never used, whatever they cost; a cost
+    of +inf forbids any other. Exact for all finite costs: what sums in float64 leave in doubt is
+    solved in integers of any size.
 
     `move_costs` builds the costs from those of matching, with a price for gaps.
 
@@ -116,10 +127,12 @@ class Alignment(Solver):
         threads: how many to use; None decides by the work.
 
     A call takes `lengths`, integers (B, 2): those of prediction and target of each instance.
-    Raises SolverInputError for other shapes or lengths. Source: Needleman & Wunsch 1970.
+    Raises SolverInputError for other shapes or lengths, InfeasibleError where the forbidden moves
+    leave no path. Source: Needleman & Wunsch 1970.
     """
 
     traits = frozenset({Trait.SCALE_INVARIANT})
+    forbids = True
 
     def __init__(self, gap: float = 1.5, threads: int | None = None) -> None:
         super().__init__()
@@ -158,10 +171,12 @@ class Alignment(Solver):
     def _solve(self, costs: Tensor, lengths: Lengths = None) -> Tensor:
         ends = self._ends(lengths, costs.shape).numpy()
         array = to_native_array(costs)
-        # Sums of smaller floats are added up in float64 and cannot overflow.
-        if array.dtype == np.float64 and has_huge(array.reshape(-1)):
-            array = scale_huge(array, ends)
         work = array.size / 3 * SECONDS_A_NODE
         threads = min(thread_count(work, self.threads), len(array))
-        solution = align(array, ends) if threads == 1 else align_parallel(array, ends, threads)
+        if threads == 1:
+            solution, certain = align(array, ends)
+        else:
+            solution, certain = align_parallel(array, ends, threads)
+        for index in np.flatnonzero(~certain):
+            solution[index] = align_exactly(array[index], ends[index])
         return to_tensor(solution, like=costs)

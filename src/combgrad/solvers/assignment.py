@@ -8,6 +8,7 @@ from torch import Tensor
 from combgrad.errors import SolverInputError
 from combgrad.solvers.base import Solver, Trait, to_array, to_tensor
 from combgrad.solvers.kernels.augmenting_paths import assign, assign_parallel
+from combgrad.solvers.kernels.exact_assignment import assign_exactly
 from combgrad.solvers.threads import thread_count
 
 #: Expected work, for the choice of threads.
@@ -18,17 +19,20 @@ class Assignment(Solver):
     """The cheapest matching: y(w) = argmin <w, y> over 0/1 matrices y that match min(n, m) pairs.
 
     Costs (B, n, m) of any sign; solutions (B, n, m) with one 1 in each row and column of a square
-    matrix, and in each row (column) of a matrix with fewer rows (columns). Exact up to rounding in
-    float64, and deterministic among equally cheap matchings.
+    matrix, and in each row (column) of a matrix with fewer rows (columns). A cost of +inf forbids a
+    pair. Exact for all finite costs: what float64 leaves in doubt is solved in integers of any
+    size. Deterministic among equally cheap matchings.
 
     Args:
         threads: how many to use; None decides by the work.
 
-    Raises SolverInputError for costs that are no matrices. Source: Jonker & Volgenant, A Shortest
+    Raises SolverInputError for costs that are no matrices, InfeasibleError where the forbidden
+    pairs leave no matching. Source: Jonker & Volgenant, A Shortest
     Augmenting Path Algorithm for Dense and Sparse Linear Assignment Problems, Computing 1987.
     """
 
     traits = frozenset({Trait.SHIFT_INVARIANT, Trait.SCALE_INVARIANT})
+    forbids = True
 
     def __init__(self, threads: int | None = None) -> None:
         super().__init__()
@@ -75,5 +79,19 @@ class Assignment(Solver):
         array = to_array(costs)
         work = array.size * min(array.shape[1:]) ** 0.5 * SECONDS_AN_ENTRY
         threads = min(thread_count(work, self.threads), len(array))
-        solution: np.ndarray = assign(array) if threads == 1 else assign_parallel(array, threads)
+        if threads == 1:
+            solution, certain = assign(array)
+        else:
+            solution, certain = assign_parallel(array, threads)
+        for index in np.flatnonzero(~certain):
+            solution[index] = _exact_matching(array[index])
         return to_tensor(solution, like=costs)
+
+
+def _exact_matching(costs: np.ndarray) -> np.ndarray:
+    """The cheapest matching (n, m) of costs (n, m), in exact integers."""
+    if costs.shape[0] > costs.shape[1]:
+        return _exact_matching(np.ascontiguousarray(costs.T)).T
+    solution = np.zeros(costs.shape, dtype=np.uint8)
+    solution[np.arange(len(costs)), assign_exactly(costs)] = 1
+    return solution

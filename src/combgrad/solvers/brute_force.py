@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+from fractions import Fraction
 
 import numpy as np
 import torch
@@ -49,8 +50,29 @@ class BruteForceTSP(Solver):
 
     def _solve(self, costs: Tensor) -> Tensor:
         tours = all_tours(city_count(costs.shape[1]))
-        array = to_array(costs)
-        forbidden = array == np.inf
-        lengths = np.where(forbidden, 0.0, array) @ tours.T
-        lengths[forbidden @ tours.T > 0] = np.inf
-        return to_tensor(tours[lengths.argmin(axis=1)], like=costs)
+        best = [_first_shortest(row, tours) for row in to_array(costs)]
+        return to_tensor(tours[best], like=costs)
+
+    def feasible(self, solution: Tensor) -> Tensor:
+        """Which of (B, E) are tours, (B,) bool."""
+        cities = city_count(solution.shape[1])
+        marks = to_array(solution)
+        binary = ((marks == 0) | (marks == 1)).all(axis=1) & (marks.sum(axis=1) == cities)
+        is_one = (np.where(binary[:, None], marks, 0.0) @ all_tours(cities).T == cities).any(axis=1)
+        return torch.from_numpy(is_one).to(solution.device)
+
+
+def _first_shortest(costs: np.ndarray, tours: np.ndarray) -> int:
+    """The first tour of (T, E) with the fewest forbidden edges and then the least cost (E,)."""
+    forbidden = costs == np.inf
+    uses = tours @ forbidden
+    allowed = np.where(forbidden, 0.0, costs)
+    lengths = np.where(uses == uses.min(), tours @ (allowed * 2.0**-8), np.inf)
+    # Rounding cannot make up for more than this.
+    doubt = 1e-12 * float(np.abs(allowed * 2.0**-8).sum())
+    near = np.flatnonzero(lengths <= lengths.min() + doubt)
+    if len(near) > 1:
+        # Whole numbers of any size, in units of the least double: no sum is rounded.
+        whole = np.array([int(Fraction(cost) * 2**1074) for cost in allowed], dtype=object)
+        near = near[[(tours[near].astype(int).astype(object) @ whole).argmin()]]
+    return int(near[0])

@@ -1,41 +1,44 @@
-"""The cheapest path through any graph with costs on its edges, exact, by scipy."""
+"""The cheapest path through any graph with costs on its edges, exact, in compiled code."""
 
-from typing import Any
+import operator
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from scipy.sparse import csr_array
-from scipy.sparse.csgraph import dijkstra
+from scipy.sparse.csgraph import breadth_first_order
 from torch import Tensor
 
-from combgrad.errors import SolverInputError
+from combgrad.errors import InfeasibleError, SolverInputError
 from combgrad.solvers.base import Solver, Trait, to_array, to_tensor
+from combgrad.solvers.kernels.exact_paths import any_paths, ordered_paths
 from combgrad.solvers.shortest_path import refuse_negative
-
-# Brings labels that overflow back into range: paths are shorter than 2^64 edges.
-_SHRINK = 2.0**-64
 
 
 class GraphShortestPath(Solver):
     """The cheapest path between two nodes: y(w) = argmin <w, y> over paths y of a given graph.
 
-    Costs (B, E), at least 0, are those of the edges; solutions (B, E) are 1 on the edges of the
-    path. Zero costs are costs like any other, and of parallel edges the cheapest counts. Exact
-    (Dijkstra 1959) and deterministic on ties.
+    Costs (B, E) are those of the edges; solutions (B, E) are 1 on the edges of the path. Costs have
+    any sign in a directed graph without cycles on the way, whose nodes are taken in order (the
+    attribute `acyclic` says so); in others they are at least 0. A cost of +inf forbids an edge;
+    zero costs are costs like any other, and of parallel edges the cheapest counts. Exact for all
+    finite costs, in integers of any size, and deterministic on ties.
 
     Args:
         edges: the two nodes of each edge, integers (E, 2), 0 <= node < nodes.
         nodes: how many there are.
         start, end: the nodes between which paths run.
         directed: whether an edge leads only from its first node to its second.
-        negative: "error" refuses negative costs; "clamp" solves for max(w, 0) (A-36).
+        negative: "error" refuses negative costs where there are cycles; "clamp" solves for
+            max(w, 0) in every graph (A-36).
 
-    Raises ValueError for a graph that is none, SolverInputError, naming the batch index, for
-    negative costs and where no path leads from start to end.
+    Raises ValueError for a graph that is none; SolverInputError, naming the batch index, for
+    negative costs, and where the graph has no path from start to end; InfeasibleError where the
+    forbidden edges leave none.
     """
 
     traits = frozenset({Trait.SCALE_INVARIANT})
+    forbids = True
 
     def __init__(
         self,
@@ -47,27 +50,35 @@ class GraphShortestPath(Solver):
         negative: str = "error",
     ) -> None:
         super().__init__()
-        ends = np.asarray(edges.detach().cpu() if isinstance(edges, Tensor) else edges)
-        if ends.size == 0:
-            ends = np.zeros((0, 2), dtype=np.int64)
-        if ends.ndim != 2 or ends.shape[1] != 2 or ends.dtype.kind not in "iu":
-            raise ValueError(
-                f"edges have shape {ends.shape} and dtype {ends.dtype}; pass the two nodes of "
-                f"each edge as integers, (E, 2)."
-            )
-        for name, wanted in (("edges", ends), ("start", start), ("end", end)):
-            if np.any((np.asarray(wanted) < 0) | (np.asarray(wanted) >= nodes)):
-                raise ValueError(f"{name} names a node outside 0 to nodes - 1 = {nodes - 1}.")
         if negative not in ("error", "clamp"):
             raise ValueError(f"negative is {negative!r}; choose 'error' or 'clamp'.")
-        self.edges, self.nodes = ends.astype(np.int64), nodes
-        self.start, self.end = start, end
+        self.edges, self.nodes = _checked_edges(edges, nodes), nodes
+        self.start, self.end = (
+            _checked_node(name, node, nodes) for name, node in (("start", start), ("end", end))
+        )
         self.directed, self.negative = directed, negative
-        self._arcs = self.edges if directed else np.concatenate([self.edges, self.edges[:, ::-1]])
-        edge_of_arc = np.arange(len(self._arcs)) % max(len(self.edges), 1)
-        order = np.lexsort((edge_of_arc, self._arcs[:, 1], self._arcs[:, 0]))
-        self._arcs, self._edge_of_arc = self._arcs[order], edge_of_arc[order]
-        self._offsets = np.searchsorted(self._arcs[:, 0], np.arange(nodes + 1))
+        self._sort_arcs()
+
+    def _sort_arcs(self) -> None:
+        """Sort the arcs by the node they leave, and number the nodes in order where there is one.
+
+        Arcs that lie on no path from start to end are left out.
+        """
+        arcs = self.edges if self.directed else np.concatenate([self.edges, self.edges[:, ::-1]])
+        entries = np.tile(np.arange(len(self.edges)), 1 if self.directed else 2)
+        useful = _reached(arcs, self.nodes, self.start)
+        useful &= _reached(arcs[:, ::-1], self.nodes, self.end)
+        self.connected = bool(useful[self.start])
+        kept = useful[arcs].all(axis=1) & (arcs[:, 0] != arcs[:, 1])
+        arcs, entries = arcs[kept], entries[kept]
+        place = _order(arcs, self.nodes) if self.directed else None
+        self.acyclic = place is not None
+        if place is None:
+            place = np.arange(self.nodes)
+        arcs, (self._first, self._last) = place[arcs], place[[self.start, self.end]].tolist()
+        order = np.lexsort((entries, arcs[:, 0]))
+        self._heads, self._entries = np.ascontiguousarray(arcs[order, 1]), entries[order]
+        self._offsets = np.searchsorted(arcs[order, 0], np.arange(self.nodes + 1))
 
     def _check_shape(self, shape: torch.Size) -> None:
         if tuple(shape) != (len(self.edges),):
@@ -77,78 +88,121 @@ class GraphShortestPath(Solver):
             )
 
     def _solve(self, costs: Tensor) -> Tensor:
+        if not self.connected:
+            raise SolverInputError(
+                f"GraphShortestPath: no path leads from node {self.start} to node {self.end} in "
+                f"batch index 0, whatever the costs; check edges{' and directed' * self.directed}."
+            )
         array = to_array(costs)
         if self.negative == "clamp":
             array = np.maximum(array, 0.0)
-        else:
+        elif not self.acyclic:
             refuse_negative(
-                self, array, "Use GraphShortestPath(..., negative='clamp') or costs >= 0."
+                self,
+                array,
+                "Use costs >= 0, GraphShortestPath(..., negative='clamp'), or directed=True where "
+                "the graph has no cycles.",
             )
         solution = np.zeros(array.shape, dtype=np.uint8)
-        for index, instance in enumerate(array):
-            for factor in (1.0, _SHRINK):
-                labels, before = self._label(instance * factor)
-                if np.isfinite(labels[self.end]):
-                    break
-            else:
-                raise SolverInputError(
-                    f"GraphShortestPath: no path leads from node {self.start} to node {self.end} "
-                    f"in batch index {index}; check edges{' and directed' * self.directed}."
-                )
-            solution[index, self._path(instance, before)] = 1
-        return to_tensor(solution, like=costs)
-
-    def _label(self, costs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Each node's distance from start and the node before it on the way, two (nodes,)."""
-        # A matrix made of its arrays keeps zeros and parallel edges, which other ways drop or add.
-        graph = csr_array(
-            (costs[self._edge_of_arc], self._arcs[:, 1], self._offsets),
-            shape=(self.nodes, self.nodes),
+        search = ordered_paths if self.acyclic else any_paths
+        found = search(
+            array, self._offsets, self._heads, self._entries, self._first, self._last, solution
         )
-        found: Any = dijkstra(graph, indices=self.start, return_predecessors=True)
-        return found
-
-    def _path(self, costs: np.ndarray, before: np.ndarray) -> list[int]:
-        """The edges of the path that the nodes before each node describe."""
-        path = []
-        node = self.end
-        while node != self.start:
-            first, last = self._offsets[before[node]], self._offsets[before[node] + 1]
-            heads = self._arcs[first:last, 1]
-            parallel = self._edge_of_arc[first:last][heads == node]
-            path.append(int(parallel[costs[parallel].argmin()]))
-            node = int(before[node])
-        return path
+        if not found.all():
+            raise InfeasibleError(
+                f"GraphShortestPath: the edges of cost inf leave no path from node {self.start} to "
+                f"node {self.end} in batch index {int((~found).argmax())} ({int((~found).sum())} "
+                f"of {len(found)} instances have none); forbid fewer edges."
+            )
+        return to_tensor(solution, like=costs)
 
     def feasible(self, solution: Tensor) -> Tensor:
         """Whether the edges marked 1 are one simple path from start to end, (B,)."""
         return torch.tensor(
-            [self._is_path(row) for row in solution.detach().cpu().numpy()],
+            [self._is_path(row) for row in to_array(solution)],
             dtype=torch.bool,
             device=solution.device,
         )
 
     def _is_path(self, marks: np.ndarray) -> bool:
         left = set(np.flatnonzero(marks).tolist())
-        node, seen = self.start, {self.start}
-        while node != self.end:
+        node, seen = self._first, {self._first}
+        while node != self._last:
             arcs = range(self._offsets[node], self._offsets[node + 1])
-            arc = next((a for a in arcs if self._edge_of_arc[a] in left), None)
-            if arc is None or int(self._arcs[arc, 1]) in seen:
+            arc = next((a for a in arcs if self._entries[a] in left), None)
+            if arc is None or int(self._heads[arc]) in seen:
                 return False
-            left.remove(int(self._edge_of_arc[arc]))
-            node = int(self._arcs[arc, 1])
+            left.remove(int(self._entries[arc]))
+            node = int(self._heads[arc])
             seen.add(node)
         return not left and bool(((marks == 0) | (marks == 1)).all())
 
     def optimum(self, costs: Tensor) -> Tensor:
         """The cost of the cheapest path by Bellman-Ford sweeps over all edges, (B,)."""
-        weights = np.maximum(to_array(costs), 0.0)[:, self._edge_of_arc]
+        array = to_array(costs)
+        weights = (np.maximum(array, 0.0) if self.negative == "clamp" else array)[:, self._entries]
+        tails = np.repeat(np.arange(self.nodes), np.diff(self._offsets))
         labels = np.full((len(weights), self.nodes), np.inf)
-        labels[:, self.start] = 0.0
+        labels[:, self._first] = 0.0
         rows = np.arange(len(weights))[:, None]
         for _ in range(self.nodes):
             with np.errstate(over="ignore"):
-                longer = labels[:, self._arcs[:, 0]] + weights
-            np.minimum.at(labels, (rows, self._arcs[None, :, 1]), longer)
-        return torch.from_numpy(labels[:, self.end]).to(costs.device)
+                longer = labels[:, tails] + weights
+            np.minimum.at(labels, (rows, self._heads[None, :]), longer)
+        return torch.from_numpy(labels[:, self._last]).to(costs.device)
+
+
+def _checked_edges(edges: ArrayLike | Tensor, nodes: int) -> np.ndarray:
+    """The edges as int64 (E, 2); raises ValueError where they are not pairs of nodes."""
+    try:
+        ends = np.asarray(edges.detach().cpu() if isinstance(edges, Tensor) else edges)
+    except ValueError as error:
+        raise ValueError(f"edges are no array ({error}); pass two nodes for each edge.") from error
+    if ends.size == 0:
+        ends = np.zeros((0, 2), dtype=np.int64)
+    if ends.ndim != 2 or ends.shape[1] != 2 or ends.dtype.kind not in "iu":
+        raise ValueError(
+            f"edges have shape {ends.shape} and dtype {ends.dtype}; pass the two nodes of each "
+            f"edge as integers, (E, 2)."
+        )
+    if np.any((ends < 0) | (ends >= nodes)):
+        raise ValueError(f"edges names a node outside 0 to nodes - 1 = {nodes - 1}.")
+    return ends.astype(np.int64)
+
+
+def _checked_node(name: str, node: int, nodes: int) -> int:
+    """The node as an int; raises ValueError for what is none of `nodes`."""
+    try:
+        number = operator.index(node)
+    except TypeError as error:
+        raise ValueError(f"{name} is {node!r}; it must be the number of a node.") from error
+    if not 0 <= number < nodes:
+        raise ValueError(f"{name} names a node outside 0 to nodes - 1 = {nodes - 1}.")
+    return number
+
+
+def _reached(arcs: np.ndarray, nodes: int, start: int) -> np.ndarray:
+    """Which nodes there is a way to from `start`, (nodes,) bool."""
+    graph = csr_array((np.ones(len(arcs)), (arcs[:, 0], arcs[:, 1])), shape=(nodes, nodes))
+    reached = np.zeros(nodes, dtype=bool)
+    reached[breadth_first_order(graph, start, return_predecessors=False)] = True
+    return reached
+
+
+def _order(arcs: np.ndarray, nodes: int) -> np.ndarray | None:
+    """The place of each node in an order in which arcs lead to later places (Kahn 1962), if any."""
+    heads: list[list[int]] = [[] for _ in range(nodes)]
+    for tail, head in arcs.tolist():
+        heads[tail].append(head)
+    entering = np.bincount(arcs[:, 1], minlength=nodes).tolist()
+    order = [node for node in range(nodes) if not entering[node]]
+    for node in order:
+        for head in heads[node]:
+            entering[head] -= 1
+            if not entering[head]:
+                order.append(head)
+    if len(order) < nodes:
+        return None
+    place = np.empty(nodes, dtype=np.int64)
+    place[order] = np.arange(nodes)
+    return place

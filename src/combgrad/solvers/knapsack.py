@@ -10,7 +10,7 @@ from torch import Tensor
 
 from combgrad.errors import SolverInputError
 from combgrad.solvers.base import Solver, Trait, check_rows, to_array, to_tensor
-from combgrad.solvers.kernels.knapsack import pack, pack_parallel
+from combgrad.solvers.kernels.knapsack import pack, pack_exactly, pack_parallel
 from combgrad.solvers.threads import thread_count
 
 #: Expected work, for the choice of threads.
@@ -21,15 +21,17 @@ LARGEST_TABLE = 2**31
 
 
 def as_integer(value: object, name: str) -> int:
-    """A non-negative integer of any integer type; raises ValueError, naming it, for others."""
+    """A whole number >= 0 of any type as an int; raises ValueError, naming it, for others."""
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        value = int(value)
     try:
         number = operator.index(value)  # type: ignore[arg-type]
     except TypeError:
         number = -1
-    if number < 0 or isinstance(value, bool):
+    if number < 0 or isinstance(value, bool | np.bool_):
         raise ValueError(
-            f"{name} is {value!r}; it must be an integer >= 0. Scale and round fractional weights "
-            f"and the capacity alike."
+            f"{name} is {value!r}; it must be a whole number >= 0. Scale and round fractional "
+            f"weights and the capacity alike."
         )
     return number
 
@@ -38,13 +40,14 @@ class Knapsack(Solver):
     """The 0-1 knapsack: y(w) = argmin <w, y> over y in {0, 1}^n with <weights, y> <= capacity.
 
     Costs (B, n): an item of value v has cost -v; solutions (B, n) are 1 on the items taken. Items
-    of positive or zero cost are never taken, items of negative cost and no weight always. Among
-    equally good selections the choice is deterministic. Exact, by dynamic programming (Bellman
-    1957) in time and memory proportional to n times capacity.
+    of positive, zero or infinite cost are never taken, items of negative cost and no weight always.
+    Among equally good selections the choice is deterministic. Exact for all finite costs, by
+    dynamic programming (Bellman 1957) in time and memory proportional to n times capacity: what
+    sums in float64 leave in doubt is solved in integers of any size.
 
     Args:
-        weights: n integers >= 0.
-        capacity: an integer >= 0.
+        weights: n whole numbers >= 0, integers or floats.
+        capacity: a whole number >= 0.
         threads: how many to use; None decides by the work.
 
     Raises ValueError for other weights or a capacity too large for a table in memory,
@@ -52,15 +55,20 @@ class Knapsack(Solver):
     """
 
     traits = frozenset({Trait.SCALE_INVARIANT})
+    forbids = True
 
     def __init__(
         self,
-        weights: Iterable[int] | Tensor | np.ndarray,
-        capacity: int,
+        weights: Iterable[float] | Tensor | np.ndarray,
+        capacity: float,
         threads: int | None = None,
     ) -> None:
         super().__init__()
         thread_count(0.0, threads)
+        if isinstance(weights, Tensor | np.ndarray) and weights.ndim != 1:
+            raise ValueError(
+                f"weights have shape {tuple(weights.shape)}; pass one number for each item, (n,)."
+            )
         entries = weights.tolist() if isinstance(weights, Tensor | np.ndarray) else list(weights)
         self.weights = [as_integer(weight, f"weight {i}") for i, weight in enumerate(entries)]
         self.capacity, self.threads = as_integer(capacity, "capacity"), threads
@@ -100,7 +108,9 @@ class Knapsack(Solver):
         work = array.size * (self._room + 1) * SECONDS_A_STATE
         threads = min(thread_count(work, self.threads), len(array))
         if threads == 1:
-            solution = pack(array, self._fitting, self._room)
+            solution, certain = pack(array, self._fitting, self._room)
         else:
-            solution = pack_parallel(array, self._fitting, self._room, threads)
+            solution, certain = pack_parallel(array, self._fitting, self._room, threads)
+        for index in np.flatnonzero(~certain):
+            solution[index] = pack_exactly(array[index], self._fitting, self._room)
         return to_tensor(solution, like=costs)

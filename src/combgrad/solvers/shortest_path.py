@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import max_pool2d
+from torch.nn.functional import conv2d, max_pool2d
 
-from combgrad.errors import SolverInputError
+from combgrad.errors import InfeasibleError, SolverInputError
 from combgrad.solvers.base import Solver, Trait, to_array, to_tensor
+from combgrad.solvers.grid_fallback import exact_grid_path
 from combgrad.solvers.kernels.grid_dijkstra import grid_paths, grid_paths_parallel
 from combgrad.solvers.threads import thread_count
 
@@ -35,8 +36,10 @@ class ShortestPath(Solver):
     """The cheapest path between two cells of a grid: y(w) = argmin <w, y> over paths y.
 
     Costs (B, H, W), at least 0, are those of the cells; solutions (B, H, W) are 1 on the cells of
-    the path, both ends included. Exact for any non-negative costs (Dijkstra 1959, with the bucket
-    queue of Dial 1969); among equally cheap paths the choice is deterministic.
+    the path, both ends included. Paths make no detours: a cell has no neighbours among them but
+    the one before and the one after it. A cost of +inf forbids a cell. Exact for all finite costs
+    (Dijkstra 1959, with the bucket queue of Dial 1969): what sums in float64 leave in doubt is
+    solved in integers of any size. Among equally cheap paths the choice is deterministic.
 
     Args:
         neighbours: 8, or 4 for paths without diagonal steps.
@@ -46,10 +49,12 @@ class ShortestPath(Solver):
             override them by keyword: a pair, or a tensor (B, 2) with one for each instance.
         threads: how many to use; None decides by the work.
 
-    Raises ValueError for other options, SolverInputError for negative costs or cells off the grid.
+    Raises ValueError for other options, SolverInputError for negative costs or cells off the grid,
+    InfeasibleError, naming the batch index, where the forbidden cells leave no path.
     """
 
     traits = frozenset({Trait.SCALE_INVARIANT})
+    forbids = True
 
     def __init__(
         self,
@@ -87,24 +92,48 @@ class ShortestPath(Solver):
         starts, ends = self._ends(array.shape, start, end)
         threads = min(thread_count(array.size * SECONDS_A_CELL, self.threads), len(array))
         if threads == 1:
-            solution = grid_paths(array, starts, ends, self.neighbours)
+            solution, certain = grid_paths(array, starts, ends, self.neighbours)
         else:
-            solution = grid_paths_parallel(array, starts, ends, self.neighbours, threads)
+            solution, certain = grid_paths_parallel(array, starts, ends, self.neighbours, threads)
+        for index in np.flatnonzero(~certain):
+            path = exact_grid_path(array[index], starts[index], ends[index], self.neighbours)
+            if path is None:
+                raise InfeasibleError(
+                    f"ShortestPath: the cells of cost inf leave no path between the ends in batch "
+                    f"index {index}; forbid fewer cells, and neither end."
+                )
+            solution[index] = path
         return to_tensor(solution, like=costs)
 
     def feasible(self, solution: Tensor, start: Cells = None, end: Cells = None) -> Tensor:
-        """Whether the cells marked 1 are connected and hold both ends, (B,)."""
-        path = solution.detach().double().cpu()
-        reached, goal = (torch.zeros_like(path) for _ in range(2))
-        rows = torch.arange(len(path))
-        for marks, cells in zip((reached, goal), self._ends(path.shape, start, end), strict=True):
-            marks[rows, cells[:, 0], cells[:, 1]] = 1.0
-        reached *= path
+        """Whether the cells marked 1 are one path between the ends without detours, (B,)."""
+        if len(solution) == 0:
+            return torch.zeros(0, dtype=torch.bool, device=solution.device)
+        marks = torch.from_numpy(to_array(solution))
+        starts, ends = (torch.from_numpy(cells) for cells in self._ends(marks.shape, start, end))
+        binary = ((marks == 0) | (marks == 1)).flatten(1).all(dim=1)
+        path = (marks == 1).double()
+        rows = torch.arange(len(path), device="cpu")
+        # Two neighbours a cell and one an end: a path, and perhaps rings, which it does not reach.
+        missing = torch.full_like(path, 2.0)
+        for cells in (starts, ends):
+            missing[rows, cells[:, 0], cells[:, 1]] -= 1.0
+        fits = ((self._count(path) == missing) | (path == 0)).flatten(1).all(dim=1)
+        reached = torch.zeros_like(path)
+        reached[rows, starts[:, 0], starts[:, 1]] = path[rows, starts[:, 0], starts[:, 1]]
         while not torch.equal(wider := self._spread(reached) * path, reached):
             reached = wider
-        connected = ((reached == path) & ((path == 0) | (path == 1))).flatten(1).all(dim=1)
-        holds_goal = ((goal * path).flatten(1).sum(dim=1) == 1) & (reached.flatten(1) > 0).any(1)
-        return (connected & holds_goal).to(solution.device)
+        whole = (reached == path).flatten(1).all(dim=1) & (reached.flatten(1) > 0).any(dim=1)
+        arrives = path[rows, ends[:, 0], ends[:, 1]] == 1
+        return (binary & fits & whole & arrives).to(solution.device)
+
+    def _count(self, marks: Tensor) -> Tensor:
+        """How many neighbours of each cell are marked, (B, H, W)."""
+        weights = torch.ones((1, 1, 3, 3), dtype=marks.dtype, device=marks.device)
+        weights[0, 0, 1, 1] = 0.0
+        if self.neighbours == 4:
+            weights[0, 0, ::2, ::2] = 0.0
+        return conv2d(marks.unsqueeze(1), weights, padding=1).squeeze(1)
 
     def joined(self, marks: Tensor, start: Cells = None, end: Cells = None) -> Tensor:
         """Whether among the cells marked 1, and not 0, there is a path between the ends, (B,)."""
@@ -116,7 +145,7 @@ class ShortestPath(Solver):
         """The cost of the cheapest path by Bellman-Ford sweeps over the whole grid, (B,)."""
         cells = costs.detach().double().cpu().clamp_min(0.0)
         starts, ends = self._ends(cells.shape, start, end)
-        rows = torch.arange(len(cells))
+        rows = torch.arange(len(cells), device="cpu")
         labels = torch.full_like(cells, torch.inf)
         labels[rows, starts[:, 0], starts[:, 1]] = cells[rows, starts[:, 0], starts[:, 1]]
         while not torch.equal(

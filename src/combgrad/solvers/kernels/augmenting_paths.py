@@ -4,27 +4,49 @@ A matrix has n <= m rows and every row is matched. Prices v of the columns keep 
 of w_ij - v_j the least of its row, and unmatched columns keep the price they began with.
 """
 
+import math
+
 import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
 from combgrad.solvers.kernels import kernel
-from combgrad.solvers.kernels.scaling import DOWN, has_huge
+from combgrad.solvers.kernels.exact_sums import ROUNDING, sums_are_exact
 from combgrad.solvers.kernels.tsp_costs import inner
+
+# Sums of larger costs could overflow; scaled by a power of two they keep all their digits.
+_LARGEST, _DOWN = 2.0**900, 2.0**-200
 
 
 @inner
-def _load(costs: NDArray[np.float64], matrix: NDArray[np.float64]) -> None:
-    """Copy costs (n, m) to matrix, exactly scaled if huge, and transposed if n > m."""
+def _load(costs: NDArray[np.float64], matrix: NDArray[np.float64]) -> tuple[float, bool]:
+    """Copy costs (n, m) to matrix, scaled by a power of two if huge, and transposed if n > m.
+
+    In place of inf stands a number so large that a matching with one of them less is cheaper.
+    Returns the largest size in the matrix, and whether no cost was too small to be scaled.
+    """
     n, m = costs.shape
-    scale = DOWN if has_huge(costs.reshape(-1)) else 1.0
+    largest = 0.0
+    for i in range(n):
+        for j in range(m):
+            size = abs(costs[i, j])
+            largest = size if largest < size < np.inf else largest
+    scale = _DOWN if largest > _LARGEST else 1.0
+    beyond = 4.0 * (min(n, m) + 1) * max(largest * scale, 1e-300)
+    forbidden = math.ldexp(1.0, math.frexp(beyond)[1])
+    largest *= scale
+    lossless = True
     for i in range(n):
         for j in range(m):
             cost = costs[i, j] * scale
+            lossless = lossless and cost / scale == costs[i, j]
+            if cost == np.inf:
+                cost, largest = forbidden, forbidden
             if n <= m:
                 matrix[i, j] = cost
             else:
                 matrix[j, i] = cost
+    return largest, lossless
 
 
 @inner
@@ -114,8 +136,76 @@ def _augment(
 
 
 @inner
+def _near(
+    matrix: NDArray[np.float64],
+    prices: NDArray[np.float64],
+    row_of: NDArray[np.int64],
+    column_of: NDArray[np.int64],
+    tight: NDArray[np.uint8],
+) -> None:
+    """tight[i, k] becomes 1 where row i gains or loses next to nothing in row k's column.
+
+    Row and column n stand for all columns that are not matched. The reduced costs of all entries
+    are at least -low, so matchings that differ in a cycle of rows can cost the same only if all its
+    entries are as little above it.
+    """
+    n, m = matrix.shape
+    largest, low = 0.0, 0.0
+    for j in range(m):
+        largest = max(largest, abs(prices[j]))
+    for i in range(n):
+        base = matrix[i, column_of[i]] - prices[column_of[i]]
+        for j in range(m):
+            largest = max(largest, abs(matrix[i, j]))
+            low = max(low, base - (matrix[i, j] - prices[j]))
+    for j in range(m):
+        low = max(low, prices[j])
+    rounding = 16.0 * ROUNDING * largest
+    limit = (n + 2) * (low + rounding) + rounding
+    tight[:] = 0
+    for i in range(n):
+        base = matrix[i, column_of[i]] - prices[column_of[i]]
+        for j in range(m):
+            other = row_of[j] if row_of[j] >= 0 else n
+            if other != i and matrix[i, j] - prices[j] - base <= limit:
+                tight[i, other] = 1
+        if n < m and -prices[column_of[i]] <= limit:
+            tight[n, i] = 1
+
+
+@inner
+def _has_cycle(tight: NDArray[np.uint8]) -> bool:
+    """Whether the arcs i -> k with tight[i, k] go round in a circle (Kahn 1962)."""
+    size = tight.shape[0]
+    entering = np.zeros(size, dtype=np.int64)
+    for i in range(size):
+        for k in range(size):
+            entering[k] += tight[i, k]
+    free, count = np.empty(size, dtype=np.int64), 0
+    for k in range(size):
+        if entering[k] == 0:
+            free[count] = k
+            count += 1
+    done = 0
+    while done < count:
+        i = free[done]
+        done += 1
+        for k in range(size):
+            if tight[i, k]:
+                entering[k] -= 1
+                if entering[k] == 0:
+                    free[count] = k
+                    count += 1
+    return count < size
+
+
+@inner
 def _solve_range(
-    costs: NDArray[np.float64], start: int, stop: int, solutions: NDArray[np.uint8]
+    costs: NDArray[np.float64],
+    start: int,
+    stop: int,
+    solutions: NDArray[np.uint8],
+    certain: NDArray[np.bool_],
 ) -> None:
     """Solve the instances start <= b < stop of costs (B, n, m) into solutions (B, n, m)."""
     n, m = min(costs.shape[1:]), max(costs.shape[1:])
@@ -124,13 +214,9 @@ def _solve_range(
     prices, before = np.empty(m), np.empty(m, dtype=np.int64)
     settled, row_of = np.empty(m, dtype=np.int64), np.empty(m, dtype=np.int64)
     column_of = np.empty(n, dtype=np.int64)
-    # Costs that need no preparation are read where they are.
-    ready = not transposed and not has_huge(costs[start:stop].reshape(-1))
+    tight = np.empty((n + 1, n + 1), dtype=np.uint8)
     for b in range(start, stop):
-        if ready:
-            matrix = costs[b]
-        else:
-            _load(costs[b], matrix)
+        largest, lossless = _load(costs[b], matrix)
         for j in range(m):
             prices[j], row_of[j] = 0.0, -1
         for i in range(n):
@@ -140,6 +226,10 @@ def _solve_range(
         for i in range(n):
             if column_of[i] < 0:
                 _augment(matrix, i, prices, row_of, column_of, work, before, settled)
+        certain[b] = lossless and sums_are_exact(matrix.reshape(-1), (2 * n + 4) * largest)
+        if lossless and not certain[b]:
+            _near(matrix, prices, row_of, column_of, tight)
+            certain[b] = not _has_cycle(tight)
         for i in range(n):
             if transposed:
                 solutions[b, column_of[i], i] = 1
@@ -148,18 +238,26 @@ def _solve_range(
 
 
 @kernel()
-def assign(costs: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Cheapest matchings (B, n, m) of min(n, m) >= 1 pairs for costs (B, n, m)."""
+def assign(costs: NDArray[np.float64]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Cheapest matchings (B, n, m) of min(n, m) >= 1 pairs for costs (B, n, m).
+
+    The second answer (B,) says which of them are optimal beyond doubt, whatever was rounded.
+    """
     solutions = np.zeros(costs.shape, dtype=np.uint8)
-    _solve_range(costs, 0, costs.shape[0], solutions)
-    return solutions
+    certain = np.zeros(costs.shape[0], dtype=np.bool_)
+    _solve_range(costs, 0, costs.shape[0], solutions, certain)
+    return solutions, certain
 
 
 @kernel(parallel=True)
-def assign_parallel(costs: NDArray[np.float64], threads: int) -> NDArray[np.uint8]:
+def assign_parallel(
+    costs: NDArray[np.float64], threads: int
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """The same as assign with the batch cut into as many parts as threads."""
     batch = costs.shape[0]
     solutions = np.zeros(costs.shape, dtype=np.uint8)
+    certain = np.zeros(batch, dtype=np.bool_)
     for part in prange(threads):
-        _solve_range(costs, batch * part // threads, batch * (part + 1) // threads, solutions)
-    return solutions
+        start, stop = batch * part // threads, batch * (part + 1) // threads
+        _solve_range(costs, start, stop, solutions, certain)
+    return solutions, certain

@@ -14,6 +14,7 @@ from numba import prange
 from numpy.typing import NDArray
 
 from combgrad.solvers.kernels import kernel
+from combgrad.solvers.kernels.exact_sums import sums_are_exact
 from combgrad.solvers.kernels.tsp_costs import inner
 
 # A power of two; fewer buckets hold more vertices each, more buckets are more often empty.
@@ -169,15 +170,27 @@ def _label_by_heap(
 
 @inner
 def _pad(costs: NDArray[np.float64], factor: float, padded: NDArray[np.float64]) -> float:
-    """Copy costs (H, W) times a factor into a frame of inf, ((H + 2) * (W + 2),); the largest."""
+    """Copy costs (H, W) times a factor into a frame of inf, ((H + 2) * (W + 2),).
+
+    Returns the largest that is not inf; cells of cost inf look like the frame.
+    """
     height, width = costs.shape
     largest = 0.0
     for i in range(height):
         for j in range(width):
             cost = costs[i, j] * factor
             padded[(i + 1) * (width + 2) + j + 1] = cost
-            largest = max(largest, cost)
+            largest = cost if largest < cost < np.inf else largest
     return largest
+
+
+@inner
+def _is_certain(costs: NDArray[np.float64], factor: float, length: float) -> bool:
+    """Whether no sum up to the length found for costs (n,) times factor was rounded."""
+    if factor == 1.0:
+        return sums_are_exact(costs, length)
+    scaled = costs * factor
+    return bool(np.all(scaled / factor == costs)) and sums_are_exact(scaled, length)
 
 
 @inner
@@ -189,6 +202,7 @@ def _solve_range(
     begin: int,
     stop: int,
     solutions: NDArray[np.uint8],
+    certain: NDArray[np.bool_],
 ) -> None:
     """Solve the instances begin <= b < stop of costs (B, H, W) into solutions (B, H, W)."""
     row = costs.shape[2] + 2
@@ -206,8 +220,9 @@ def _solve_range(
     for b in range(begin, stop):
         start = (starts[b, 0] + 1) * row + starts[b, 1] + 1
         end = (ends[b, 0] + 1) * row + ends[b, 1] + 1
-        factor = 1.0
-        while True:
+        if max(costs[b, starts[b, 0], starts[b, 1]], costs[b, ends[b, 0], ends[b, 1]]) == np.inf:
+            continue
+        for factor in (1.0, _SHRINK):
             largest = _pad(costs[b], factor, padded)
             inverse_width = _FINEST if largest == 0.0 else min((_BUCKETS - 2) / largest, _FINEST)
             if not _label_by_buckets(
@@ -217,7 +232,9 @@ def _solve_range(
                 _label_by_heap(padded, start, end, steps, labels, before, front)
             if padded[end] == np.inf:
                 break
-            factor *= _SHRINK
+        if padded[end] < np.inf:
+            continue
+        certain[b] = _is_certain(costs[b].reshape(-1), factor, labels[end])
         cell = end
         while cell != start:
             solutions[b, cell // row - 1, cell % row - 1] = 1
@@ -231,11 +248,16 @@ def grid_paths(
     starts: NDArray[np.int64],
     ends: NDArray[np.int64],
     neighbours: int,
-) -> NDArray[np.uint8]:
-    """Shortest paths (B, H, W) for costs (B, H, W) >= 0 from starts (B, 2) to ends (B, 2)."""
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Shortest paths (B, H, W) for costs (B, H, W) >= 0 from starts (B, 2) to ends (B, 2).
+
+    inf forbids a cell. The second answer (B,) says which paths are there and optimal beyond doubt,
+    whatever was rounded.
+    """
     solutions = np.zeros(costs.shape, dtype=np.uint8)
-    _solve_range(costs, starts, ends, neighbours, 0, costs.shape[0], solutions)
-    return solutions
+    certain = np.zeros(costs.shape[0], dtype=np.bool_)
+    _solve_range(costs, starts, ends, neighbours, 0, costs.shape[0], solutions, certain)
+    return solutions, certain
 
 
 @kernel(parallel=True)
@@ -245,11 +267,12 @@ def grid_paths_parallel(
     ends: NDArray[np.int64],
     neighbours: int,
     threads: int,
-) -> NDArray[np.uint8]:
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """The same as grid_paths with the batch cut into as many parts as threads."""
     batch = costs.shape[0]
     solutions = np.zeros(costs.shape, dtype=np.uint8)
+    certain = np.zeros(batch, dtype=np.bool_)
     for part in prange(threads):
         begin, stop = batch * part // threads, batch * (part + 1) // threads
-        _solve_range(costs, starts, ends, neighbours, begin, stop, solutions)
-    return solutions
+        _solve_range(costs, starts, ends, neighbours, begin, stop, solutions, certain)
+    return solutions, certain

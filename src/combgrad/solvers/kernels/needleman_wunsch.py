@@ -8,6 +8,7 @@ from numba import prange
 from numpy.typing import NDArray
 
 from combgrad.solvers.kernels import kernel
+from combgrad.solvers.kernels.exact_sums import ROUNDING, sums_are_exact, total_size
 from combgrad.solvers.kernels.tsp_costs import inner
 
 _DIAGONAL, _RIGHT, _DOWNWARD = 0, 1, 2
@@ -41,22 +42,53 @@ def _mark_path(
     rows: int,
     columns: int,
     table: NDArray[np.float64],
+    doubt: float,
     solution: NDArray[np.uint8],
-) -> None:
-    """Walk from node (0, 0) to (rows, columns), the first move in the order at ties."""
-    i, j = 0, 0
+) -> bool:
+    """Walk from node (0, 0) to (rows, columns), the first move in the order at ties.
+
+    Returns whether it is certain: nowhere another move comes nearer to the best than `doubt`.
+    """
+    i, j, certain = 0, 0, True
     while i < rows or j < columns:
-        value = table[i, j]
-        if i < rows and j < columns and costs[i, j, _DIAGONAL] + table[i + 1, j + 1] == value:
+        diagonal = right = downward = np.inf
+        if i < rows and j < columns:
+            diagonal = costs[i, j, _DIAGONAL] + table[i + 1, j + 1]
+        if j < columns:
+            right = costs[i, j, _RIGHT] + table[i, j + 1]
+        if i < rows:
+            downward = costs[i, j, _DOWNWARD] + table[i + 1, j]
+        if i < rows and j < columns and diagonal <= min(right, downward):
+            certain = certain and not min(right, downward) - diagonal < doubt
             solution[i, j, _DIAGONAL] = 1
             i += 1
             j += 1
-        elif j < columns and costs[i, j, _RIGHT] + table[i, j + 1] == value:
+        elif i == rows or (j < columns and right <= downward):
+            certain = certain and not min(diagonal, downward) - right < doubt
             solution[i, j, _RIGHT] = 1
             j += 1
         else:
+            certain = certain and not min(diagonal, right) - downward < doubt
             solution[i, j, _DOWNWARD] = 1
             i += 1
+    return certain
+
+
+@inner
+def _doubt(costs: NDArray[np.floating], rows: int, columns: int) -> float:
+    """How near two sums of costs (N, M, 3) must be for rounding to confuse them; 0 if it cannot.
+
+    inf where sums may overflow.
+    """
+    total = 0.0
+    for i in range(rows + 1):
+        total += total_size(costs[i, : columns + 1].reshape(-1))
+    if not total < 2.0**1000:
+        return np.inf
+    exact = True
+    for i in range(rows + 1):
+        exact = exact and sums_are_exact(costs[i, : columns + 1].reshape(-1), total)
+    return 0.0 if exact else 8.0 * (rows + columns) * ROUNDING * total
 
 
 @inner
@@ -66,32 +98,41 @@ def _solve_range(
     start: int,
     stop: int,
     solutions: NDArray[np.uint8],
+    certain: NDArray[np.bool_],
 ) -> None:
     """Solve the instances start <= b < stop of costs (B, N, M, 3) into solutions (B, N, M, 3)."""
     table = np.empty(costs.shape[1:3])
     for b in range(start, stop):
         rows, columns = lengths[b, 0], lengths[b, 1]
-        _fill_table(costs[b], rows, columns, table)
-        _mark_path(costs[b], rows, columns, table, solutions[b])
+        doubt = _doubt(costs[b], rows, columns)
+        if doubt < np.inf:
+            _fill_table(costs[b], rows, columns, table)
+            certain[b] = _mark_path(costs[b], rows, columns, table, doubt, solutions[b])
 
 
 @kernel()
-def align(costs: NDArray[np.floating], lengths: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """Cheapest paths (B, N, M, 3) from node (0, 0) to node `lengths` (B, 2) for costs of moves
-    whose sums do not overflow."""
+def align(
+    costs: NDArray[np.floating], lengths: NDArray[np.int64]
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Cheapest paths (B, N, M, 3) from node (0, 0) to node `lengths` (B, 2) for costs of moves.
+
+    The second answer (B,) says which of them are optimal beyond doubt, whatever was rounded.
+    """
     solutions = np.zeros(costs.shape, dtype=np.uint8)
-    _solve_range(costs, lengths, 0, costs.shape[0], solutions)
-    return solutions
+    certain = np.zeros(costs.shape[0], dtype=np.bool_)
+    _solve_range(costs, lengths, 0, costs.shape[0], solutions, certain)
+    return solutions, certain
 
 
 @kernel(parallel=True)
 def align_parallel(
     costs: NDArray[np.floating], lengths: NDArray[np.int64], threads: int
-) -> NDArray[np.uint8]:
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """The same as align with the batch cut into as many parts as threads."""
     batch = costs.shape[0]
     solutions = np.zeros(costs.shape, dtype=np.uint8)
+    certain = np.zeros(batch, dtype=np.bool_)
     for part in prange(threads):
         start, stop = batch * part // threads, batch * (part + 1) // threads
-        _solve_range(costs, lengths, start, stop, solutions)
-    return solutions
+        _solve_range(costs, lengths, start, stop, solutions, certain)
+    return solutions, certain
