@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from combgrad.errors import WrongAnswerError
-from combgrad.solvers import TSP
+from combgrad.solvers import TSP, ShortestPath, Solver
 
 
 class NoTour(TSP):
@@ -36,3 +36,23 @@ def test_wrong_answers_are_reported(monkeypatch):
 def test_zero_switches_it_off(monkeypatch):
     monkeypatch.setenv("COMBGRAD_CHECK", "0")
     assert NoTour()(torch.rand(1, 10)).sum() == 10
+
+
+class Weighted(Solver):
+    """Chooses the entries whose weight, one for each of the n entries of all instances, is odd."""
+
+    def _solve(self, costs, weights):
+        return (weights % 2).to(costs).expand_as(costs).clone()
+
+    def optimum(self, costs, weights):
+        return (costs * self._solve(costs, weights)).sum(dim=1)
+
+
+def test_an_argument_that_is_as_long_as_the_batch_is_not_cut(monkeypatch):
+    monkeypatch.setenv("COMBGRAD_CHECK", "1")
+    costs, weights = torch.rand(3, 3), torch.tensor([2, 3, 5])
+    assert Weighted()(costs, weights=weights).tolist() == [[0, 1, 1]] * 3
+    ends = torch.tensor([[3, 0], [0, 3], [3, 3]])
+    assert ShortestPath()(torch.rand(3, 4, 4), end=ends)[
+        torch.arange(3), ends[:, 0], ends[:, 1]
+    ].all()

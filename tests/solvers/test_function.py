@@ -17,6 +17,7 @@ from combgrad.solvers.function import from_function
 # Workers import it by name, which they cannot do with a test.
 MODULE = '''
 import os
+import sys
 
 import numpy as np
 
@@ -58,6 +59,25 @@ def crash(costs):
     os._exit(3)
 
 
+def leave(costs):
+    if costs[0] > 2:
+        sys.exit(3)
+    return costs
+
+
+def spoil(costs, weights):
+    weights[:] = 0.0
+    return costs
+
+
+class Power:
+    def __init__(self, power):
+        self.power = power
+
+    def __call__(self, costs):
+        return costs**self.power
+
+
 def process(costs):
     return np.full(costs.shape, float(os.getpid()))
 
@@ -85,7 +105,7 @@ def functions(tmp_path_factory):
 @pytest.fixture(scope="module")
 def solver(functions, request):
     """A solver that calls the function of a given name; one pool serves all tests."""
-    return from_function(functions.call, processes=request.param)
+    return from_function(functions.call, processes=request.param, batched=("weights",))
 
 
 @here_and_there
@@ -106,9 +126,34 @@ def test_keyword_arguments_reach_their_instance(solver):
     assert torch.equal(solver(costs, name="scaled", weights=weights), weights * 3)
     squared = solver(costs, name="scaled", weights=weights.numpy(), power=2)
     assert torch.equal(squared, weights * 9)
-    shared = np.arange(3.0)
-    expected = torch.from_numpy(shared).float().expand(4, 3) * 3 + 2
-    assert torch.equal(solver(costs, name="scaled", weights=shared, names="ab"), expected)
+    listed = [row.numpy() for row in weights]
+    assert torch.equal(solver(costs, name="scaled", weights=listed, names="ab"), weights * 3 + 2)
+    before = weights.clone()
+    assert torch.equal(solver(costs, name="spoil", weights=weights), costs)
+    assert torch.equal(weights, before)
+    for wrong, found in ((weights[:3], "3"), (1.0, "no")):
+        with pytest.raises(SolverInputError, match=f"'weights' is batched and has {found} entries"):
+            solver(costs, name="scaled", weights=wrong)
+
+
+@pytest.mark.parametrize("weights", [torch.ones(3), np.ones(3)], ids=["tensor", "array"])
+def test_whether_all_share_an_array_is_said_and_not_guessed(functions, weights):
+    costs = torch.rand(3, 3, dtype=torch.float64)
+    expected = costs * 2
+
+    def heavier(costs, weights):
+        return costs * (1 + np.asarray(weights))
+
+    unsaid = from_function(heavier)
+    with pytest.raises(SolverInputError, match=r"batched=\('weights',\).*batched=\(\) where all"):
+        unsaid(costs, weights=weights)
+    assert torch.equal(unsaid(costs[:2], weights=weights), expected[:2])
+    assert torch.equal(from_function(heavier, batched=())(costs, weights=weights), expected)
+    assert torch.equal(
+        from_function(heavier, batched=["weights"])(costs, weights=weights), expected
+    )
+    with pytest.raises(ValueError, match="as a tuple"):
+        from_function(heavier, batched="weights")
 
 
 @here_and_there
@@ -119,6 +164,15 @@ def test_an_exception_names_the_batch_index_and_keeps_its_cause(solver):
         solver(costs, name="picky")
     assert isinstance(caught.value.__cause__, KeyError)
     assert torch.equal(solver(costs[:13], name="picky"), costs[:13])
+
+
+@here_and_there
+def test_a_function_that_ends_the_script_is_named_instead(solver):
+    costs = torch.ones(20, 2)
+    costs[13] = 3.0
+    with pytest.raises(SolverFailedError, match=r"batch index 13 with SystemExit: 3"):
+        solver(costs, name="leave")
+    assert torch.equal(solver(costs[:13], name="leave"), costs[:13])
 
 
 @here_and_there
@@ -155,12 +209,20 @@ def test_a_copy_has_workers_of_its_own_until_it_goes(functions):
     workers = set(solver(costs).flatten().tolist()) | set(solver(costs).flatten().tolist())
     assert len(workers) == 1
     assert os.getpid() not in workers
-    processes = list(solver._pool._processes.values())
+    processes = list(solver._pool.executor._processes.values())
     del solver
     gc.collect()
     for process in processes:
         process.join(20)
         assert not process.is_alive()
+
+
+def test_workers_know_the_function_as_it_is_now(functions):
+    solver = from_function(functions.Power(2.0), processes=1)
+    costs = torch.rand(2, 3, dtype=torch.float64)
+    torch.testing.assert_close(solver(costs), costs**2)
+    solver.f.power = 3.0
+    torch.testing.assert_close(solver(costs), costs**3)
 
 
 def test_functions_and_numbers_that_cannot_work_are_refused():

@@ -1,20 +1,23 @@
 """Any function of one numpy instance as a solver, in this process or in a pool of them."""
 
 import contextlib
+import os
 import pickle
+import signal
+import threading
 import traceback
-import weakref
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Collection, Generator, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import connection, current_process, get_context, parent_process
+from multiprocessing.util import Finalize
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
-from combgrad.errors import SolverFailedError
+from combgrad.errors import SolverFailedError, SolverInputError
 from combgrad.solvers.base import Solver, Trait, to_array, to_tensor
 
 Function = Callable[..., np.ndarray]
@@ -23,9 +26,9 @@ Task = tuple[np.ndarray, dict[str, Any]]
 
 @dataclass(frozen=True)
 class _Failure:
-    """An exception on its way out of a worker."""
+    """An exception on its way out of a worker, or `sys.exit`."""
 
-    error: Exception
+    error: BaseException
 
 
 Answers = Generator[np.ndarray | _Failure, None, None]
@@ -37,6 +40,17 @@ _function: Function | None = None
 def _start_worker(function: Function) -> None:
     global _function
     _function = function
+    # Ctrl-C reaches the workers too; the process they work for decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """End this worker when the process that started it is gone, however it ended."""
+    parent = parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
 
 
 def _run_task(task: Task) -> np.ndarray | _Failure:
@@ -44,21 +58,48 @@ def _run_task(task: Task) -> np.ndarray | _Failure:
     assert _function is not None, "a worker starts with _start_worker"
     try:
         return np.asarray(_function(task[0], **task[1]), dtype=np.float64)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         where = f"in a worker process:\n{traceback.format_exc()}"
+        sent: BaseException
         try:
             # An exception that cannot be rebuilt from its pickle would break the whole pool.
-            error = pickle.loads(pickle.dumps(error))
+            sent = pickle.loads(pickle.dumps(error))
         except Exception:
-            error = RuntimeError(repr(error))
-        error.add_note(where)
-        return _Failure(error)
+            sent = RuntimeError(repr(error))
+        sent.add_note(where)
+        return _Failure(sent)
+
+
+class _Pool:
+    """Worker processes that know a function; they start when they are first asked."""
+
+    def __init__(self, f: Function, processes: int) -> None:
+        self.owner, self.known = os.getpid(), pickle.dumps((f, processes))
+        self.executor = ProcessPoolExecutor(processes, get_context("spawn"), _start_worker, (f,))
+
+    def serves(self, f: Function, processes: int) -> bool:
+        """Whether the workers are this process's, not those of a parent, and know `f` as it is."""
+        return self.owner == os.getpid() and self.known == pickle.dumps((f, processes))
+
+    def stop(self) -> None:
+        """End the workers at once, whatever they do; a fork leaves those of its parent alone."""
+        if os.getpid() == self.owner:
+            workers = list((self.executor._processes or {}).values())
+            self.executor.shutdown(wait=False, cancel_futures=True)
+            for worker in workers:
+                worker.terminate()
 
 
 class FunctionSolver(Solver):
     """What `from_function` returns."""
 
-    def __init__(self, f: Function, traits: Iterable[Trait] = (), processes: int = 0) -> None:
+    def __init__(
+        self,
+        f: Function,
+        traits: Iterable[Trait] = (),
+        processes: int = 0,
+        batched: Collection[str] | None = None,
+    ) -> None:
         super().__init__()
         if processes < 0:
             raise ValueError(f"processes is {processes}; use 0 for this process, or a number.")
@@ -71,7 +112,8 @@ class FunctionSolver(Solver):
                     f"top of a module, or use processes=0."
                 ) from error
         self.f, self.traits, self.processes = f, frozenset(traits), processes
-        self._pool: ProcessPoolExecutor | None = None
+        self.batched = None if batched is None else as_names(batched)
+        self._pool: _Pool | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         # A pool belongs to its process; a copy builds its own.
@@ -79,34 +121,69 @@ class FunctionSolver(Solver):
 
     def _solve(self, costs: Tensor, **instance: Any) -> Tensor:
         array = to_array(costs)
+        of_each = self._entries(instance, len(array))
         solutions = np.empty_like(array)
         tasks = [
-            (costs_of_one.copy(), _share(instance, index, len(array)))
-            for index, costs_of_one in enumerate(array)
+            (row.copy(), instance | {name: _entry(value[b]) for name, value in of_each.items()})
+            for b, row in enumerate(array)
         ]
-        answers = self._run_in_pool(tasks) if self.processes else self._run_here(tasks)
-        with contextlib.closing(answers):
-            for index, answer in enumerate(answers):
-                solutions[index] = self._checked(answer, index, array.shape[1:])
+        # A daemon may have no children: a worker of a DataLoader does the work itself.
+        in_pool = self.processes and not current_process().daemon
+        answers = self._run_in_pool(tasks) if in_pool else self._run_here(tasks)
+        try:
+            with contextlib.closing(answers):
+                for index, answer in enumerate(answers):
+                    solutions[index] = self._checked(answer, index, array.shape[1:])
+        except KeyboardInterrupt:
+            if self._pool is not None:
+                self._pool.stop()
+                self._pool = None
+            raise
         return to_tensor(solutions, like=costs)
+
+    def _entries(self, instance: dict[str, Any], batch: int) -> dict[str, Any]:
+        """The keyword arguments that hold an entry for each instance."""
+        if self.batched is None:
+            for name, value in instance.items():
+                if isinstance(value, Tensor | np.ndarray) and value.ndim and len(value) == batch:
+                    raise SolverInputError(
+                        f"{self._name()}: the first axis of {name!r} is as long as the batch, "
+                        f"{batch}, which may be chance; say from_function(f, batched=({name!r},)) "
+                        f"where it has one entry for each instance, batched=() where all share it."
+                    )
+            return {}
+        of_each = {name: value for name, value in instance.items() if name in self.batched}
+        for name, value in of_each.items():
+            try:
+                length: int | str = len(value)
+            except TypeError:
+                length = "no"
+            if length != batch:
+                raise SolverInputError(
+                    f"{self._name()}: {name!r} is batched and has {length} entries for {batch} "
+                    f"instances; pass one for each."
+                )
+        return of_each
 
     def _run_here(self, tasks: list[Task]) -> Answers:
         for costs, instance in tasks:
             try:
                 yield np.asarray(self.f(costs, **instance), dtype=np.float64)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 yield _Failure(error)
 
     def _run_in_pool(self, tasks: list[Task]) -> Answers:
-        if self._pool is None:
-            self._pool = ProcessPoolExecutor(
-                self.processes, get_context("spawn"), _start_worker, (self.f,)
-            )
-            weakref.finalize(self, self._pool.shutdown, wait=False, cancel_futures=True)
+        pool = self._pool
+        if pool is None or not pool.serves(self.f, self.processes):
+            if pool is not None:
+                pool.stop()
+            pool = self._pool = _Pool(self.f, self.processes)
+            # With a priority, since a process that ends waits for its children before all else.
+            Finalize(self, pool.stop, exitpriority=10)
         # A few portions for each worker: little traffic, and nobody waits long for the last one.
         portion = -(-len(tasks) // (4 * self.processes))
         try:
-            yield from self._pool.map(_run_task, tasks, chunksize=portion)
+            yield from pool.executor.map(_run_task, tasks, chunksize=portion)
         except BrokenProcessPool as error:
             self._pool = None
             raise SolverFailedError(
@@ -140,31 +217,43 @@ class FunctionSolver(Solver):
         return f"from_function({getattr(self.f, '__name__', type(self.f).__name__)})"
 
 
-def _share(instance: dict[str, Any], index: int, batch: int) -> dict[str, Any]:
-    """The keyword arguments of one instance: its entry of those that have one for each."""
-    share = {}
-    for name, value in instance.items():
-        if isinstance(value, Tensor | np.ndarray) and value.ndim and len(value) == batch:
-            value = value[index]
-            value = value.detach().cpu().numpy() if isinstance(value, Tensor) else value
-        share[name] = value
-    return share
+def as_names(batched: Collection[str]) -> frozenset[str]:
+    """The names of keyword arguments, or ValueError for a bare string, a collection of letters."""
+    if isinstance(batched, str):
+        raise ValueError(f"batched is {batched!r}; pass the names as a tuple, ({batched!r},).")
+    return frozenset(batched)
 
 
-def from_function(f: Function, traits: Iterable[Trait] = (), processes: int = 0) -> FunctionSolver:
+def _entry(value: Any) -> Any:
+    """One entry of a batch, of its own: what `f` does to it stays there."""
+    if isinstance(value, Tensor):
+        value = value.detach().cpu().numpy()
+    return value.copy() if isinstance(value, np.ndarray) else value
+
+
+def from_function(
+    f: Function,
+    traits: Iterable[Trait] = (),
+    processes: int = 0,
+    batched: Collection[str] | None = None,
+) -> FunctionSolver:
     """A solver from a function of one instance: y(w)_b = f(w_b).
 
-    `f(costs, **instance)` gets a float64 array (*S) of its own and returns an array (*S). Keyword
-    arguments of a call that are tensors or arrays with the batch as first axis reach `f` as the
-    array of its instance, everything else as it is.
+    `f(costs, **instance)` gets a float64 array (*S) of its own and returns an array (*S). Of the
+    keyword arguments of a call those in `batched` reach `f` as the entry of its instance, tensors
+    as arrays, and all others as they are.
 
     Args:
         f: the function, which should minimise <w, y> exactly and be deterministic.
         traits: what the caller knows of its solutions, see `Trait`.
         processes: how many worker processes share a batch; they are started at the first call and
-            need an `f` that can be pickled. 0 for none.
+            need an `f` that can be pickled. 0 for none. A daemonic process, such as a worker of a
+            DataLoader, does the work itself.
+        batched: the names of the keyword arguments with one entry for each instance. Without it a
+            tensor or array whose first axis is as long as the batch is refused: nobody can tell
+            whether all instances share it.
 
-    Raises SolverFailedError, naming the batch index, where `f` raises (the cause is kept) or
-    returns a wrong shape, NaN or inf.
+    Raises SolverFailedError, naming the batch index, where `f` raises (the cause is kept), calls
+    sys.exit, or returns a wrong shape, NaN or inf.
     """
-    return FunctionSolver(f, traits, processes)
+    return FunctionSolver(f, traits, processes, batched)

@@ -1,5 +1,6 @@
-"""How many threads a batch deserves: few threads on little work are faster than many."""
+"""How many threads a batch deserves: one on little work, where more are slower, or after a fork."""
 
+import multiprocessing
 import os
 
 import numba
@@ -9,12 +10,26 @@ import torch
 #: tens of milliseconds.
 WORTH_SPLITTING_SECONDS = 5e-3
 
+#: Whether this process is the child of a fork. It has none of its parent's threads, yet OpenMP, in
+#: numba and in torch, believes them to be there: it waits for them, or ends the process.
+_forked = type(multiprocessing.current_process()).__name__ == "ForkProcess"
+
+
+def _after_fork() -> None:
+    global _forked
+    _forked = True
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
 
 def thread_count(work_seconds: float, asked: int | None = None) -> int:
     """Threads for a batch whose solution is expected to take `work_seconds` on one.
 
     `asked` wins, then COMBGRAD_NUM_THREADS, then the work: 1 where splitting does not pay, else as
-    many threads as torch may use in this process.
+    many threads as torch may use in this process. A process made by fork, such as a worker of a
+    DataLoader, always gets 1: threads do not survive a fork.
 
     Raises ValueError for a number that is not at least 1.
     """
@@ -29,7 +44,7 @@ def thread_count(work_seconds: float, asked: int | None = None) -> int:
             raise ValueError(
                 f"threads (or COMBGRAD_NUM_THREADS) is {pinned!r}; it must be an integer >= 1."
             )
-        return min(count, most)
-    if work_seconds < WORTH_SPLITTING_SECONDS:
+        return 1 if _forked else min(count, most)
+    if _forked or work_seconds < WORTH_SPLITTING_SECONDS:
         return 1
     return min(torch.get_num_threads(), most)
