@@ -9,14 +9,15 @@ import torch
 
 from combgrad.data.globe.datamodule import GlobeTSP
 from combgrad.data.globe.instances import choose_cities
-from combgrad.solvers import TSP, BruteForceTSP
+from combgrad.solvers import TSP, BruteForceTSP, from_function
+from combgrad.solvers.brute_force import all_tours
 from combgrad.sphere import unit_vectors
 
 REAL = Path(os.environ.get("COMBGRAD_DATA", "/nonexistent")) / "flags" / "flags_capitals.npz"
 
 
 def small(**changes):
-    sizes = {"cities": 5, "solver": TSP(), "train_size": 60, "eval_size": 20, "batch_size": 16}
+    sizes = {"cities": 5, "train_size": 60, "eval_size": 20, "batch_size": 16}
     data = GlobeTSP(**(sizes | changes))
     data.setup()
     return data
@@ -52,17 +53,26 @@ def test_instances_are_distinct_cities_and_fewer_are_a_prefix_of_more():
     assert counts.max() < 140
 
 
-def test_the_cache_gives_the_same_instances_and_heals_itself(tmp_path):
-    fresh = small(cache=str(tmp_path))
-    files = sorted(tmp_path.iterdir())
-    assert len(files) == 3
-    again = small(cache=str(tmp_path), solver=None)  # a solver is not needed any more
-    files[0].write_bytes(files[0].read_bytes()[:100])
-    healed = small(cache=str(tmp_path))
+def test_the_cache_gives_the_same_instances(tmp_path, monkeypatch):
+    in_memory, fresh = small(), small(cache=str(tmp_path))
+    assert len(list(tmp_path.glob("globe-5-*"))) == 3
+    with monkeypatch.context() as patch:
+        patch.setattr(TSP, "_solve", None)
+        again = small(cache=str(tmp_path))
     for split in ("train", "val", "test"):
-        for other in (again, healed):
-            for name, column in fresh.instances[split].columns().items():
+        for name, column in in_memory.instances[split].columns().items():
+            for other in (fresh, again):
                 assert torch.equal(column, other.instances[split].columns()[name])
+
+
+def test_labels_are_exact_whatever_solver_a_run_trains_with(tmp_path):
+    def always_the_same(costs):
+        return torch.from_numpy(all_tours(5)[0]).to(costs).expand_as(costs)
+
+    for changes in ({"solver": from_function(always_the_same)}, {}):
+        for instances in small(cache=str(tmp_path), **changes).instances.values():
+            best = BruteForceTSP()(instances.true_costs.double())
+            assert torch.equal(instances.target, best.float())
 
 
 def test_batches_follow_seed_and_epoch():

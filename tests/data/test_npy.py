@@ -3,7 +3,6 @@
 import io
 import os
 import pickle
-import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,6 @@ from combgrad.data.npy import (
     check_rows,
     load_array,
     load_object_array,
-    save_array,
-    save_blocks,
 )
 
 VALUES = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
@@ -240,45 +237,6 @@ def test_newer_format_is_named(tmp_path: Path) -> None:
     path.write_bytes(content[:6] + b"\x03\x00" + content[8:])
     with pytest.raises(DataFileError, match=r"version \(3, 0\) of the format is not known"):
         load_object_array(path)
-
-
-@pytest.mark.parametrize(
-    "array",
-    [VALUES, VALUES.T, np.zeros((0, 3), np.float32), np.ones(3, bool), VALUES.astype(">f8")],
-)
-def test_saved_array_is_what_numpy_would_save(tmp_path: Path, array: np.ndarray) -> None:
-    path = save_array(tmp_path / "new" / "array.npy", array)
-    np.save(tmp_path / "numpy.npy", np.ascontiguousarray(array))
-    assert path.read_bytes() == (tmp_path / "numpy.npy").read_bytes()
-
-
-def test_blocks_are_written_one_after_another(tmp_path: Path) -> None:
-    blocks = (np.full((rows, 2), rows) for rows in (1, 3, 2))
-    path = save_blocks(tmp_path / "blocks.npy", (6, 2), np.uint8, blocks)
-    found = np.load(path)
-    assert found.dtype == np.uint8
-    assert found.tolist() == [[1, 1], [3, 3], [3, 3], [3, 3], [2, 2], [2, 2]]
-
-
-@pytest.mark.parametrize("rows", [5, 7])
-def test_blocks_of_another_length_leave_the_old_file(path: Path, rows: int) -> None:
-    with pytest.raises(ValueError, match=f"{rows} rows were written where 6 were promised"):
-        save_blocks(path, (6, 2), np.uint8, [np.zeros((rows, 2))])
-    np.testing.assert_array_equal(np.load(path), VALUES)
-    assert list(path.parent.iterdir()) == [path]
-
-
-def test_a_disk_without_room_is_named_and_leaves_the_old_file(path: Path) -> None:
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    blocks = [np.zeros((1000, 100), np.uint8)] * 3
-    try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, before[1]))
-        with pytest.raises(OSError, match=f"cannot write {path}: File too large"):
-            save_blocks(path, (3000, 100), np.uint8, blocks)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    np.testing.assert_array_equal(np.load(path), VALUES)
-    assert list(path.parent.iterdir()) == [path]
 
 
 def test_the_first_wrong_instance_is_named_and_the_others_counted(path: Path) -> None:

@@ -53,7 +53,7 @@ def test_made_up_reviews_are_written_and_then_prepared(run, tmp_path):
     record = json.loads((tmp_path / ".cache" / "reviews-checksums.json").read_text())
     for path, entry in record.items():
         assert f"{entry['sha256']}  {Path(path).name}" in printed
-    assert len(list((tmp_path / ".cache").glob("reviews-palate-*.npz"))) == 1
+    assert len(list((tmp_path / ".cache").glob("reviews-palate-*"))) == 1
     assert run("reviews", "--path", "made", "--aspect", "palate") == printed
     # Read back as if they were the published ones, they still say what they are.
     assert Reviews("palate", source="original", path=str(made)).source == "stand-in"

@@ -272,22 +272,13 @@ def test_the_fingerprint_of_files_follows_their_content(written):
     assert mark() != first
 
 
-def test_the_cache_is_used_again_and_heals_itself(tmp_path, monkeypatch):
+def test_the_cache_is_used_again(tmp_path, monkeypatch):
     fresh = loaded(cache=str(tmp_path))
-    (file,) = tmp_path.iterdir()
     with monkeypatch.context() as patch:
         patch.setattr(stand_in, "draw", None)
         assert equal(fresh, loaded(cache=str(tmp_path), split_seed=0))
-    whole = file.read_bytes()
-    middle = len(whole) // 2
-    for damaged in (whole[:middle], b"", whole[:middle] + bytes(64) + whole[middle + 64 :]):
-        file.write_bytes(damaged)
-        with pytest.warns(UserWarning, match=rf"{file.name}: is damaged and made anew"):
-            healed = loaded(cache=str(tmp_path))
-        assert equal(fresh, healed)
-        assert file.read_bytes() == whole
     assert equal(fresh, loaded())
-    assert list(tmp_path.iterdir()) == [file]
+    assert len([path for path in tmp_path.iterdir() if path.name[0] != "."]) == 1
 
 
 def test_files_are_read_and_summed_once(written, tmp_path, monkeypatch):
@@ -298,7 +289,7 @@ def test_files_are_read_and_summed_once(written, tmp_path, monkeypatch):
     assert len(record) == 4
     with monkeypatch.context() as patch:
         patch.setattr(datamodule, "encode", None)
-        patch.setattr("hashlib.file_digest", None)
+        patch.setattr("combgrad.data.reviews.checksums._sha256", None)
         again = loaded(**settings)
     assert equal(fresh, again)
     assert again.data_fingerprint == fresh.data_fingerprint

@@ -1,18 +1,17 @@
-"""The .npy files of other people, read without running what a pickle asks for, and our own."""
+"""The .npy files of other people, read without running what a pickle asks for."""
 
 import math
 import re
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 import numpy as np
 
 from combgrad.data.pickles import LIMIT_BYTES, RefusedPickleError, object_array
 from combgrad.errors import CombgradError
-from combgrad.files import write_atomically
 
 REMEDY = "Restore the file from its source."
 
@@ -71,33 +70,10 @@ def check_rows(path: Path, array: np.ndarray, right: Any, problem: str) -> None:
         )
 
 
-def save_array(path: Path, array: np.ndarray) -> Path:
-    """Write an .npy file, at once or not at all; raises OSError, naming the file."""
-    return save_blocks(path, array.shape, array.dtype, [array])
-
-
-def save_blocks(
-    path: Path, shape: tuple[int, ...], dtype: np.dtype | type, blocks: Iterable[np.ndarray]
-) -> Path:
-    """`save_array` of `blocks` one after another, which together have the shape and dtype.
-
-    Only one block is in memory at a time. Raises ValueError where they do not add up to the shape.
-    """
-    kind = np.dtype(dtype)
-
-    def write(temporary: Path) -> None:
-        rows = 0
-        with temporary.open("wb") as file:
-            header = {"descr": kind.str, "fortran_order": False, "shape": shape}
-            np.lib.format.write_array_header_1_0(file, header)
-            for block in blocks:
-                # Not by a memory map: where the disk is full, that ends the whole process.
-                file.write(np.ascontiguousarray(block, dtype=kind).data)
-                rows += len(block)
-        if rows != shape[0]:
-            raise ValueError(f"{path}: {rows} rows were written where {shape[0]} were promised")
-
-    return write_atomically(path, write)
+def write_header(file: IO[bytes], dtype: np.dtype, shape: Sequence[int]) -> None:
+    """Write how an .npy file of that type and shape starts, as long for any number of rows."""
+    header = {"descr": dtype.str, "fortran_order": False, "shape": tuple(shape)}
+    np.lib.format.write_array_header_1_0(file, header)
 
 
 def load_object_array(path: Path) -> np.ndarray:

@@ -33,7 +33,6 @@ class GlobeTSP(TensorDataModule):
 
     Args:
         cities: k, the number of cities of an instance.
-        solver: an exact solver that labels generated instances.
         source: `regenerated` draws flags itself, `pictures` takes them from an npz at `path`,
             `original` reads the published folder at or below `path`, or downloads it from `url`.
         distance: `chord` or `great_circle`; labels and model must use the same one.
@@ -43,12 +42,12 @@ class GlobeTSP(TensorDataModule):
         order_seed: of the training order and of flipped labels.
         label_rho: each training label is flipped with probability rho/k, once (A-32).
         cache: folder for generated instances, or None.
+        solver: ignored; the labels come from the exact solver, whichever one a run trains with.
     """
 
     def __init__(
         self,
         cities: int,
-        solver: Solver,
         source: Source = "regenerated",
         distance: Distance = "chord",
         train_size: int = 10_000,
@@ -60,8 +59,10 @@ class GlobeTSP(TensorDataModule):
         path: str | None = None,
         url: str | None = None,
         cache: str | None = None,
+        solver: Solver | None = None,
     ) -> None:
         super().__init__(train_size, eval_size, batch_size, order_seed)
+        del solver
         check_distance(distance)
         check_choice("source", source, get_args(Source))
         if source != "regenerated" and path is None:
@@ -69,7 +70,7 @@ class GlobeTSP(TensorDataModule):
                 f"data.source={source} needs data.path=<where it lies>, or COMBGRAD_DATA set; "
                 f"data.source=regenerated needs nothing."
             )
-        self.cities, self.solver, self.source, self.distance = cities, solver, source, distance
+        self.cities, self.source, self.distance = cities, source, distance
         self.seed = seed
         self.label_probability = check_range("corruption.label_rho", label_rho, cities) / cities
         self.path = user_path(path)
@@ -125,7 +126,7 @@ class GlobeTSP(TensorDataModule):
         if self._original is None:
             count = self._size(split)
             recipe = Recipe(self.cities, count, self.seed, split, self.distance)
-            return generate_cached(self.cache, lonlat, recipe, self.solver)
+            return generate_cached(self.cache, lonlat, recipe)
         part = self._original.splits[split]
         everything = Instances(
             torch.from_numpy(part.indices),

@@ -1,20 +1,24 @@
 """Instances of Globe TSP: which cities, and the shortest tour through them."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
-from combgrad.data.npy import load_array, save_array
-from combgrad.data.splits import SPLITS, check_size, fingerprint
-from combgrad.solvers.base import Solver
-from combgrad.solvers.edges import edge_count
+from combgrad.data.base import Block, cached
+from combgrad.data.splits import SPLITS, check_size
+from combgrad.solvers import TSP
 from combgrad.sphere import Distance, edge_distances, unit_vectors
 
 #: Part of every fingerprint; raise it when the generator changes what it makes.
 GENERATOR_VERSION = 1
+
+#: Instances between two steps of the bar.
+LABELLED_AT_ONCE = 500
 
 
 @dataclass(frozen=True)
@@ -59,39 +63,28 @@ class Recipe:
     distance: Distance
 
 
-def generate(lonlat: np.ndarray, recipe: Recipe, solver: Solver) -> Instances:
-    """Instances of capitals at lonlat (C, 2), in degrees, with optimal tours."""
+def generate(lonlat: np.ndarray, recipe: Recipe) -> Iterator[Block]:
+    """Blocks of `cities` (N, k) and `tour` (N, E), uint8, for capitals at lonlat (C, 2) in degrees.
+
+    The tours are optimal: they come from the exact solver, whichever one a run trains with.
+    """
     chosen = choose_cities(recipe.count, recipe.cities, len(lonlat), recipe.seed, recipe.split)
-    costs = true_costs(chosen, lonlat, recipe.distance)
-    return Instances(chosen, solver(costs).to(torch.float32), costs.to(torch.float32))
+    solver, words = TSP(), f"tours of {recipe.cities} cities ({recipe.split})"
+    with tqdm(total=recipe.count, desc=words, unit=" tours", delay=2.0, disable=None) as bar:
+        for part in chosen.split(LABELLED_AT_ONCE):
+            tour = solver(true_costs(part, lonlat, recipe.distance))
+            yield {"cities": part.numpy().astype(np.uint8), "tour": tour.numpy().astype(np.uint8)}
+            bar.update(len(part))
 
 
-def generate_cached(
-    folder: Path | None, lonlat: np.ndarray, recipe: Recipe, solver: Solver
-) -> Instances:
-    """`generate`, with the chosen cities and tours kept in `folder` under their fingerprint."""
-    if folder is None:
-        return generate(lonlat, recipe, solver)
-    mark = fingerprint(GENERATOR_VERSION, lonlat, recipe)
-    path = folder / f"globe-{recipe.cities}-{recipe.split}-{mark[:16]}.npy"
-    stored = _read(path, recipe.count, recipe.cities) if path.exists() else None
-    if stored is not None:
-        chosen, tours = stored
-        costs = true_costs(chosen, lonlat, recipe.distance)
-        return Instances(chosen, tours.to(torch.float32), costs.to(torch.float32))
-    made = generate(lonlat, recipe, solver)
-    packed = np.concatenate(
-        [made.cities.numpy().astype(np.uint8), made.target.numpy().astype(np.uint8)], axis=1
+def generate_cached(folder: Path | None, lonlat: np.ndarray, recipe: Recipe) -> Instances:
+    """The instances of a recipe, with the chosen cities and tours kept in `folder`."""
+    stored = cached(
+        folder,
+        f"globe-{recipe.cities}-{recipe.split}",
+        ("exact tours", GENERATOR_VERSION, lonlat, recipe),
+        lambda: generate(lonlat, recipe),
     )
-    save_array(path, packed)
-    return made
-
-
-def _read(path: Path, count: int, cities: int) -> tuple[Tensor, Tensor] | None:
-    """The stored cities and tours, or None for a file that is damaged and must be made anew."""
-    try:
-        packed = load_array(path, shape=(count, cities + edge_count(cities)), dtype_kind="u")
-    except (OSError, ValueError):
-        return None
-    table = torch.from_numpy(packed.astype(np.int64))
-    return table[:, :cities], table[:, cities:]
+    chosen = torch.from_numpy(stored["cities"].astype(np.int64))
+    target = torch.from_numpy(stored["tour"].astype(np.float32))
+    return Instances(chosen, target, true_costs(chosen, lonlat, recipe.distance).to(torch.float32))

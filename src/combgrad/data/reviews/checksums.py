@@ -12,7 +12,7 @@ RECORD = "reviews-checksums.json"
 
 
 def sha256_of(files: list[Path], cache: Path | None) -> list[str]:
-    """The sha256 of each file, kept in `cache` for as long as its size and time stay the same.
+    """The sha256 of each file, kept in `cache` for as long as its size and times stay the same.
 
     No checksum of the published files is known, so the first copy is trusted: warns where a file
     is not what it was when it was first read.
@@ -22,11 +22,12 @@ def sha256_of(files: list[Path], cache: Path | None) -> list[str]:
     digests = []
     for file in files:
         path, state = str(file.resolve()), file.stat()
-        entry = {"size": state.st_size, "mtime_ns": state.st_mtime_ns}
+        # The last one tells a change that set the time back, too.
+        times = {"mtime_ns": state.st_mtime_ns, "ctime_ns": state.st_ctime_ns}
+        entry = {"size": state.st_size, **times}
         old = known.get(path, {})
         if not (isinstance(old.get("sha256"), str) and entry.items() <= old.items()):
-            with file.open("rb") as stream:
-                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            digest = _sha256(file)
             if old.get("sha256", digest) != digest:
                 warnings.warn(
                     f"{file}: its sha256 was {old['sha256']} when it was first read, and is "
@@ -38,6 +39,11 @@ def sha256_of(files: list[Path], cache: Path | None) -> list[str]:
     if cache is not None and known != before:
         write_text_atomically(cache / RECORD, json.dumps(known, indent=1, sort_keys=True) + "\n")
     return digests
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _read(cache: Path | None) -> dict[str, dict[str, Any]]:

@@ -13,7 +13,7 @@ from torch import Tensor
 from combgrad.data.datamodule import TensorDataModule, check_choice, user_path
 from combgrad.data.reviews import files, lexicon, stand_in
 from combgrad.data.reviews.checksums import sha256_of
-from combgrad.data.reviews.encoded import ENCODING_VERSION, Encoded, Texts, cached, encode
+from combgrad.data.reviews.encoded import ENCODING_VERSION, Encoded, Texts, encode, encoded_cached
 from combgrad.data.reviews.vocabulary import SPECIAL, UNKNOWN, rows
 
 Source = Literal["stand-in", "original"]
@@ -124,10 +124,8 @@ class Reviews(TensorDataModule):
 
     def encoded(self) -> Encoded:
         """All reviews as numbers, from the cache if they are there; raises DataFileError."""
-        if self.cache is None:
-            return self._encode()
-        mark = _digest(str(ENCODING_VERSION), self.data_fingerprint)
-        return cached(self.cache / f"reviews-{self.aspect}-{mark[:16]}.npz", self._encode)
+        key = (ENCODING_VERSION, self.data_fingerprint)
+        return encoded_cached(self.cache, f"reviews-{self.aspect}", key, self._encode)
 
     def _encode(self) -> Encoded:
         if self.from_files:

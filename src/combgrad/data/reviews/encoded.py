@@ -1,13 +1,12 @@
-"""Reviews as numbers, kept in one file of the cache."""
+"""Reviews as numbers, kept in the cache."""
 
-import warnings
-import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from combgrad.data.base import cached
 from combgrad.data.npy import REMEDY, DataFileError
 from combgrad.data.reviews.files import (
     RATINGS,
@@ -18,9 +17,8 @@ from combgrad.data.reviews.files import (
     read_reviews,
 )
 from combgrad.data.reviews.vocabulary import SPECIAL, Vocabulary
-from combgrad.files import write_atomically
 
-#: Part of the name of every cached file; raise it when `encode` changes what it makes.
+#: Part of the key of every cached entry; raise it when `encode` changes what it makes.
 ENCODING_VERSION = 1
 
 
@@ -110,24 +108,14 @@ def _relevant(annotations: Iterable[Annotation], aspect: int) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def cached(path: Path | None, make: Callable[[], Encoded]) -> Encoded:
-    """What the file holds, or what `make` makes and the file then keeps; warns if it is damaged."""
-    if path is None:
-        return make()
-    if path.exists():
-        try:
-            return _load(path)
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            warnings.warn(
-                f"{path}: is damaged and made anew ({type(error).__name__}: {error}).",
-                stacklevel=2,
-            )
-    made = make()
-    write_atomically(path, lambda file: _save(file, made))
-    return made
+def encoded_cached(
+    folder: Path | None, name: str, key: Sequence[object], make: Callable[[], Encoded]
+) -> Encoded:
+    """What `make` makes, kept in `folder` under the name and the key."""
+    return _from_arrays(cached(folder, name, key, lambda: [_to_arrays(make())]))
 
 
-def _save(path: Path, encoded: Encoded) -> None:
+def _to_arrays(encoded: Encoded) -> dict[str, np.ndarray]:
     # Words hold no white space; as bytes they need neither a fixed width nor valid UTF-8.
     arrays = {
         "words": np.frombuffer(b"\n".join(encoded.words), dtype=np.uint8),
@@ -139,23 +127,19 @@ def _save(path: Path, encoded: Encoded) -> None:
             arrays |= {f"{name}_{field}": value for field, value in vars(texts).items()}
     if encoded.relevant is not None:
         arrays["relevant"] = encoded.relevant
-    with path.open("wb") as file:
-        # Not compressed: that would save 3 of 4 bytes and cost most of the time of loading.
-        np.savez(file, allow_pickle=False, **arrays)
+    return arrays
 
 
-def _load(path: Path) -> Encoded:
-    with np.load(path, allow_pickle=False) as archive:
+def _from_arrays(arrays: Mapping[str, np.ndarray]) -> Encoded:
+    def texts(name: str) -> Texts:
+        return Texts(*(arrays[f"{name}_{field}"] for field in ("ids", "lengths", "ratings")))
 
-        def texts(name: str) -> Texts:
-            return Texts(*(archive[f"{name}_{field}"] for field in ("ids", "lengths", "ratings")))
-
-        annotated = "relevant" in archive
-        return Encoded(
-            archive["words"].tobytes().split(b"\n"),
-            archive["embeddings"],
-            texts("train"),
-            texts("heldout"),
-            texts("annotated") if annotated else None,
-            archive["relevant"] if annotated else None,
-        )
+    annotated = "relevant" in arrays
+    return Encoded(
+        arrays["words"].tobytes().split(b"\n"),
+        arrays["embeddings"],
+        texts("train"),
+        texts("heldout"),
+        texts("annotated") if annotated else None,
+        arrays["relevant"] if annotated else None,
+    )

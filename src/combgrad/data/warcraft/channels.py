@@ -1,13 +1,14 @@
 """How bright each colour channel of the training maps is, and how much that varies."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from combgrad.data.base import cached
 from combgrad.data.batches import Column
-from combgrad.data.npy import DataFileError, load_array, save_array
 from combgrad.data.warcraft.files import CHUNK
 
 
@@ -28,21 +29,10 @@ def channel_statistics(maps: Column) -> np.ndarray:
     return np.stack([mean, np.sqrt(variance)])
 
 
-def channel_statistics_cached(maps: Column, path: Path | None) -> tuple[Tensor, Tensor]:
-    """Mean and deviation, each (3,) float32, kept in the file `path` unless that is None."""
-    found = _read(path)
-    if found is None:
-        found = channel_statistics(maps)
-        if path is not None:
-            save_array(path, found)
-    mean, deviation = torch.from_numpy(found).to(torch.float32)
+def channel_statistics_cached(
+    maps: Column, folder: Path | None, name: str, key: Sequence[object]
+) -> tuple[Tensor, Tensor]:
+    """Mean and deviation, each (3,) float32, of maps that the key names, kept in `folder`."""
+    stored = cached(folder, name, key, lambda: [{"statistics": channel_statistics(maps)}])
+    mean, deviation = torch.from_numpy(np.array(stored["statistics"])).to(torch.float32)
     return mean, deviation
-
-
-def _read(path: Path | None) -> np.ndarray | None:
-    if path is None:
-        return None
-    try:
-        return load_array(path, shape=(2, 3), dtype_kind="f")
-    except DataFileError:
-        return None

@@ -9,7 +9,7 @@ from combgrad.data.datamodule import TensorDataModule, check_choice, user_path
 from combgrad.data.splits import SPLITS, check_size, fingerprint
 from combgrad.data.warcraft.channels import channel_statistics_cached
 from combgrad.data.warcraft.files import MapSplit
-from combgrad.data.warcraft.generated import GENERATOR_VERSION, Recipe, generate_cached
+from combgrad.data.warcraft.generated import GENERATOR_VERSION, Recipe, generate
 from combgrad.data.warcraft.original import PUBLISHED, load_original
 
 Source = Literal["regenerated", "original"]
@@ -95,7 +95,7 @@ class Warcraft(TensorDataModule):
         count = self.train_size if split == "train" else self.eval_size
         if self.source == "regenerated":
             recipe = Recipe(self.cells, count, self.seed, split)
-            return generate_cached(self.cache, recipe).columns(count)
+            return generate(recipe, self.cache).columns(count)
         stored = self.original[split]
         return stored.columns(check_size(count, len(stored), split))
 
@@ -105,11 +105,14 @@ class Warcraft(TensorDataModule):
         if self.maps:
             return
         self.maps = {split: self._load(split) for split in SPLITS}
-        path = None
-        if self.cache is not None:
-            mark = fingerprint(self.data_fingerprint, self.train_size)
-            path = self.cache / f"warcraft-{self.cells}-channels-{mark[:16]}.npy"
-        statistics = channel_statistics_cached(self.maps["train"]["maps"], path)
+        # The fingerprint looks at few of the published pixels, and these are about all.
+        states = self.original["train"].states() if self.source == "original" else []
+        statistics = channel_statistics_cached(
+            self.maps["train"]["maps"],
+            self.cache,
+            f"warcraft-{self.cells}-channels",
+            (self.data_fingerprint, self.train_size, states),
+        )
         self.channel_mean, self.channel_std = statistics
 
     def columns(self, split: str) -> dict[str, StoredRows]:

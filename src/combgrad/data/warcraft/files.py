@@ -58,6 +58,12 @@ class MapSplit:
         }
         return {name: column.first(count) for name, column in everything.items()}
 
+    def states(self) -> list[tuple[str, int, int]]:
+        """Name, size and time of each file of maps; none for maps in memory."""
+        names = [array.filename for array in self.maps if isinstance(array, np.memmap)]
+        files = [Path(name) for name in names if name is not None]
+        return [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+
     def fingerprint(self) -> str:
         """Of all costs and paths, and of the pixels of some maps."""
         parts: list[object] = []

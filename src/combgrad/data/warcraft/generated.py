@@ -7,12 +7,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from combgrad.data.npy import DataFileError, save_array, save_blocks
-from combgrad.data.splits import SPLITS, fingerprint
+from combgrad.data.base import Block, cached
+from combgrad.data.splits import SPLITS
 from combgrad.data.warcraft import terrain
-from combgrad.data.warcraft.files import COSTS, MAPS, PATHS, MapSplit, load_split, split_file
+from combgrad.data.warcraft.files import COSTS, MAPS, PATHS, MapSplit
 from combgrad.data.warcraft.maps import paint
-from combgrad.data.warcraft.tiles import PIXELS
 from combgrad.solvers.shortest_path import ShortestPath
 
 #: Part of every fingerprint; raise it when the generator changes what it makes.
@@ -46,49 +45,19 @@ def make_block(recipe: Recipe, number: int) -> tuple[np.ndarray, np.ndarray, np.
     return paint(generator, land), terrain.COSTS[land.terrain], paths.numpy()
 
 
-def _blocks(recipe: Recipe) -> Iterator[tuple[np.ndarray, ...]]:
+def blocks(recipe: Recipe) -> Iterator[Block]:
     """All maps of a recipe; of the last block as many as it takes."""
     for start in range(0, recipe.count, BLOCK):
         kept = min(BLOCK, recipe.count - start)
-        yield tuple(part[:kept] for part in make_block(recipe, start // BLOCK))
+        parts = make_block(recipe, start // BLOCK)
+        yield {what: part[:kept] for what, part in zip((MAPS, COSTS, PATHS), parts, strict=True)}
 
 
-def generate(recipe: Recipe) -> MapSplit:
-    """The maps of a recipe, in memory."""
-    maps, costs, paths = (list(parts) for parts in zip(*_blocks(recipe), strict=True))
-    return MapSplit(maps, costs, paths)
+def generate(recipe: Recipe, folder: Path | None = None) -> MapSplit:
+    """The maps of a recipe, kept on the disk in `folder`; None: in memory.
 
-
-def generate_cached(folder: Path | None, recipe: Recipe) -> MapSplit:
-    """The maps of a recipe on the disk, in `folder` under their fingerprint; None: in memory.
-
-    A damaged file is made anew. Raises OSError, naming the file, where the disk is full.
+    Raises OSError, naming the entry, where the disk is full.
     """
-    if folder is None:
-        return generate(recipe)
-    mark = fingerprint(GENERATOR_VERSION, recipe)
-    place = folder / f"warcraft-{recipe.cells}-{recipe.split}-{mark[:16]}"
-    try:
-        stored = load_split(place, recipe.split, recipe.cells)
-        if len(stored) == recipe.count:
-            return stored
-    except DataFileError:
-        pass
-    _write(place, recipe)
-    return load_split(place, recipe.split, recipe.cells)
-
-
-def _write(place: Path, recipe: Recipe) -> None:
-    costs, paths = [], []
-
-    def pixels() -> Iterator[np.ndarray]:
-        for block in _blocks(recipe):
-            costs.append(block[1])
-            paths.append(block[2])
-            yield block[0]
-
-    side = PIXELS * recipe.cells
-    target = split_file(place, recipe.split, MAPS)
-    save_blocks(target, (recipe.count, side, side, 3), np.uint8, pixels())
-    save_array(split_file(place, recipe.split, COSTS), np.concatenate(costs))
-    save_array(split_file(place, recipe.split, PATHS), np.concatenate(paths))
+    name = f"warcraft-{recipe.cells}-{recipe.split}"
+    stored = cached(folder, name, (GENERATOR_VERSION, recipe), lambda: blocks(recipe))
+    return MapSplit([stored[MAPS]], [stored[COSTS]], [stored[PATHS]])

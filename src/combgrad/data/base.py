@@ -1,0 +1,134 @@
+"""What data sets share: the cache of what they make, with one key and one checksum for all."""
+
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from combgrad.data.npy import DataFileError, load_array, write_header
+from combgrad.data.splits import fingerprint
+from combgrad.files import flush_folder, locked
+
+#: Part of every key; raise it when entries have another form.
+CACHE_VERSION = 1
+
+CONTENT = "content.json"
+
+#: Arrays by name, each with the rows of the block first.
+Block = Mapping[str, np.ndarray]
+
+
+def cached(
+    folder: Path | None, name: str, key: Iterable[object], make: Callable[[], Iterable[Block]]
+) -> dict[str, np.ndarray]:
+    """The arrays of all blocks that `make` yields, one after another, made once for each key.
+
+    `key` holds all that decides what is made: settings, versions of the code, fingerprints of what
+    it is made from. The arrays are kept in `folder`, in a folder named `name` and a digest of the
+    key, and come from there memory-mapped and read-only, once their sha256 is right (a third of a
+    second for 330 MB). An entry that is not what was written is made anew, with a warning. Only one
+    block is in memory at a time, and only one process at a time makes an entry. With None for
+    `folder` nothing is kept.
+
+    Raises OSError, naming the entry, where the folder cannot be written or the disk is full.
+    """
+    if folder is None:
+        return _joined(make())
+    mark = fingerprint(CACHE_VERSION, *key)
+    place = folder / f"{name}-{mark[:16]}"
+    with contextlib.suppress(DataFileError):
+        return _read(place, mark)
+    try:
+        with locked(place):
+            # Another process may have made it while this one waited for the lock.
+            if place.exists():
+                try:
+                    return _read(place, mark)
+                except DataFileError as error:
+                    warnings.warn(f"{error} It is made anew.", stacklevel=2)
+                    shutil.rmtree(place)
+            _write(place, mark, make())
+            return _read(place, mark)
+    except OSError as error:
+        raise OSError(error.errno, f"cannot write {place}: {error.strerror or error}") from error
+
+
+def _joined(blocks: Iterable[Block]) -> dict[str, np.ndarray]:
+    parts: dict[str, list[np.ndarray]] = {}
+    for block in blocks:
+        for name, array in block.items():
+            parts.setdefault(name, []).append(array)
+    return {name: np.concatenate(arrays) for name, arrays in parts.items()}
+
+
+def _read(place: Path, mark: str) -> dict[str, np.ndarray]:
+    """The arrays of an entry; DataFileError where one is not what was written."""
+    try:
+        content = json.loads((place / CONTENT).read_text(encoding="utf-8"))
+        digests = dict(content["sha256"])
+        right = content["key"] == mark and {path.name for path in place.iterdir()} == {
+            CONTENT,
+            *(f"{name}.npy" for name in digests),
+        }
+        right = right and all(_sha256(place / f"{name}.npy") == digests[name] for name in digests)
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+        raise DataFileError(f"{place}: is damaged ({type(error).__name__}: {error}).") from error
+    if not right:
+        raise DataFileError(f"{place}: is damaged, its files are not those that were written.")
+    return {
+        name: load_array(place / f"{name}.npy", shape=None, dtype_kind="biuf", mmap=True)
+        for name in digests
+    }
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _write(place: Path, mark: str, blocks: Iterable[Block]) -> None:
+    """Write an entry beside its place, and rename it there once all is on the disk."""
+    temporary = place.with_name(f".{place.name}-{secrets.token_hex(8)}")
+    temporary.mkdir()
+    try:
+        names = _write_blocks(temporary, blocks)
+        content = {"key": mark, "sha256": {n: _sha256(temporary / f"{n}.npy") for n in names}}
+        with (temporary / CONTENT).open("w", encoding="utf-8") as file:
+            json.dump(content, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        flush_folder(temporary)
+        temporary.rename(place)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    flush_folder(place.parent)
+
+
+def _write_blocks(folder: Path, blocks: Iterable[Block]) -> list[str]:
+    """Append the arrays of each block to their files; the names of all."""
+    shapes: dict[str, tuple[np.dtype, list[int]]] = {}
+    with contextlib.ExitStack() as stack:
+        files = {}
+        for block in blocks:
+            for name, array in block.items():
+                if name not in files:
+                    files[name] = stack.enter_context((folder / f"{name}.npy").open("w+b"))
+                    shapes[name] = (array.dtype, [0, *array.shape[1:]])
+                    write_header(files[name], *shapes[name])
+                dtype, shape = shapes[name]
+                shape[0] += len(array)
+                # Not by a memory map: where the disk is full, that ends the whole process.
+                files[name].write(np.ascontiguousarray(array, dtype=dtype).data)
+        for name, file in files.items():
+            file.seek(0)
+            write_header(file, *shapes[name])  # the number of rows is known only now
+            file.flush()
+            os.fsync(file.fileno())
+    return sorted(shapes)
