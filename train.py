@@ -41,7 +41,7 @@ if __name__ == "__main__":
         if traceback_wanted:
             raise
         sys.exit(explain(error, sys.argv[1:]))
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         again = "" if is_sweep(sys.argv) else " with resume=true"
         print(f"stopped; the same command{again} goes on from here", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(getattr(stop, "exit_code", 130))

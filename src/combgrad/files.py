@@ -13,12 +13,15 @@ from pathlib import Path
 _NAME_LENGTH = 40
 
 
-def write_atomically(path: Path, write: Callable[[Path], None]) -> Path:
+def write_atomically(
+    path: Path, write: Callable[[Path], None], previous: Path | None = None
+) -> Path:
     """Let `write` fill a temporary file beside `path`, flush it to disk, then rename it to `path`.
 
     A new file has the permissions that the user's umask leaves it, and one that replaces another
-    those of the other. Raises OSError, naming the file, where the folder cannot be written or the
-    disk is full; the old file is then untouched, and the temporary one is gone.
+    those of the other, which goes to `previous` where one is given. Raises OSError, naming the
+    file, where the folder cannot be written or the disk is full; the old file is then untouched,
+    and the temporary one is gone.
     """
     path = Path(path)
     try:
@@ -32,6 +35,8 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> Path:
             if mode is not None:
                 os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
+        if previous is not None and path.exists():
+            path.replace(previous)
         temporary.replace(path)
     except OSError as error:
         raise _cannot_write(path, error) from error

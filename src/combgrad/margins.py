@@ -14,8 +14,10 @@ Distribution = Literal["two_point", "uniform"]
 
 def check_until(until: object) -> None:
     """Raise ValueError for an end of a margin that is neither a fraction nor a number of epochs."""
-    number = isinstance(until, int | float) and not isinstance(until, bool)
-    if until is None or (number and (0 <= until <= 1 or (until > 1 and until == until // 1))):
+    if until is None:
+        return
+    number = until if isinstance(until, int | float) and not isinstance(until, bool) else -1
+    if 0 <= number <= 1 or (number > 1 and number == number // 1):
         return
     raise ValueError(
         f"margin.until is {until!r}; give a fraction of the training from 0 to 1, a whole number "

@@ -3,8 +3,6 @@
 import datetime
 import logging
 import os
-import shutil
-import signal
 import warnings
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -13,7 +11,7 @@ from typing import Any
 
 import torch
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from rich.console import Console
 
 from combgrad import loggers, provenance
@@ -27,6 +25,14 @@ from combgrad.configuration import (
 )
 from combgrad.corruption import GradientNoise
 from combgrad.experiments import Experiment
+from combgrad.experiments.checkpoints import (
+    BEST,
+    LAST,
+    Checkpoints,
+    WholeFiles,
+    clear,
+    last_to_resume,
+)
 from combgrad.experiments.history import History
 from combgrad.files import check_writable
 from combgrad.layer import CombinatorialLayer
@@ -35,13 +41,14 @@ from combgrad.pictures import Page, save_picture
 from combgrad.results.identity import run_key
 from combgrad.results.record import RunRecord
 from combgrad.results.store import Shelf, save_record
+from combgrad.settings import check_settings
+from combgrad.stopping import AnswersSignals, stoppable
 
 log = logging.getLogger(__name__)
 
 #: Advice of Lightning that does not hold for batches taken from memory in one operation.
 MISPLACED_ADVICE = (
     ".*does not have many workers.*",
-    ".*Checkpoint directory .* exists and is not empty.*",
     ".*smaller than the logging interval.*",
     ".*LeafSpec.*is deprecated.*",
     ".*Experiment logs directory .* exists.*",
@@ -77,52 +84,78 @@ def build_layer(config: DictConfig) -> CombinatorialLayer:
     )
 
 
-def build(config: DictConfig) -> Parts:
-    """Everything a run needs; the cheap checks come first, the data last."""
-    torch.manual_seed(config.seed)
+def build_experiment(config: DictConfig) -> Experiment:
+    """Network, layer and optimizer; ValueError where the optimizer refuses its settings."""
     layer = build_layer(config)
-    experiment = instantiate(config.task)(
+    experiment: Experiment = instantiate(config.task)(
         net=instantiate(config.model),
         layer=layer,
         optimizer=instantiate(config.optimizer),
         schedule=instantiate(config.schedule) if config.schedule else None,
         seed=config.seed,
     )
-    callbacks = [instantiate(node) for node in config.callbacks.values()]
+    try:
+        experiment.configure_optimizers()  # only to see whether it can be made
+    except (TypeError, ValueError) as error:
+        given = (f"optimizer.{k}={v!r}" for k, v in config.optimizer.items() if k[0] != "_")
+        raise ValueError(f"no optimizer can be made with {', '.join(given)}: {error}") from error
+    return experiment
+
+
+def build_trainer(config: DictConfig, callbacks: list[pl.Callback]) -> pl.Trainer:
+    """Lightning's trainer; ValueError where it cannot do what is asked for on this machine."""
+    own = (config.trainer.get("plugins") and instantiate(config.trainer.plugins)) or []
+    plugins = [WholeFiles(), *(own if isinstance(own, list | ListConfig) else [own])]
     logger = instantiate(config.logger) if config.logger else False
-    data = instantiate(config.data)
-    key = run_key(scientific(config), data.data_fingerprint)
-    history = History(key)
-    trainer = instantiate(config.trainer, default_root_dir=config.paths.output)(
-        logger=logger, callbacks=[history, *callbacks]
-    )
+    make = instantiate(config.trainer, default_root_dir=config.paths.output)
+    try:
+        return make(logger=logger, callbacks=callbacks, plugins=plugins)
+    except (pl.utilities.exceptions.MisconfigurationException, TypeError, ValueError) as error:
+        raise ValueError(
+            f"trainer: {str(error).strip()} (trainer=default takes whatever device is at hand)"
+        ) from error
+
+
+def build(config: DictConfig) -> Parts:
+    """Everything a run needs; the cheap checks come first, the data last."""
+    torch.manual_seed(config.seed)
+    experiment = build_experiment(config)
     folder = Path(config.paths.output) / "checkpoints"
-    return Parts(experiment, data, trainer, history, folder, key)
+    history = History()
+    checkpoints = Checkpoints(folder, config.monitor.metric, config.monitor.mode)
+    others = [instantiate(node) for node in config.callbacks.values()]
+    trainer = build_trainer(config, [AnswersSignals(), *others, history, checkpoints])
+    data = instantiate(config.data)
+    history.run_key = run_key(scientific(config), data.data_fingerprint)
+    return Parts(experiment, data, trainer, history, folder, history.run_key)
 
 
 def checkpoint_to_resume(config: DictConfig, parts: Parts) -> Path | None:
     """The last checkpoint where `resume` asks for it; otherwise old checkpoints are removed."""
     folder = parts.checkpoints
-    last = folder / "last.ckpt"
-    if config.resume and last.exists():
-        return last
-    if config.resume and not config.sweep:
+    if not parts.trainer.is_global_zero:
+        # The first process has put the folder in order before it started this one.
+        return folder / LAST if config.resume and (folder / LAST).exists() else None
+    if not config.resume:
+        clear(folder)
+        return None
+    last = last_to_resume(folder, parts.key)
+    if last is None and not config.sweep:
         log.info("no checkpoint in %s: starting from the beginning", folder)
-    if parts.trainer.is_global_zero:
-        shutil.rmtree(folder, ignore_errors=True)
-    return None
+    return last
 
 
 def evaluate(parts: Parts) -> tuple[dict[str, float], int]:
     """Test at the last and at the best epoch: `last/...` and `test/...`, and the best epoch."""
     metrics: dict[str, float] = {}
     epoch = 0
-    for name, prefix in (("last", "last"), ("best", "test")):
+    for name, prefix in ((LAST, "last"), (BEST, "test")):
         # Weights only: a test with `ckpt_path` would set the callbacks back to that epoch too.
-        checkpoint = torch.load(parts.checkpoints / f"{name}.ckpt", weights_only=True)
+        checkpoint = torch.load(parts.checkpoints / name, weights_only=True)
         parts.experiment.load_state_dict(checkpoint["state_dict"])
-        found = parts.trainer.test(parts.experiment, parts.data, verbose=False)[0]
-        metrics |= {f"{prefix}/{key.split('/', 1)[1]}": value for key, value in found.items()}
+        parts.trainer.test(parts.experiment, parts.data, verbose=False)
+        for key, value in parts.trainer.callback_metrics.items():
+            metrics[f"{prefix}/{key.split('/', 1)[1]}"] = float(value)
         epoch = int(checkpoint["epoch"])
     return metrics, epoch
 
@@ -189,15 +222,15 @@ def run(config: DictConfig) -> RunRecord:
     With `resume=true` an interrupted run goes on from its last epoch; on the CPU the result is the
     same, bit for bit, as that of an uninterrupted run.
 
-    Raises IncompatibleError before any data is touched where the chosen parts do not fit.
+    Raises IncompatibleError where the chosen parts do not fit and ValueError for numbers that
+    cannot be, both before any data is touched; Stopped where SIGINT or SIGTERM ends it.
     """
     config = resolved(config)
-    if not isinstance(config.threads, int) or config.threads < 1:
-        raise ValueError(f"threads is {config.threads!r}; it must be an integer, at least 1.")
+    check_settings(config.seed, config.threads, config.trainer)
     torch.set_num_threads(config.threads)
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     output = Path(config.paths.output)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), stoppable():
         for message in MISPLACED_ADVICE:
             warnings.filterwarnings("ignore", message=message)
         parts = build(config)
@@ -243,13 +276,8 @@ def finished_record(config: DictConfig, key: str) -> RunRecord | None:
 
 
 def fit(parts: Parts, checkpoint: Path | None) -> None:
-    """Train, from a checkpoint if there is one; KeyboardInterrupt where the user stops it."""
+    """Train, from a checkpoint if there is one."""
     if checkpoint is not None:
         epoch = int(torch.load(checkpoint, weights_only=True)["epoch"])
         log.info("going on after epoch %d", epoch + 1)
-    try:
-        parts.trainer.fit(parts.experiment, parts.data, ckpt_path=checkpoint, weights_only=True)
-    except SystemExit:
-        # Lightning's answer to Ctrl-C, for which it also switches further ones off.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        raise KeyboardInterrupt("stopped by Ctrl-C, scancel or a time limit") from None
+    parts.trainer.fit(parts.experiment, parts.data, ckpt_path=checkpoint, weights_only=True)

@@ -1,5 +1,6 @@
 """A killed run goes on where it stopped and ends exactly where an undisturbed one does."""
 
+import csv
 import os
 import signal
 import subprocess
@@ -41,13 +42,18 @@ def outcome(root: Path):
 def undisturbed(tmp_path_factory):
     root = tmp_path_factory.mktemp("undisturbed")
     subprocess.run(command(root), check=True, timeout=240, capture_output=True)
-    return outcome(root)
+    return root, outcome(root)
+
+
+def ignore_interrupts():
+    """What a shell does for what it starts in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def interrupt(root: Path, how: signal.Signals, epochs: int) -> int:
     """Start a run, send it a signal once `epochs` epochs are in its checkpoint."""
     log = (root / "log.txt").open("w")
-    process = subprocess.Popen(command(root), stdout=log, stderr=log)
+    process = subprocess.Popen(command(root), stdout=log, stderr=log, preexec_fn=ignore_interrupts)
     deadline = time.monotonic() + 200
     while time.monotonic() < deadline and process.poll() is None:
         for path in (root / "outputs").glob("tsp5*/checkpoints/last.ckpt"):
@@ -58,16 +64,29 @@ def interrupt(root: Path, how: signal.Signals, epochs: int) -> int:
     raise AssertionError((root / "log.txt").read_text())
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["kill", "ctrl-c"])
-def test_a_resumed_run_is_bit_identical_to_an_undisturbed_one(undisturbed, tmp_path, how):
-    code = interrupt(tmp_path, how, epochs=2)
-    assert code == (130 if how == signal.SIGINT else -signal.SIGKILL)
-    if how == signal.SIGINT:
-        assert "resume=true goes on" in (tmp_path / "log.txt").read_text()
-    assert load_records(tmp_path / "results" / "own") == []
-    subprocess.run(command(tmp_path, "resume=true"), check=True, timeout=240, capture_output=True)
-    record, last = outcome(tmp_path)
-    expected, expected_last = undisturbed
+def rows(root: Path) -> list[dict[str, str]]:
+    """The curves in metrics.csv, without the final numbers."""
+    (path,) = (root / "outputs").glob("tsp5*/csv/metrics.csv")
+    return [row for row in csv.DictReader(path.read_text().splitlines()) if row["epoch"]]
+
+
+@pytest.mark.parametrize(
+    ("how", "code"),
+    [(signal.SIGKILL, -9), (signal.SIGINT, 130), (signal.SIGTERM, 143)],
+    ids=["kill", "ctrl-c", "term"],
+)
+def test_a_resumed_run_is_bit_identical_to_an_undisturbed_one(undisturbed, tmp_path, how, code):
+    root = tmp_path / "somewhere"
+    root.mkdir()
+    assert interrupt(root, how, epochs=2) == code
+    if how != signal.SIGKILL:
+        assert "resume=true goes on" in (root / "log.txt").read_text()
+    assert load_records(root / "results" / "own") == []
+    if how == signal.SIGKILL:
+        root = root.rename(tmp_path / "elsewhere")
+    subprocess.run(command(root, "resume=true"), check=True, timeout=240, capture_output=True)
+    record, last = outcome(root)
+    undisturbed_root, (expected, expected_last) = undisturbed
     assert record.key == expected.key
     assert record.metrics == expected.metrics
     assert record.curves == expected.curves
@@ -80,6 +99,8 @@ def test_a_resumed_run_is_bit_identical_to_an_undisturbed_one(undisturbed, tmp_p
         assert torch.equal(weights, last["state_dict"][name]), name
     moments = last["optimizer_states"][0]["state"][0]["exp_avg"]
     assert torch.equal(moments, expected_last["optimizer_states"][0]["state"][0]["exp_avg"])
+    assert rows(root) == rows(undisturbed_root)
+    assert [int(row["epoch"]) for row in rows(root)] == list(range(12))
 
 
 def test_resuming_with_other_data_is_refused(tmp_path):

@@ -112,19 +112,18 @@ def test_callbacks_count_but_for_those_that_only_look_on():
         "progress_bar=false",
         "callbacks.progress.bar=false",
         "paths.outputs=elsewhere",
-        "callbacks.best.monitor=val/edge_accuracy",
+        "monitor.metric=val/edge_accuracy",
     ):
         assert key(neutral) == key(), neutral
     counting = {
-        key("callbacks.best.monitor=val/loss"),
-        key("callbacks.best.mode=min"),
-        key("~callbacks.last"),
+        key("monitor.metric=val/loss"),
+        key("monitor.mode=min"),
         key(*EARLY_STOPPING),
         key(*EARLY_STOPPING, "+callbacks.early.patience=1"),
         key("callbacks.snapshots._target_=elsewhere.Meddler"),
         key(),
     }
-    assert len(counting) == 7
+    assert len(counting) == 6
 
 
 def test_a_callback_may_name_the_runs_folder_and_the_key_stays_where_it_moves():

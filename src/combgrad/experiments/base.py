@@ -1,7 +1,7 @@
 """What all experiments share: one step for all stages, exact epoch means, repeatable epochs."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -20,6 +20,8 @@ def drops(at: Iterable[float], factor: float) -> Callable[[float], float]:
     The result maps progress from 0 to 1 to the factor of the base learning rate.
     """
     fractions = sorted(at)
+    if not all(isinstance(number, int | float) for number in (*fractions, factor)):
+        raise ValueError(f"schedule has at={fractions} and factor={factor!r}; give numbers.")
     return lambda progress: factor ** sum(progress >= fraction for fraction in fractions)
 
 
@@ -90,15 +92,38 @@ class Experiment(pl.LightningModule, ABC):
         for group, rate in zip(optimizer.param_groups, self._base_rates, strict=True):
             group["lr"] = rate * factor
 
+    def measure(self, name: str, value: Tensor, several: bool = False) -> None:
+        """Set a metric of the epoch, such as `val/loss`, a scalar; `several` processes take part.
+
+        It reaches the curves, the record and the loggers through `History`.
+        """
+        self.log(name, value, sync_dist=several, logger=False)
+
     def _add(self, batch: Batch, stage: str) -> Tensor:
+        if not isinstance(batch, Mapping):
+            raise TypeError(
+                f"the {stage} batches are of type {type(batch).__name__}; a data module's loaders "
+                f"must give dicts of tensors (B, ...), as combgrad.data.batches.batches does."
+            )
         loss, values = self.step(batch, stage)
         size = len(next(iter(batch.values())))
+        self._check(stage, "loss", loss, (), "the mean over the batch")
+        for name, value in values.items():
+            self._check(stage, name, value, (size,), "one number for each instance and no mean")
         totals = self._totals.setdefault(stage, {})
         for name, value in {"loss": loss * size, **values}.items():
             total = value.detach().sum()
             totals[name] = totals[name] + total if name in totals else total
         self._counts[stage] = self._counts.get(stage, 0) + size
         return loss
+
+    def _check(self, stage: str, name: str, value: Any, wanted: tuple[int, ...], what: str) -> None:
+        shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+        if shape != wanted:
+            raise ValueError(
+                f"{type(self).__name__}.step({stage!r}) gives {name!r} of shape {shape}; it must "
+                f"be {what}, of shape {wanted}."
+            )
 
     def _report(self, stage: str) -> None:
         # One call an epoch: Lightning's own running means cost more than a small network.
@@ -109,7 +134,7 @@ class Experiment(pl.LightningModule, ABC):
             # The mean of the processes' means would be wrong where their shares differ in size.
             sums = self.trainer.strategy.reduce(sums, reduce_op="sum")
         for name, mean in zip(totals, sums[:-1] / sums[-1], strict=True):
-            self.log(f"{stage}/{name}", mean, sync_dist=several)
+            self.measure(f"{stage}/{name}", mean, several)
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """One step of training."""

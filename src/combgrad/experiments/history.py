@@ -1,19 +1,22 @@
 """What a run remembers from epoch to epoch, kept in its checkpoints."""
 
 import time
+from collections.abc import Iterable
 from typing import Any
 
 from combgrad.lightning import pl
 
 
 class History(pl.callbacks.Checkpoint):
-    """Curves of all logged metrics and the seconds spent, carried across interruptions.
+    """Curves of all metrics and the seconds spent, carried across interruptions.
 
     It is a `Checkpoint` because Lightning calls only those after the module has logged its epoch.
+    The loggers hear of an epoch from here, and of all epochs before the one that a resumed run goes
+    on with: some of them forget, such as Lightning's CSV, others begin a run of their own.
 
-    `curves` maps a metric to one value an epoch; `seconds` has `train`, `eval` and `solver`,
-    the solver's share of `train`;
-    `run_key` ties a checkpoint to the run that may resume from it.
+    `curves` maps a metric to one value an epoch, and `steps` has the steps done by then; `seconds`
+    has `train`, `eval` and `solver`, the solver's share of `train`; `run_key` ties a checkpoint to
+    the run that may resume from it; `stopped` is whether a callback ended the training early.
     """
 
     def __init__(self, run_key: str = "") -> None:
@@ -22,6 +25,8 @@ class History(pl.callbacks.Checkpoint):
         self.curves: dict[str, list[float]] = {}
         self.seconds = {"train": 0.0, "eval": 0.0, "solver": 0.0}
         self.resumed_at: list[int] = []
+        self.steps: list[int] = []
+        self.stopped = False
         self._mark = 0.0
         self._eval_started = 0.0
         self._eval_mark = 0.0
@@ -34,6 +39,8 @@ class History(pl.callbacks.Checkpoint):
             "curves": self.curves,
             "seconds": self.seconds,
             "resumed_at": self.resumed_at,
+            "steps": self.steps,
+            "stopped": self.stopped,
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -46,6 +53,14 @@ class History(pl.callbacks.Checkpoint):
         self.curves = state_dict["curves"]
         self.seconds = state_dict["seconds"]
         self.resumed_at = state_dict["resumed_at"]
+        self.steps = state_dict["steps"]
+        self.stopped = state_dict["stopped"]
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Tell the loggers what was before a resumption; what was stopped early stays stopped."""
+        for epoch in range(len(self.steps)):
+            self._tell(trainer.loggers, epoch)
+        trainer.should_stop = self.stopped
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Note where a resumed run goes on."""
@@ -75,3 +90,13 @@ class History(pl.callbacks.Checkpoint):
         self.seconds["solver"] += pl_module.layer.solver.seconds - self._solver_mark
         for name, value in trainer.callback_metrics.items():
             self.curves.setdefault(name, []).append(float(value))
+        self.steps.append(trainer.global_step)
+        self.stopped = trainer.should_stop
+        self._tell(trainer.loggers, trainer.current_epoch)
+
+    def _tell(self, loggers: Iterable[pl.loggers.Logger], epoch: int) -> None:
+        whole = [name for name, curve in self.curves.items() if len(curve) == len(self.steps)]
+        values = {name: self.curves[name][epoch] for name in whole}
+        for logger in loggers:
+            logger.log_metrics({**values, "epoch": epoch}, step=self.steps[epoch])
+            logger.save()

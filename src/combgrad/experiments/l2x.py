@@ -100,8 +100,8 @@ class L2XExperiment(Experiment):
             shares.append(subset_precision(self.choose(tokens), relevant))
             most.append(relevant.sum(dim=1).clamp(max=self.k) / self.k)
         if shares:
-            self.log(f"{stage}/subset_precision", torch.cat(shares).mean())
-            self.log(f"{stage}/subset_precision_limit", torch.cat(most).mean())
+            self.measure(f"{stage}/subset_precision", torch.cat(shares).mean())
+            self.measure(f"{stage}/subset_precision_limit", torch.cat(most).mean())
 
     @torch.no_grad()
     def pictures(self, datamodule: Any) -> dict[str, Any]:
