@@ -1,16 +1,22 @@
 """Composed configurations: how to get one, what of it is science, and what a run is called."""
 
+import functools
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from combgrad.callbacks import deciding_callbacks
+from combgrad.distinctions import differing, file_word, flat, labels, shortened
 from combgrad.results.identity import digest, identity
 
 CONFIG_FOLDER = Path(__file__).resolve().parents[2] / "configs"
@@ -57,6 +63,12 @@ NEUTRAL_VALUES = frozenset(
     }
 )
 
+#: Config groups whose option stands in a run's name, and values that do.
+NAMED_GROUPS = ("experiment", "grad", "proj", "margin", "profile")
+TOLD_VALUES = frozenset(
+    {"seed", "margin.alpha", "corruption.gradient_sigma", "corruption.label_rho"}
+)
+
 
 def scientific(config: DictConfig) -> dict[str, Any]:
     """The part of a configuration that decides the result, resolved, as plain containers."""
@@ -95,7 +107,10 @@ def profile_label(config: DictConfig) -> str:
 
 
 def run_name(config: DictConfig) -> str:
-    """A readable name such as `tsp5-identity-std-noise0.2-sigma0.5-paper-seed0`."""
+    """A readable name such as `tsp5-identity-std-noise0.2-sigma0.5-paper-seed0`.
+
+    What else differs from the usual stands before the profile: `...-std-none-lr0.01-paper-seed0`.
+    """
     choices = config.choices
     margin = str(choices.margin)
     if "alpha" in config.margin:
@@ -104,9 +119,86 @@ def run_name(config: DictConfig) -> str:
     parts = (
         *(choices.experiment, choices.grad, choices.proj, margin),
         *(f"{name}{amount:g}" for name, amount in wrong.items() if amount),
-        *(profile_label(config), f"seed{config.seed}"),
     )
-    return "-".join(map(str, parts))
+    more = [shortened(text)] if (text := "-".join(distinctions(config))) else []
+    return "-".join(map(str, (*parts, *more, profile_label(config), f"seed{config.seed}")))
+
+
+def distinctions(config: DictConfig) -> list[str]:
+    """Short words for the options and values that differ from those its name implies.
+
+    `["sgd", "lr0.01"]`, say; none where nothing was asked for that the name does not tell.
+    """
+    if not any(map(_untold, config.overrides)):
+        return []
+    choices = chosen_options(config)
+    words = tuple(f"{group}={choices[group]}" for group in NAMED_GROUPS)
+    try:
+        usual = _usual(words)
+        others = {
+            group: option
+            for group, option in choices.items()
+            if usual.choices.get(group) != option and group not in NEUTRAL_NODES
+        }
+        near = _usual((*words, *(f"{group}={option}" for group, option in others.items())))
+    except (HydraException, OmegaConfBaseException):
+        # Nothing is usual beside an option that needs further words; let the words speak.
+        return [file_word(word) for word in config.overrides if _untold(word)]
+    said = [option for group, option in others.items() if _matters(group, usual, near)]
+    typed = {_key(word) for word in config.overrides}
+    # The sizes follow from the budget, which is no science itself.
+    typed |= {"size"} if any(key.startswith("budget.") for key in typed) else set()
+    told = TOLD_VALUES | (near.derived - typed)
+    return [*said, *labels(differing(flat(identity(scientific(config))), near.values, told))]
+
+
+def _key(word: str) -> str:
+    return word.lstrip("+~").partition("=")[0].partition("@")[0]
+
+
+def _untold(word: str) -> bool:
+    key = _key(word)
+    top = key.partition(".")[0].partition("/")[0]
+    silent = NEUTRAL_NODES - {"budget", "callbacks"}
+    return key not in (*NAMED_GROUPS, *TOLD_VALUES, *NEUTRAL_VALUES) and top not in silent
+
+
+@dataclass(frozen=True)
+class _Usual:
+    """What some choices alone compose to: the flat identity, and which of it follows from what."""
+
+    choices: dict[str, str]
+    values: dict[str, Any]
+    derived: frozenset[str]
+
+
+@functools.lru_cache(maxsize=512)
+def _usual(words: tuple[str, ...]) -> _Usual:
+    # Its own `paths.output`, because the usual one would ask for the name again.
+    overrides = [*words, "paths.output=unnamed"]
+    config = _config_loader().load_configuration("train", overrides, RunMode.RUN)
+    choices = {str(k): str(v) for k, v in config.hydra.runtime.choices.items() if "hydra" not in k}
+    raw = flat(OmegaConf.to_container(config, resolve=False))  # type: ignore[arg-type]
+    derived = frozenset(key for key, value in raw.items() if "${" in str(value))
+    return _Usual(choices, flat(identity(scientific(config))), derived)
+
+
+def _config_loader() -> Any:
+    """The loader of the running program; one of our own where there is none."""
+    if GlobalHydra.instance().is_initialized():
+        return GlobalHydra.instance().config_loader()
+    with hydra.initialize_config_dir(str(CONFIG_FOLDER), version_base="1.3"):
+        return GlobalHydra.instance().config_loader()
+
+
+def _matters(group: str, usual: _Usual, near: _Usual) -> bool:
+    """Whether another option of a group changes the science; unsaid where the group has no node."""
+    found = [_part(group, composed) for composed in (usual, near)]
+    return found[0] != found[1] or not any(found)
+
+
+def _part(group: str, composed: _Usual) -> dict[str, Any]:
+    return {k: value for k, value in composed.values.items() if k.startswith(f"{group}.")}
 
 
 def run_folder(config: DictConfig) -> str:

@@ -16,7 +16,7 @@ from combgrad.results.identity import run_key
 from combgrad.results.record import file_name
 from combgrad.sweeps.jobs import Job
 from combgrad.sweeps.summary import JobsFailedError, print_summary, raise_if_any_failed
-from combgrad.sweeps.sweep import FINAL, State, Sweep
+from combgrad.sweeps.sweep import FINAL, Progress, State, Sweep
 from combgrad.sweeps.task import Outcome, ProcessDiedError
 
 
@@ -115,6 +115,32 @@ def test_rerun_runs_all_of_them_again(tmp_path):
     sweep, launcher = outcome(tmp_path, 2, finish_now, rerun=True)
     assert launcher.calls == [["seed=0", "seed=1"]]
     assert {e.state for e in sweep.progress} == {State.DONE}
+
+
+def test_a_committed_record_that_claims_to_be_of_the_future_is_run_again_once(tmp_path):
+    job = make_job(tmp_path, 0)
+    save_record(make_record(job, finished="2999-01-01T00:00:00+00:00"), tmp_path / "committed")
+    sweep, launcher = outcome(tmp_path, 1, finish, rerun=True)
+    assert launcher.calls == [["seed=0"]]
+    assert (sweep.progress[0].state, sweep.progress[0].note) == (State.DONE, "")
+
+
+def test_the_summary_has_means_over_seeds(tmp_path, capsys):
+    values = {"a-seed0": (1, 0.25), "a-seed1": (1, 0.75), "b-seed0": (2, 0.5)}
+    entries = []
+    for number, (name, (rate, accuracy)) in enumerate(values.items()):
+        job = dataclasses.replace(make_job(tmp_path, number), name=name)
+        config = {"optimizer": {"lr": rate}, "seed": number}
+        metrics = {"test/edge_accuracy": accuracy}
+        record = dataclasses.replace(make_record(job), config=config, metrics=metrics)
+        entries.append(Progress(job, State.DONE, record=record))
+    print_summary(entries)
+    lines = capsys.readouterr().out.splitlines()
+    cells = [[word.strip() for word in line.split("│")[1:-1]] for line in lines if "│" in line]
+    assert ["a", "2", "test/edge_accuracy 0.5000 ± 0.2500"] in cells
+    assert ["b", "1", "test/edge_accuracy 0.5000"] in cells
+    print_summary(entries[1:])
+    assert "Means over seeds" not in capsys.readouterr().out
 
 
 def test_a_failed_job_does_not_stop_the_others_and_is_reported(tmp_path, capsys):
@@ -350,7 +376,8 @@ def test_a_copied_record_of_another_job_is_not_this_ones(tmp_path):
     done, copy = make_job(tmp_path, 0), make_job(tmp_path, 1)
     text = save_record(make_record(done), done.results).read_text()
     (copy.results / file_name(copy.name, copy.key)).write_text(text)
-    sweep, launcher = outcome(tmp_path, 2, finish)
+    with pytest.warns(UserWarning, match="records of the same run"):
+        sweep, launcher = outcome(tmp_path, 2, finish)
     assert launcher.calls == [["seed=1"]]
     assert [entry.state for entry in sweep.progress] == [State.SKIPPED, State.DONE]
 

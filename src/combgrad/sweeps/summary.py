@@ -3,10 +3,12 @@
 from collections import Counter
 from collections.abc import Sequence
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from combgrad.errors import CombgradError
+from combgrad.results.identity import signature
 from combgrad.results.record import RunRecord
 from combgrad.sweeps.jobs import Job
 from combgrad.sweeps.progress import duration, total_duration
@@ -55,6 +57,7 @@ def print_summary(entries: Sequence[Progress]) -> None:
         table.add_row(entry.job.name, entry.state.value, _metric(entry.job, entry.record))
     console = Console()
     console.print(table)
+    _print_cells(console, entries)
     counts = Counter(entry.state.value for entry in entries)
     console.print(", ".join(f"{number} {state}" for state, number in counts.items()))
     for entry in entries:
@@ -66,10 +69,38 @@ def print_summary(entries: Sequence[Progress]) -> None:
 
 
 def _metric(job: Job, record: RunRecord | None) -> str:
-    if record is None:
-        return ""
-    name = job.config.monitor.metric.replace("val/", "test/")
-    return f"{name} {record.metrics[name]:.4f}" if name in record.metrics else ""
+    value = _value(job, record)
+    return "" if value is None else f"{_metric_name(job)} {value:.4f}"
+
+
+def _metric_name(job: Job) -> str:
+    return str(job.config.monitor.metric).replace("val/", "test/")
+
+
+def _value(job: Job, record: RunRecord | None) -> float | None:
+    return None if record is None else record.metrics.get(_metric_name(job))
+
+
+def _print_cells(console: Console, entries: Sequence[Progress]) -> None:
+    """The means of the jobs that differ only in their seed, where there are such jobs."""
+    cells: dict[tuple[str, str], list[tuple[Job, float]]] = {}
+    for entry in entries:
+        value = _value(entry.job, entry.record)
+        if entry.record is not None and value is not None:
+            cell = signature(entry.record.config), entry.record.data_source
+            cells.setdefault(cell, []).append((entry.job, value))
+    if all(len(runs) < 2 for runs in cells.values()):
+        return
+    table = Table(title="Means over seeds, ± population standard deviation")
+    for column, justify in (("cell", "left"), ("seeds", "right"), ("metric", "right")):
+        table.add_column(column, justify=justify, overflow="fold")  # type: ignore[arg-type]
+    for runs in cells.values():
+        job, values = runs[0][0], [value for _, value in runs]
+        mean = f"{sum(values) / len(values):.4f}"
+        spread = f" ± {np.std(values):.4f}" if len(values) > 1 else ""
+        name = job.name.rpartition("-seed")[0] or job.name
+        table.add_row(name, str(len(values)), f"{_metric_name(job)} {mean}{spread}")
+    console.print(table)
 
 
 def raise_if_any_failed(entries: Sequence[Progress]) -> None:

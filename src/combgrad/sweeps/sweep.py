@@ -198,7 +198,8 @@ def _take(entry: Progress, path: Path | None) -> bool:
     if record == entry.before:
         return False
     entry.record = record
-    entry.note = f"its record is {path}, not in {entry.job.results}: the next sweep runs it again"
+    if path.parent not in entry.job.record_folders:
+        entry.note = f"its record is {path}, not in {entry.job.results}: no sweep finds it there"
     return True
 
 
