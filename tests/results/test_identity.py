@@ -151,6 +151,28 @@ def test_every_format_so_far_can_be_read_and_none_of_the_future():
         migrated({"format": FORMAT + 1})
 
 
+@pytest.mark.parametrize(
+    ("solver", "left"),
+    [
+        ({"_target_": "combgrad.solvers.TSP"}, False),
+        ({"_target_": "combgrad.solvers.tsp.TSP", "threads": 2}, False),
+        ({"_target_": "combgrad.solvers.GurobiTSP"}, True),
+        ({"_target_": "combgrad.solvers.from_function"}, True),
+        ({"_target_": "elsewhere.TSP"}, True),
+        ({}, True),
+        ("TSP", True),
+    ],
+)
+def test_labels_of_the_exact_solver_are_those_of_today_and_no_others(solver, left):
+    for number in (1, 2):
+        data = {"cities": 5, "solver": solver}
+        fields = migrated({"config": {"data": data}, "format": number})
+        assert ("solver" in fields["config"]["data"]) == left
+        assert fields["config"]["data"]["cities"] == 5
+    for odd in (None, [], {"data": None}, {"data": ["solver"]}):
+        assert migrated({"config": odd, "format": 2})["config"] == odd
+
+
 def test_the_script_rewrites_a_folder_and_says_what_it_changed(tmp_path, monkeypatch, capsys):
     path = tmp_path / COMMITTED[0].path.name
     shutil.copy(COMMITTED[0].path, path)

@@ -19,7 +19,23 @@ def key_from_identity(fields: Fields) -> Fields:
     return fields
 
 
-STEPS: tuple[Callable[[Fields], Fields], ...] = (key_from_identity,)
+def labels_by_the_exact_solver(fields: Fields) -> Fields:
+    """Format 2 had the solver of Globe TSP's labels in `data.solver`; now it is always `TSP`.
+
+    Labels by any other stay told apart: no run of today has them.
+    """
+    config = fields.get("config")
+    data = config.get("data") if isinstance(config, dict) else None
+    if not isinstance(data, dict):
+        return fields
+    solver = data.get("solver")
+    target = solver.get("_target_") if isinstance(solver, dict) else None
+    if isinstance(target, str) and target.startswith("combgrad.") and target.endswith(".TSP"):
+        del data["solver"]
+    return fields
+
+
+STEPS: tuple[Callable[[Fields], Fields], ...] = (key_from_identity, labels_by_the_exact_solver)
 
 #: The format that this version writes.
 FORMAT = len(STEPS) + 1

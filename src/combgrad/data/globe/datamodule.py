@@ -18,7 +18,6 @@ from combgrad.data.globe.instances import (
     generate_cached,
 )
 from combgrad.data.splits import SPLITS, fingerprint
-from combgrad.solvers.base import Solver
 from combgrad.solvers.edges import matrix_to_edges
 from combgrad.sphere import Distance, check_distance
 
@@ -42,7 +41,6 @@ class GlobeTSP(TensorDataModule):
         order_seed: of the training order and of flipped labels.
         label_rho: each training label is flipped with probability rho/k, once (A-32).
         cache: folder for generated instances, or None.
-        solver: ignored; the labels come from the exact solver, whichever one a run trains with.
     """
 
     def __init__(
@@ -59,10 +57,8 @@ class GlobeTSP(TensorDataModule):
         path: str | None = None,
         url: str | None = None,
         cache: str | None = None,
-        solver: Solver | None = None,
     ) -> None:
         super().__init__(train_size, eval_size, batch_size, order_seed)
-        del solver
         check_distance(distance)
         check_choice("source", source, get_args(Source))
         if source != "regenerated" and path is None:
