@@ -1,5 +1,7 @@
 """The layer that puts a combinatorial solver into a network."""
 
+import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -7,6 +9,7 @@ from torch import Tensor, nn
 
 from combgrad.compatibility import check_compatible, check_kinds
 from combgrad.corruption import GradientNoise
+from combgrad.errors import IncompatibleError
 from combgrad.gradients.base import GradientMethod, solve
 from combgrad.margins import Margin
 from combgrad.projections import Projection
@@ -16,15 +19,48 @@ from combgrad.solvers.base import Solver
 HALF = (torch.float16, torch.bfloat16)
 
 
+class _LossFactor:
+    """Takes what the loss was multiplied by out of dL/dy, and puts it back into dL/dw."""
+
+    def __init__(self, shares: int, scale: float | Callable[[], float] | None) -> None:
+        self.shares, self.scale = shares, scale
+        self.factor = 1.0
+        self.needed = shares > 1 or scale is not None
+
+    def take_scale(self, slope: Tensor) -> Tensor:
+        """dL/dy (B, *S) of the loss itself; zero where it has overflown under the scale."""
+        if self.scale is None:
+            self.factor = float(self.shares)
+            return slope
+        scale = float(self.scale() if callable(self.scale) else self.scale)
+        self.factor = self.shares * scale
+        if bool(torch.isfinite(slope).all()):
+            return slope / scale
+        self.factor = math.nan
+        return torch.zeros_like(slope)
+
+    def take_shares(self, slope: Tensor) -> Tensor:
+        """dL/dy (B, *S) of the whole batch's loss."""
+        return slope / self.shares
+
+    def put_back(self, slope: Tensor) -> Tensor:
+        """dL/dw (B, *S) as the loss in use has it."""
+        return slope * self.factor
+
+
 class CombinatorialLayer(nn.Module):
     """y = solver(P(w + margin)), with dL/dw by the chosen gradient method, pulled back through P.
 
     With `margin.position == "after"` it is y = solver(P(w) + margin). Source: paper, section 3
     (A-03). Under torch.autocast it works in single precision on costs of half precision.
 
-    `shares`, an attribute, is the number of processes that each take an equal share of every batch
-    and average their gradients; dL/dy is then made that of the whole batch, on which methods such
-    as Blackbox do not depend linearly.
+    Methods such as Blackbox depend on the size of dL/dy and not only on its direction. Two
+    attributes tell the layer what was done to the loss, so that they see dL/dy of the whole batch's
+    loss: `shares`, the number of processes that each take an equal share of every batch and average
+    their gradients, and `loss_scale`, what the loss is multiplied by before `backward()`, a number
+    or a function without arguments such as `scaler.get_scale` of a GradScaler. Where dL/dy has
+    overflown under a scale, dL/dw is NaN, which such a scaler looks for. torch.compile leaves the
+    layer out of its graphs.
 
     Args:
         solver: maps costs (B, *S) to solutions (B, *S).
@@ -33,7 +69,8 @@ class CombinatorialLayer(nn.Module):
         margin: a perturbation while training, or None.
         gradient_noise: noise on dL/dy while training, for robustness studies, or None.
 
-    Raises IncompatibleError at construction where a part does not fit the solver.
+    Raises IncompatibleError at construction where a part does not fit the solver, and under
+    autocast to float16, which needs a scaled loss, where a part must know the scale and does not.
     """
 
     def __init__(
@@ -58,6 +95,7 @@ class CombinatorialLayer(nn.Module):
         self.margin = margin
         self.gradient_noise = gradient_noise
         self.shares = 1
+        self.loss_scale: float | Callable[[], float] | None = None
 
     def set_epoch(self, epoch: int, epochs: int) -> None:
         """Move the margin's schedule to a 0-based `epoch` out of `epochs`."""
@@ -66,14 +104,26 @@ class CombinatorialLayer(nn.Module):
 
     def forward(self, costs: Tensor, target: Tensor | None = None, **instance: Any) -> Tensor:
         """The solution (B, *S) of costs (B, *S); `target` (B, *S) is for margins that need it."""
+        if torch.compiler.is_compiling():
+            from combgrad import eager
+
+            solution: Tensor = eager.call(self._answer, costs, target, instance)
+            return solution
+        return self._answer(costs, target, instance)
+
+    def _answer(self, costs: Tensor, target: Tensor | None, instance: Mapping[str, Any]) -> Tensor:
         self.solver.check_form(costs)
-        if torch.is_autocast_enabled(costs.device.type):
-            with torch.autocast(costs.device.type, enabled=False):
+        device = costs.device.type
+        if torch.is_autocast_enabled(device):
+            if torch.get_autocast_dtype(device) == torch.float16 and costs.requires_grad:
+                self.check_loss_scale()
+            with torch.autocast(device, enabled=False):
                 single = costs.float() if costs.dtype in HALF else costs
-                return self.forward(single, target, **instance)
-        if self.shares > 1 and costs.requires_grad:
+                return self._answer(single, target, instance)
+        undo = _LossFactor(self.shares, self.loss_scale)
+        if undo.needed and costs.requires_grad:
             costs = costs.view_as(costs)
-            costs.register_hook(lambda slope: slope * self.shares)
+            costs.register_hook(undo.put_back)
         after = self.margin is not None and self.margin.position == "after"
         if self.margin is not None and not after:
             costs = self.margin(costs, target)
@@ -82,11 +132,25 @@ class CombinatorialLayer(nn.Module):
         if self.margin is not None and after:
             costs = self.margin(costs, target)
         solution = solve(self.solver, self.gradient, costs, self.training, **instance)
-        if self.gradient_noise is not None and self.training and solution.requires_grad:
-            solution.register_hook(self.gradient_noise)
-        if self.shares > 1 and solution.requires_grad:
-            solution.register_hook(lambda slope: slope / self.shares)
+        if solution.requires_grad:
+            if undo.needed:
+                solution.register_hook(undo.take_scale)
+            if self.gradient_noise is not None and self.training:
+                solution.register_hook(self.gradient_noise)
+            if undo.needed:
+                solution.register_hook(undo.take_shares)
         return solution
+
+    def check_loss_scale(self) -> None:
+        """Raise IncompatibleError where a part must know how the loss is scaled and does not."""
+        noisy = self.gradient_noise is not None
+        if self.loss_scale is None and (noisy or not self.gradient.homogeneous):
+            name = type(self.gradient_noise if noisy else self.gradient).__name__
+            raise IncompatibleError(
+                f"{name} depends on the size of dL/dy, and training in float16 scales the loss: "
+                f"set layer.loss_scale = scaler.get_scale for the GradScaler, or 1.0 without one; "
+                f"or train in bfloat16, which needs no scale."
+            )
 
     def extra_repr(self) -> str:
         """The solver and the gradient method, which are not modules, for print(layer)."""

@@ -177,3 +177,22 @@ class TestContract:
 def test_blackbox_refuses_a_useless_lambda(lam):
     with pytest.raises(ValueError, match="lam"):
         Blackbox(lam)
+
+
+@pytest.mark.parametrize(("method", "solver"), METHODS)
+@pytest.mark.parametrize("shares", [1, 2])
+def test_the_answer_may_be_changed_in_place(method, solver, shares):
+    costs, upstream = random_costs(), random_costs(seed=1)
+    slopes = []
+    for change in (lambda y: y * 3 + 1, lambda y: y.mul_(3).add_(1)):
+        torch.manual_seed(0)
+        layer = CombinatorialLayer(solver, copy.deepcopy(method), Norm())
+        layer.shares = shares
+        weights = costs.clone().requires_grad_()
+        answer = layer(weights)
+        before = answer.detach().clone()
+        changed = change(answer)
+        assert torch.equal(changed.detach(), before * 3 + 1)
+        slopes.append(torch.autograd.grad(changed, weights, upstream)[0])
+    assert float(slopes[0].abs().sum()) > 0
+    assert torch.equal(*slopes)

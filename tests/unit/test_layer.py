@@ -228,6 +228,26 @@ def test_a_batch_in_shares_has_the_gradient_of_the_whole_batch(gradient):
     torch.testing.assert_close(parts, whole)
 
 
+@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
+def test_a_compiled_network_leaves_the_layer_out(backend, recwarn):
+    torch.manual_seed(0)
+    layer = CombinatorialLayer(TSP(), Blackbox(3.0), Std())
+    network = torch.nn.Sequential(torch.nn.Linear(4, 10), layer, torch.nn.Linear(10, 1))
+    inputs = torch.rand(5, 4)
+    network(inputs).sum().backward()
+    expected = [weights.grad.clone() for weights in network.parameters()]
+    network.zero_grad()
+    torch.compiler.reset()
+    compiled = torch.compile(network, backend=backend)
+    for rows in (5, 5, 3):
+        torch.testing.assert_close(compiled(inputs[:rows]), network(inputs[:rows]))
+    compiled(inputs).sum().backward()
+    assert float(expected[0].abs().sum()) > 0
+    for weights, gradient in zip(network.parameters(), expected, strict=True):
+        torch.testing.assert_close(weights.grad, gradient)
+    assert [str(warning.message) for warning in recwarn] == []
+
+
 def test_a_layer_can_be_copied_and_shows_its_parts():
     layer = CombinatorialLayer(TSP(), Blackbox(2.0), Std(), NoiseMargin(0.1))
     twin = copy.deepcopy(layer)

@@ -71,8 +71,18 @@ class Experiment(pl.LightningModule, ABC):
         return optimizer
 
     def on_fit_start(self) -> None:
-        """Tell the layer how many processes share a batch."""
+        """Tell the layer how many processes share a batch, and how the loss is scaled.
+
+        Raises IncompatibleError where it must know the scale and cannot.
+        """
         self.layer.shares = self.trainer.world_size
+        precision = self.trainer.precision_plugin
+        scaler = getattr(precision, "scaler", None)
+        self.layer.loss_scale = scaler.get_scale if scaler is not None else 1.0
+        if scaler is None and precision.precision == "16-mixed":
+            # A strategy such as DeepSpeed's scales the loss out of sight.
+            self.layer.loss_scale = None
+            self.layer.check_loss_scale()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what the gradient method has learned."""

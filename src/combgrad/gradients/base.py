@@ -14,7 +14,8 @@ from combgrad.solvers.base import Solver, Trait
 class Saved(NamedTuple):
     """What the backward pass may use: the projected costs and the solution, both (B, *S).
 
-    `extras` are tensors of the method's own, such as the noise of its forward pass.
+    `extras` are tensors of the method's own, such as the noise of its forward pass. The solution is
+    empty for a method that does not read it.
     """
 
     costs: Tensor
@@ -32,6 +33,14 @@ class GradientMethod(ABC):
     """
 
     requires: frozenset[Trait] = frozenset()
+
+    #: Whether vjp(c g) = c vjp(g) for c > 0. Other methods see dL/dy without what only belongs to
+    #: the way of training, such as the scale of a GradScaler.
+    homogeneous = False
+
+    #: Whether `vjp` reads the solution, of which a copy is then kept: the user may change the
+    #: answer in place.
+    reads_solution = True
 
     def forward(self, solver: Solver, costs: Tensor, **instance: Any) -> tuple[Tensor, Saved]:
         """Solve costs (B, *S) and keep what `vjp` needs."""
@@ -55,6 +64,12 @@ class GradientMethod(ABC):
         """The replacement of dL/dcosts (B, *S) for dL/dsolution (B, *S)."""
 
 
+def _apart_from(answer: Tensor, tensor: Tensor) -> Tensor:
+    """A tensor, or its copy where it shares memory with the answer."""
+    shared = tensor.untyped_storage().data_ptr() == answer.untyped_storage().data_ptr()
+    return tensor.clone() if shared and tensor.numel() else tensor
+
+
 class _Solve(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -68,7 +83,9 @@ class _Solve(torch.autograd.Function):
         answer = gradient.forward if training else gradient.evaluate
         solution, saved = answer(solver, costs, **instance)
         ctx.solver, ctx.gradient, ctx.instance = solver, gradient, saved.instance
-        ctx.save_for_backward(saved.costs, saved.solution, *saved.extras)
+        kept = saved.solution if gradient.reads_solution else costs.new_empty(0)
+        own = [_apart_from(solution, tensor) for tensor in (kept, *saved.extras)]
+        ctx.save_for_backward(saved.costs, *own)
         return solution
 
     @staticmethod

@@ -13,6 +13,9 @@ class Identity(GradientMethod):
     section 3.1, eq. (4).
     """
 
+    homogeneous = True
+    reads_solution = False
+
     def vjp(self, solver: Solver, saved: Saved, grad_solution: Tensor) -> Tensor:
         """Return -dL/dy, shape (B, *S)."""
         del solver, saved

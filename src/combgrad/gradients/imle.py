@@ -57,6 +57,8 @@ class IMLE(GradientMethod):
     Raises ValueError for a value out of range, and for several samples without noise.
     """
 
+    reads_solution = False
+
     def __init__(
         self, lam: float, noise: Noise | None = None, samples: int = 1, divide: bool = True
     ):
@@ -107,6 +109,9 @@ class AdaptiveIMLE(GradientMethod):
 
     Raises ValueError for a value out of range, and for several samples without noise.
     """
+
+    homogeneous = True
+    reads_solution = False
 
     def __init__(
         self,

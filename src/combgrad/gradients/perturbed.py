@@ -36,6 +36,8 @@ class Perturbed(GradientMethod):
     of 0 under multiplicative noise.
     """
 
+    homogeneous = True
+
     def __init__(
         self,
         sigma: float,

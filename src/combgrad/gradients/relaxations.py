@@ -35,6 +35,7 @@ class Relaxation(GradientMethod):
     """
 
     requires = frozenset({Trait.SUBSET_VALUED})
+    homogeneous = True
 
     def __init__(
         self, tau: float, variant: Variant = "original", generator: torch.Generator | None = None

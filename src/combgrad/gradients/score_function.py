@@ -37,6 +37,9 @@ class ScoreFunction(GradientMethod):
     samples were differentiated in another way than by `objective`.
     """
 
+    homogeneous = True
+    reads_solution = False
+
     def __init__(
         self,
         sigma: float,

@@ -131,6 +131,7 @@ class SIMPLE(GradientMethod):
     """
 
     requires = frozenset({Trait.SUBSET_VALUED})
+    homogeneous = True
 
     def __init__(self, tau: float = 1.0, generator: torch.Generator | None = None) -> None:
         self.tau = check_positive("tau", tau)

@@ -24,6 +24,7 @@ class StraightThrough(GradientMethod):
     """
 
     requires = frozenset({Trait.SUBSET_VALUED})
+    homogeneous = True
 
     def __init__(self, tau: float = 1.0) -> None:
         self.tau = check_positive("tau", tau)
