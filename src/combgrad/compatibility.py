@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from combgrad.errors import IncompatibleError
-from combgrad.solvers.base import Solver, Trait
+from combgrad.solvers.base import Solver, Trait, checked_traits
 
 
 class Part(Protocol):
@@ -55,7 +55,8 @@ def check_kinds(*parts: tuple[object, str, type]) -> None:
 
 def missing_traits(part: Part, solver: Solver) -> list[Trait]:
     """The traits that `part` requires and `solver` does not have, in a fixed order."""
-    return sorted(part.requires - solver.traits, key=lambda trait: trait.name)
+    needed = checked_traits(name_of(part), part.requires)
+    return sorted(needed - checked_traits(name_of(solver), solver.traits), key=lambda t: t.name)
 
 
 def check_compatible(solver: Solver, *parts: Part | None) -> None:

@@ -100,10 +100,10 @@ def _warn_if_coarse(projection: Projection, costs: Tensor, centred: Tensor) -> N
     coarse = (drowned & (sizes > 0)).sum(dim=1) >= max(3, sizes.shape[1] // 50)
     if bool(coarse.any()):
         warnings.warn(
-            f"{type(projection).__name__}: some costs of batch index {int(coarse.nonzero()[0])} "
-            f"are so much larger than others that, once the mean is removed, {costs.dtype} rounds "
-            f"the differences of those away, and solutions may change; forbid entries by a cost "
-            f"of inf, not by a large number, or pass costs.double().",
+            f"{type(projection).__name__}: some costs of an instance are so much larger than "
+            f"others that, once the mean is removed, {costs.dtype} rounds the differences of those "
+            f"away, and solutions may change; forbid entries by a cost of inf, not by a large "
+            f"number, or pass costs.double().",
             stacklevel=3,
         )
 

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from combgrad.errors import SolverInputError
+from combgrad.errors import InfeasibleError, SolverInputError
 from combgrad.solvers.base import Trait
 from combgrad.solvers.graph_path import GraphShortestPath
 
@@ -146,3 +146,83 @@ def test_it_can_be_pickled_and_answers_float32_and_empty_batches():
     solver = pickle.loads(pickle.dumps(GraphShortestPath(np.array(DIAMOND), 4, 0, 3)))
     assert solver(torch.rand(2, 6)).dtype == torch.float32
     assert solver(torch.rand(0, 6)).shape == (0, 6)
+
+
+def standard_grid(side):
+    """The arcs right and down of a grid of nodes, row by row."""
+    right = [(i * side + j, i * side + j + 1) for i in range(side) for j in range(side - 1)]
+    down = [(i * side + j, i * side + j + side) for i in range(side - 1) for j in range(side)]
+    return sorted(right + down)
+
+
+@given(data=st.data())
+def test_acyclic_graphs_take_costs_of_any_sign(data):
+    """Against Bellman and Ford, for arcs between nodes numbered at random."""
+    nodes = data.draw(st.integers(2, 7))
+    names = data.draw(st.permutations(range(nodes)))
+    pairs = st.tuples(st.integers(0, nodes - 1), st.integers(0, nodes - 1))
+    chain = [(i, i + 1) for i in range(nodes - 1)]
+    forward = chain + [(min(p), max(p)) for p in data.draw(st.lists(pairs, max_size=12))]
+    edges = [(names[a], names[b]) for a, b in data.draw(st.permutations(forward)) if a < b]
+    values = data.draw(
+        st.lists(st.integers(-9, 9).map(float), min_size=len(edges), max_size=len(edges))
+    )
+    solver = GraphShortestPath(edges, nodes, names[0], names[-1], directed=True)
+    graph = networkx.MultiDiGraph()
+    for (tail, head), cost in zip(edges, values, strict=True):
+        graph.add_edge(tail, head, weight=cost)
+    best = networkx.bellman_ford_path_length(graph, names[0], names[-1])
+    costs = torch.tensor([values])
+    solution = solver(costs)
+    assert solver.acyclic
+    assert bool(solver.feasible(solution).all())
+    assert float((costs * solution).sum()) == best
+    assert float(solver.optimum(costs)) == best
+
+
+def test_the_standard_grid_is_solved_for_linear_predictions():
+    solver = GraphShortestPath(standard_grid(5), 25, 0, 24, directed=True)
+    costs = torch.randn(32, 40, generator=torch.Generator().manual_seed(0))
+    solution = solver(costs)
+    assert bool(solver.feasible(solution).all())
+    assert torch.allclose((costs.double() * solution).sum(1), solver.optimum(costs))
+    assert torch.equal(solver(costs * 1e-3), solution)
+    clamped = GraphShortestPath(standard_grid(5), 25, 0, 24, directed=True, negative="clamp")
+    assert torch.equal(clamped(costs), solver(costs.clamp_min(0)))
+
+
+def test_cycles_off_the_way_do_not_matter_and_others_refuse_negative_costs():
+    costs = torch.tensor([[1.0, -2.0, 5.0, -5.0, -1.0]])
+    edges = [(0, 1), (1, 2), (3, 4), (4, 3), (4, 0)]
+    solver = GraphShortestPath(edges, 5, 0, 2, directed=True)
+    assert solver.acyclic
+    assert solver(costs).tolist() == [[1, 1, 0, 0, 0]]
+    for options in ({"directed": True, "end": 4}, {"directed": False, "end": 2}):
+        cyclic = GraphShortestPath([*edges, (2, 4)], 5, 0, **options)
+        assert not cyclic.acyclic
+        with pytest.raises(SolverInputError, match=r"batch index 0 .*no cycles"):
+            cyclic(torch.cat([costs, costs[:, :1]], dim=1))
+
+
+def test_at_ties_the_edge_that_is_listed_first_is_taken():
+    edges = [(0, 2), (0, 1), (1, 3), (2, 3), (0, 1)]
+    solver = GraphShortestPath(edges, 4, 0, 3, directed=True)
+    assert solver(torch.ones(1, 5)).tolist() == [[1, 0, 0, 1, 0]]
+
+
+@pytest.mark.parametrize("directed", [False, True])
+def test_forbidden_edges_are_gone_round_or_leave_nothing(directed):
+    solver = GraphShortestPath(DIAMOND, 4, 0, 3, directed=directed)
+    costs = torch.tensor([[torch.inf, 1, 5, 5, torch.inf, 99], [1, torch.inf, torch.inf, 1, 7, 8]])
+    assert solver(costs).tolist() == [[0, 0, 1, 1, 0, 0], [0, 0, 0, 0, 1, 0]]
+    costs[1, 4:] = torch.inf
+    with pytest.raises(InfeasibleError, match=r"batch index 1 \(1 of 2"):
+        solver(costs)
+
+
+@pytest.mark.parametrize("value", ["a", 0.5, None])
+def test_ends_that_are_no_numbers_are_refused(value):
+    with pytest.raises(ValueError, match="start is"):
+        GraphShortestPath(DIAMOND, 4, value, 3)
+    with pytest.raises(ValueError, match="edges"):
+        GraphShortestPath([(0, 1), (1,)], 4, 0, 3)

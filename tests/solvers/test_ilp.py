@@ -3,6 +3,8 @@
 import itertools
 import pickle
 import sys
+import warnings
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -21,6 +23,7 @@ from combgrad.errors import (
     TimeLimitError,
     UnboundedError,
 )
+from combgrad.solvers.assignment import Assignment
 from combgrad.solvers.base import Trait
 from combgrad.solvers.ilp import ILP
 
@@ -202,6 +205,7 @@ def test_programs_without_rows_follow_the_signs(backend):
         ({"A": [[1, 2]], "lower": 3, "upper": 2}, "row 0"),
         ({"A": [[1, 2]], "bounds": (2, [3, 1])}, "variable 1"),
         ({"A": [[1, np.nan]]}, "NaN"),
+        ({"A": [[1, 1e-10], [1, 1]]}, "row 0 spread"),
         ({"A": [[1, 2]], "backend": "cplex"}, "highs, gurobi"),
         ({"A": [[1, 2]], "time_limit": 0}, "time_limit"),
     ],
@@ -245,3 +249,88 @@ def test_a_licence_error_names_the_other_backend(monkeypatch):
     monkeypatch.setattr(gurobipy.Env, "start", expired)
     with pytest.raises(SolverUnavailableError, match=r"(?s)expired.*highs"):
         ILP([[1.0]], backend="gurobi")
+
+
+def best_points(matrix, upper, costs):
+    """The cheapest 0/1 point of each instance in exact arithmetic, for A y <= upper."""
+    points = np.array(list(itertools.product((0, 1), repeat=costs.shape[1])))
+    allowed = points[(points @ np.array(matrix).T <= upper).all(axis=1)]
+    whole = [[int(Fraction(cost) * 2**1074) for cost in row] for row in costs.double().tolist()]
+    lengths = np.array(whole, dtype=object) @ allowed.T.astype(object)
+    return torch.from_numpy(allowed[[row.argmin() for row in lengths]]).to(costs.dtype)
+
+
+@every_backend
+@pytest.mark.parametrize("large", [1e6, 1e9, 1e12, 1e20, 1e200, 1.7e308])
+def test_large_numbers_that_forbid_do_not_blur_the_others(backend, large):
+    generator = torch.Generator().manual_seed(6)
+    costs = torch.rand(30, 25, dtype=torch.float64, generator=generator)
+    forbidden = torch.rand(30, 25, generator=generator) < 0.35
+    forbidden[:, ::6] = False
+    solver = ILP(A_eq=assignment_rows(5), b_eq=1, backend=backend)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        solution = solver(costs.masked_fill(forbidden, large))
+    expected = Assignment()(costs.masked_fill(forbidden, torch.inf).view(30, 5, 5)).flatten(1)
+    assert torch.equal(solution, expected)
+    assert torch.equal(solver(costs.masked_fill(forbidden, torch.inf)), expected)
+
+
+@every_backend
+def test_costs_of_all_sizes_are_decided_from_the_largest_down(backend):
+    random = np.random.default_rng(7)
+    weights, size = random.integers(1, 9, (2, 7)), (20, 7)
+    costs = torch.from_numpy(-random.uniform(1, 9, size) * 10.0 ** random.integers(-300, 300, size))
+    solver = ILP(weights, upper=20, backend=backend)
+    assert torch.equal(solver(costs), best_points(weights, 20, costs))
+
+
+@every_backend
+def test_what_the_tolerance_may_hide_is_warned_of(backend):
+    solver = ILP([[1, 1, 0, 0], [0, 0, 1, 1]], 1, 1, backend=backend)
+    with pytest.warns(UserWarning, match="spread by more than 1e9"):
+        solver(torch.tensor([[1e10, 1e10, 1e-3, 2e-3]], dtype=torch.float64))
+
+
+@every_backend
+def test_forbidden_variables_are_zero_or_leave_no_solution(backend):
+    solver = ILP(np.ones(4), 2, 2, backend=backend)
+    costs = torch.tensor([[torch.inf, 5.0, torch.inf, -1.0], [0.0, 1.0, 2.0, -torch.inf]])
+    assert solver(costs[:1]).tolist() == [[0, 1, 0, 1]]
+    with pytest.raises(SolverInputError, match="batch index 1 contain NaN or -inf"):
+        solver(costs)
+    costs[1] = torch.tensor([torch.inf, torch.inf, torch.inf, 0.0])
+    with pytest.raises(InfeasibleError, match="batch index 1"):
+        solver(costs)
+    with pytest.raises(InfeasibleError, match=r"batch index 0 .*variable 2 exclude"):
+        ILP(bounds=(np.ones(4), 2), backend=backend)(torch.tensor([[1.0, 1.0, torch.inf, 1.0]]))
+    # What one instance forbids, the next one may use.
+    mixed = torch.tensor([[torch.inf, torch.inf, 1.0, 1.0], [-1.0, -1.0, 1.0, 1.0]])
+    assert solver(mixed).tolist() == [[0, 0, 1, 1], [1, 1, 0, 0]]
+
+
+@every_backend
+@pytest.mark.parametrize("unit", [1e-12, 1e-7, 1.0, 1e9, 1e200])
+def test_rows_of_any_size_are_enforced(backend, unit):
+    costs = -torch.rand(10, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(8))
+    weights = np.array([3.0, 4, 5, 6, 7])
+    solver = ILP(weights * unit, upper=12 * unit, backend=backend)
+    solution = solver(costs)
+    assert torch.equal(solution, best_points([weights], 12, costs))
+    assert not bool(solver.feasible(torch.ones(1, 5)))
+
+
+def test_whole_rows_of_large_numbers_are_not_forgiven():
+    solver = ILP([[10**7, 10**7 + 1]], upper=2 * 10**7)
+    assert solver.feasible(torch.tensor([[1.0, 1.0], [1.0, 0.0]])).tolist() == [False, True]
+    decimals = ILP([[0.1, 0.2]], upper=0.3)
+    assert decimals(-torch.ones(1, 2)).tolist() == [[1, 1]]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_a_solution_that_the_dtype_cannot_hold_is_refused(dtype):
+    solver = ILP(bounds=(0, np.array([100_001.0, 2**25 + 1])))
+    assert solver(-torch.ones(1, 2).double()).tolist() == [[100_001, 2**25 + 1]]
+    with pytest.raises(SolverInputError, match=r"batch index 0, which torch.* cannot hold"):
+        solver(-torch.ones(1, 2, dtype=dtype))
+    assert ILP(np.ones(2), 1, 1)(torch.ones(1, 2, dtype=dtype)).sum() == 1

@@ -156,3 +156,28 @@ def test_the_check_sees_what_is_too_heavy():
 def test_it_can_be_pickled():
     costs, solver = random(2, 3), Knapsack(np.array([1, 2, 3]), 3)
     assert torch.equal(pickle.loads(pickle.dumps(solver))(costs), solver(costs))
+
+
+def test_an_item_without_weight_is_taken_beside_a_far_better_one():
+    costs = torch.tensor([[-1e20, -1.0], [-1.0, -1e-20]], dtype=torch.float64)
+    assert Knapsack([1, 0], 1)(costs).tolist() == [[1, 1], [1, 1]]
+    assert Knapsack([2, 1, 1], 2)(-torch.tensor([[1e20, 1.0, 1e20]])).tolist() == [[0, 1, 1]]
+
+
+@pytest.mark.parametrize("kind", [np.array, torch.tensor, list])
+def test_whole_numbers_in_floats_are_weights(kind):
+    costs = random(20, 2)
+    solver = Knapsack(kind([3.0, 4.0]), 6.0)
+    assert torch.equal(solver(costs), Knapsack([3, 4], 6)(costs))
+    for wrong in (2.5, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="weight 1"):
+            Knapsack(kind([3.0, wrong]), 6)
+
+
+def test_weights_of_another_shape_are_refused():
+    with pytest.raises(ValueError, match=r"shape \(1, 2\)"):
+        Knapsack(np.array([[1, 2]]), 2)
+
+
+def test_forbidden_items_are_left_out():
+    assert Knapsack([1, 1], 2)(torch.tensor([[torch.inf, -1.0]])).tolist() == [[0, 1]]

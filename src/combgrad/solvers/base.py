@@ -4,6 +4,7 @@ import enum
 import math
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,20 @@ class Trait(enum.Enum):
     SHIFT_INVARIANT = "y(w + c 1) = y(w): all solutions have the same sum"
     SCALE_INVARIANT = "y(s w) = y(w) for s > 0"
     SUBSET_VALUED = "Y is every 0/1 row of n entries with exactly k ones, and nothing else"
+
+
+def checked_traits(owner: str, traits: Iterable[Trait]) -> frozenset[Trait]:
+    """The traits as a set; TypeError for what is no `Trait`, such as its name in a string."""
+    found = [traits] if isinstance(traits, str | Trait) else list(traits)
+    for trait in found:
+        if not isinstance(trait, Trait):
+            name = str(trait).rpartition(".")[2].upper()
+            names = [name] if name in Trait.__members__ else list(Trait.__members__)
+            raise TypeError(
+                f"{owner}: traits hold {trait!r}, which is no Trait and would be ignored; use "
+                f"combgrad.solvers.Trait.{' or '.join(names)}."
+            )
+    return frozenset(found)
 
 
 class Solver(ABC):
@@ -45,6 +60,12 @@ class Solver(ABC):
 
     seconds = 0.0
     calls = 0
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Raise TypeError for traits that are none."""
+        super().__init_subclass__(**options)
+        if "traits" in cls.__dict__ and not isinstance(cls.__dict__["traits"], property):
+            cls.traits = checked_traits(cls.__name__, cls.traits)
 
     @torch.no_grad()
     def __call__(self, costs: Tensor, **instance: Any) -> Tensor:

@@ -18,7 +18,7 @@ import numpy as np
 from torch import Tensor
 
 from combgrad.errors import SolverFailedError, SolverInputError
-from combgrad.solvers.base import Solver, Trait, to_array, to_tensor
+from combgrad.solvers.base import Solver, Trait, checked_traits, to_array, to_tensor
 
 Function = Callable[..., np.ndarray]
 Task = tuple[np.ndarray, dict[str, Any]]
@@ -111,7 +111,8 @@ class FunctionSolver(Solver):
                     f"f cannot be sent to other processes ({error}); define it with def at the "
                     f"top of a module, or use processes=0."
                 ) from error
-        self.f, self.traits, self.processes = f, frozenset(traits), processes
+        self.f, self.processes = f, processes
+        self.traits = checked_traits(self._name(), traits)
         self.batched = None if batched is None else as_names(batched)
         self._pool: _Pool | None = None
 

@@ -1,12 +1,13 @@
 """Any binary, integer or mixed linear program, exact, through HiGHS or Gurobi."""
 
+import math
+import warnings
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from scipy.sparse import csr_array, issparse, vstack
 from torch import Tensor
 
 from combgrad.errors import (
@@ -16,16 +17,26 @@ from combgrad.errors import (
     TimeLimitError,
     UnboundedError,
 )
-from combgrad.solvers.base import Solver, Trait, to_array, to_tensor
+from combgrad.solvers.base import Solver, Trait, checked_traits, to_array, to_tensor
 from combgrad.solvers.ilp_backends import (
     INFEASIBLE,
     OPTIMAL,
     TIME_LIMIT,
+    TOLERANCE,
     UNBOUNDED,
     Backend,
     Gurobi,
     Highs,
-    Program,
+)
+from combgrad.solvers.ilp_program import checked_program, checked_rows
+
+#: Costs that spread by less are told apart well by every backend.
+MODEST_SPREAD = 1e5
+
+WIDE_SPREAD = (
+    "ILP: costs of one instance spread by more than 1e9, the tolerance of its backends, and the "
+    "smaller ones may be ignored; forbid variables by a cost of inf instead of a large number, or "
+    "bring the costs nearer together."
 )
 
 BACKENDS: dict[str, type[Highs] | type[Gurobi]] = {"highs": Highs, "gurobi": Gurobi}
@@ -35,8 +46,11 @@ class ILP(Solver):
     """One integer program with exchangeable costs: y(w) = argmin <w, y> over y in Y, where
     Y = {y: lower <= A y <= upper, A_ub y <= b_ub, A_eq y = b_eq, least <= y <= most, y_i integer}.
 
-    Costs and solutions are (B, n), any sign. Exact up to the backend's tolerance of 1e-9 of the
-    largest cost: the gaps are 0, costs are scaled to max |w| = 1, integers are rounded.
+    Costs and solutions are (B, n), any sign; a cost of +inf sets its variable to 0. The gaps are 0
+    and integers are rounded, but a backend works in float64 with a tolerance: a solution may cost
+    1e-9 of the largest cost more than the best. Costs so large that they decide the value of an
+    integer variable (a big M, say) are taken out first and do not count. Where those that remain
+    spread by more than 1e9 a warning says so. Rows are scaled to coefficients of 1 at most.
 
     Args:
         A, lower, upper: rows (m, n), dense or scipy sparse, and their bounds, (m,) or numbers.
@@ -47,9 +61,13 @@ class ILP(Solver):
         time_limit: seconds for an instance, or None.
         traits: what the caller knows of Y; SHIFT_INVARIANT where all y have the same sum.
 
-    Raises ValueError for a program that is none, SolverUnavailableError for a missing backend, and
+    Raises ValueError for a program that is none or has a row with coefficients that spread by more
+    than 1e9, SolverInputError for costs of a dtype that cannot hold the solution, and
+    SolverUnavailableError for a missing backend, and
     InfeasibleError, UnboundedError or TimeLimitError, naming the batch index.
     """
+
+    forbids = True
 
     def __init__(
         self,
@@ -77,14 +95,15 @@ class ILP(Solver):
         blocks = [
             rows
             for rows in (
-                _rows("A", A, lower, upper),
-                _rows("A_ub", A_ub, -np.inf, b_ub),
-                _rows("A_eq", A_eq, b_eq, b_eq),
+                checked_rows("A", A, lower, upper),
+                checked_rows("A_ub", A_ub, -np.inf, b_ub),
+                checked_rows("A_eq", A_eq, b_eq, b_eq),
             )
             if rows is not None
         ]
-        self.program = _program(blocks, bounds, integrality)
-        self.backend, self.time_limit, self.traits = backend, time_limit, frozenset(traits)
+        self.program = checked_program(blocks, bounds, integrality)
+        self.backend, self.time_limit = backend, time_limit
+        self.traits = checked_traits("ILP", traits)
         self._model: Backend | None = BACKENDS[backend](self.program, time_limit)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -104,12 +123,9 @@ class ILP(Solver):
         return torch.from_numpy(self.program.contains(to_array(solution))).to(solution.device)
 
     def _solve(self, costs: Tensor) -> Tensor:
-        array = to_array(costs)
-        largest = np.abs(array).max(axis=1, keepdims=True, initial=0.0)
-        # The tolerances of the backends are absolute, so every instance is brought to one size.
-        scaled = array / np.where(largest > 0, largest, 1.0)
-        points = np.stack([self._minimise(row, index) for index, row in enumerate(scaled)])
-        points = np.where(self.program.integer, np.rint(points) + 0.0, points)
+        points = np.stack(
+            [self._solve_one(row, index) for index, row in enumerate(to_array(costs))]
+        )
         wrong = ~self.program.contains(points)
         if wrong.any():
             raise SolverFailedError(
@@ -117,15 +133,79 @@ class ILP(Solver):
                 f"the program once integers are rounded; look for coefficients of very different "
                 f"size, such as a big M."
             )
-        return to_tensor(points, like=costs)
+        solution = to_tensor(points, like=costs)
+        held = np.where(self.program.integer, to_array(solution) == points, True)
+        held &= np.isfinite(to_array(solution))
+        if not held.all():
+            index, variable = np.argwhere(~held)[0].tolist()
+            raise SolverInputError(
+                f"ILP: variable {variable} is {points[index, variable]:.17g} in the solution of "
+                f"batch index {index}, which {costs.dtype} cannot hold; use costs.double()."
+            )
+        return solution
 
-    def _minimise(self, costs: np.ndarray, index: int) -> np.ndarray:
+    def _solve_one(self, costs: np.ndarray, index: int) -> np.ndarray:
+        """The best point (n,) for the costs (n,) of one instance, integers rounded."""
+        least, most = self.program.least.copy(), self.program.most.copy()
+        forbidden = costs == np.inf
+        if (forbidden & ((least > 0) | (most < 0))).any():
+            raise InfeasibleError(
+                f"ILP: batch index {index} has no solution: a cost of inf sets its variable to 0, "
+                f"which the bounds of variable "
+                f"{int((forbidden & ((least > 0) | (most < 0))).argmax())} exclude."
+            )
+        least[forbidden] = most[forbidden] = 0.0
+        costs = np.where(forbidden, 0.0, costs)
+        sizes = np.abs(costs)
+        while True:
+            matter = (least < most) & (sizes > 0)
+            largest = sizes[matter].max(initial=0.0)
+            smallest = sizes[matter].min(initial=largest)
+            # The tolerances of the backends are absolute, so instances are brought to one size.
+            scaled = np.where(matter, costs, 0.0) / (largest or 1.0)
+            point = self._minimise(scaled, least, most, index)
+            point = np.where(self.program.integer, np.rint(point) + 0.0, point)
+            if smallest >= largest / MODEST_SPREAD:
+                return point
+            fixed = matter & (self._is_decided(scaled, point) | self._outweighs(scaled))
+            if sizes[matter & ~fixed].max(initial=0.0) == largest:
+                if smallest < largest * TOLERANCE:
+                    warnings.warn(WIDE_SPREAD, stacklevel=4)
+                return point
+            least[fixed] = most[fixed] = point[fixed]
+
+    def _is_decided(self, costs: np.ndarray, point: np.ndarray) -> np.ndarray:
+        """Which integer variables have the value of `point` in every solution that is no dearer.
+
+        No solution costs less than one with every variable at the cheaper of its bounds. One that
+        is a step away from there costs at least |w_i| more, too much where `point` lies nearer.
+        """
+        ideal = np.where(costs > 0, self.program.least, self.program.most)
+        with np.errstate(over="ignore", invalid="ignore"):
+            beyond = np.where(costs == 0, 0.0, np.abs(costs) * np.abs(point - ideal))
+        above = math.fsum(beyond) if np.isfinite(beyond).all() else math.inf
+        return self.program.integer & (np.abs(costs) > above * (1 + 1e-9))
+
+    def _outweighs(self, costs: np.ndarray) -> np.ndarray:
+        """Marks an integer variable whose every step costs more than all others ever can."""
+        sizes = np.abs(costs)
+        first = int(sizes.argmax())
+        with np.errstate(over="ignore", invalid="ignore"):
+            most = np.where(sizes == 0, 0.0, sizes * (self.program.most - self.program.least))
+        others = np.delete(most, first)
+        alone = np.isfinite(others).all() and sizes[first] > 2 * math.fsum(others)
+        return self.program.integer & alone & (np.arange(len(sizes)) == first)
+
+    def _minimise(
+        self, costs: np.ndarray, least: np.ndarray, most: np.ndarray, index: int
+    ) -> np.ndarray:
         if self._model is None:
             self._model = BACKENDS[self.backend](self.program, self.time_limit)
-        outcome, point = self._model.minimise(costs)
+        outcome, point = self._model.minimise(costs, least, most)
         # Backends may stop as soon as they know that a program is either unbounded or infeasible.
-        if outcome == UNBOUNDED and self._model.minimise(np.zeros_like(costs))[0] == INFEASIBLE:
-            outcome = INFEASIBLE
+        if outcome == UNBOUNDED:
+            feasible, _ = self._model.minimise(np.zeros_like(costs), least, most)
+            outcome = INFEASIBLE if feasible == INFEASIBLE else UNBOUNDED
         if outcome == OPTIMAL:
             return point
         if outcome == INFEASIBLE:
@@ -146,57 +226,3 @@ class ILP(Solver):
         raise SolverFailedError(
             f"ILP: {self.backend} ended batch index {index} with {outcome!r}; try another backend."
         )
-
-
-Rows = tuple[csr_array, np.ndarray, np.ndarray]
-
-
-def _rows(name: str, matrix: Any, lower: ArrayLike | None, upper: ArrayLike | None) -> Rows | None:
-    """Rows (m, n) with their bounds (m,), None for no matrix."""
-    if matrix is None:
-        return None
-    rows = csr_array(matrix if issparse(matrix) else np.atleast_2d(np.asarray(matrix, dtype=float)))
-    if lower is None or upper is None:
-        raise ValueError(f"{name} needs a right-hand side b{name[1:]}.")
-    sides = []
-    for side in (lower, upper):
-        values = np.asarray(side, dtype=float)
-        if values.ndim > 1 or values.size not in (1, rows.shape[0]):
-            raise ValueError(
-                f"{name} has {rows.shape[0]} rows and bounds of shape {values.shape}; pass a "
-                f"number or one for each row."
-            )
-        sides.append(np.broadcast_to(values, rows.shape[:1]))
-    return rows.astype(np.float64), sides[0], sides[1]
-
-
-def _program(
-    blocks: list[Rows], bounds: tuple[ArrayLike, ArrayLike], integrality: ArrayLike
-) -> Program:
-    """The program of these rows, with every vector at its full length."""
-    vectors = [np.asarray(values, dtype=float) for values in (*bounds, integrality)]
-    sizes = {block[0].shape[1] for block in blocks} | {v.size for v in vectors if v.ndim}
-    if len(sizes) != 1 or any(v.ndim > 1 for v in vectors):
-        raise ValueError(
-            f"rows, bounds and integrality describe {sorted(sizes)} variables; they must agree, "
-            f"and one of them must give each variable an entry."
-        )
-    variables = sizes.pop()
-    least, most, integer = (np.broadcast_to(v, (variables,)).copy() for v in vectors)
-    if not np.isin(integer, (0, 1)).all():
-        raise ValueError("integrality has entries other than 0 (continuous) and 1 (integer).")
-    empty = csr_array((0, variables)), np.empty(0), np.empty(0)
-    matrices, lowers, uppers = zip(*blocks, empty, strict=True)
-    lower, upper = np.concatenate(lowers), np.concatenate(uppers)
-    for name, low, high in (("row", lower, upper), ("variable", least, most)):
-        wrong = ~(low <= high) | (low == np.inf) | (high == -np.inf)
-        if wrong.any():
-            index = int(wrong.argmax())
-            raise ValueError(
-                f"the bounds of {name} {index}, {low[index]} to {high[index]}, leave nothing "
-                f"between them."
-            )
-    matrix = csr_array(vstack(matrices, format="csr"))
-    if not np.isfinite(matrix.data).all():
-        raise ValueError("the rows contain NaN or inf; every coefficient must be a number.")
-    return Program(matrix, lower, upper, least, most, integer == 1)

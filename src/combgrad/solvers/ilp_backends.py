@@ -2,49 +2,28 @@
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from combgrad.errors import SolverUnavailableError
+from combgrad.solvers.ilp_program import Program
 
 #: How far the backends may miss a bound, a row or an integer, for costs of at most 1 in size.
 TOLERANCE = 1e-9
-# What rounding to integers may add to a row, relative to the size of its terms.
-_ROW_SLACK = 1e-6
-
 OPTIMAL, INFEASIBLE, UNBOUNDED, TIME_LIMIT = "optimal", "infeasible", "unbounded", "time limit"
-
-
-@dataclass(frozen=True)
-class Program:
-    """The set {x: lower <= A x <= upper, least <= x <= most, x_i integer where integer_i}."""
-
-    matrix: csr_array
-    lower: np.ndarray
-    upper: np.ndarray
-    least: np.ndarray
-    most: np.ndarray
-    integer: np.ndarray
-
-    def contains(self, points: np.ndarray) -> np.ndarray:
-        """Which of the points (B, n) are in the set, up to rounding, (B,) bool."""
-        activity = (self.matrix @ points.T).T
-        slack = _ROW_SLACK * (1.0 + (abs(self.matrix) @ np.abs(points).T).T)
-        rows = (activity >= self.lower - slack) & (activity <= self.upper + slack)
-        slack = _ROW_SLACK * (1.0 + np.abs(points))
-        bounds = (points >= self.least - slack) & (points <= self.most + slack)
-        whole = ~self.integer | (points == np.rint(points))
-        return rows.all(axis=1) & bounds.all(axis=1) & whole.all(axis=1)
 
 
 class Backend(Protocol):
     """A model of one program, built once, whose costs are exchanged."""
 
-    def minimise(self, costs: np.ndarray) -> tuple[str, np.ndarray]:
-        """How it ended, and the best point (n,) where that is OPTIMAL, for costs (n,)."""
+    def minimise(
+        self, costs: np.ndarray, least: np.ndarray, most: np.ndarray
+    ) -> tuple[str, np.ndarray]:
+        """How it ended, and the best point (n,) where that is OPTIMAL, for costs (n,).
+
+        least and most (n,) are bounds of the variables in place of the program's own.
+        """
 
 
 class Highs:
@@ -93,11 +72,14 @@ class Highs:
             status.kTimeLimit: TIME_LIMIT,
         }
 
-    def minimise(self, costs: np.ndarray) -> tuple[str, np.ndarray]:
+    def minimise(
+        self, costs: np.ndarray, least: np.ndarray, most: np.ndarray
+    ) -> tuple[str, np.ndarray]:
         """See Backend."""
         # Without what it learned from the last costs, an answer depends on its own costs alone.
         self.model.clearSolver()
         self.model.changeColsCost(len(costs), self.columns, costs)
+        self.model.changeColsBounds(len(costs), self.columns, least, most)
         self.model.run()
         status = self.model.getModelStatus()
         return self.outcomes.get(status, str(status)), np.array(self.model.getSolution().col_value)
@@ -150,11 +132,14 @@ class Gurobi:
             status.TIME_LIMIT: TIME_LIMIT,
         }
 
-    def minimise(self, costs: np.ndarray) -> tuple[str, np.ndarray]:
+    def minimise(
+        self, costs: np.ndarray, least: np.ndarray, most: np.ndarray
+    ) -> tuple[str, np.ndarray]:
         """See Backend."""
         with self._licensed():
             self.model.reset()
             self.variables.Obj = costs
+            self.variables.LB, self.variables.UB = least, most
             self.model.optimize()
             outcome = self.outcomes.get(self.model.Status, f"Gurobi status {self.model.Status}")
             return outcome, self.variables.X if outcome == OPTIMAL else costs

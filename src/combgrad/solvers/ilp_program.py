@@ -1,0 +1,120 @@
+"""The set of solutions of an integer program, checked and scaled for its backends."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.sparse import csr_array, issparse, vstack
+
+#: How much smaller than the largest coefficient of its row one may be: a backend drops others.
+LEAST_COEFFICIENT = 1e-9
+# What a row, scaled to coefficients of 1, may be off relative to the size of its terms: with
+# continuous variables, whose values are rounded, and with none.
+_MIXED_SLACK, _WHOLE_SLACK = 1e-7, 1e-12
+
+
+@dataclass(frozen=True)
+class Program:
+    """The set {x: lower <= A x <= upper, least <= x <= most, x_i integer where integer_i}.
+
+    The largest coefficient of each row of A is between 1/2 and 1.
+    """
+
+    matrix: csr_array
+    lower: np.ndarray
+    upper: np.ndarray
+    least: np.ndarray
+    most: np.ndarray
+    integer: np.ndarray
+
+    def contains(self, points: np.ndarray) -> np.ndarray:
+        """Which of the points (B, n) are in the set, up to rounding, (B,) bool."""
+        activity = (self.matrix @ points.T).T
+        terms = (abs(self.matrix) @ np.abs(points).T).T
+        mixed = abs(self.matrix) @ (~self.integer).astype(float) > 0
+        slack = np.where(mixed, _MIXED_SLACK * (1.0 + terms), _WHOLE_SLACK * terms)
+        rows = (activity >= self.lower - slack) & (activity <= self.upper + slack)
+        slack = np.where(self.integer, 0.0, _MIXED_SLACK * (1.0 + np.abs(points)))
+        bounds = (points >= self.least - slack) & (points <= self.most + slack)
+        whole = ~self.integer | (points == np.rint(points))
+        return rows.all(axis=1) & bounds.all(axis=1) & whole.all(axis=1)
+
+
+Rows = tuple[csr_array, np.ndarray, np.ndarray]
+
+
+def checked_rows(
+    name: str, matrix: Any, lower: ArrayLike | None, upper: ArrayLike | None
+) -> Rows | None:
+    """Rows (m, n) with their bounds (m,), None for no matrix."""
+    if matrix is None:
+        return None
+    rows = csr_array(matrix if issparse(matrix) else np.atleast_2d(np.asarray(matrix, dtype=float)))
+    if lower is None or upper is None:
+        raise ValueError(f"{name} needs a right-hand side b{name[1:]}.")
+    sides = []
+    for side in (lower, upper):
+        values = np.asarray(side, dtype=float)
+        if values.ndim > 1 or values.size not in (1, rows.shape[0]):
+            raise ValueError(
+                f"{name} has {rows.shape[0]} rows and bounds of shape {values.shape}; pass a "
+                f"number or one for each row."
+            )
+        sides.append(np.broadcast_to(values, rows.shape[:1]))
+    return rows.astype(np.float64), sides[0], sides[1]
+
+
+def checked_program(
+    blocks: list[Rows], bounds: tuple[ArrayLike, ArrayLike], integrality: ArrayLike
+) -> Program:
+    """The program of these rows, with every vector at its full length."""
+    vectors = [np.asarray(values, dtype=float) for values in (*bounds, integrality)]
+    sizes = {block[0].shape[1] for block in blocks} | {v.size for v in vectors if v.ndim}
+    if len(sizes) != 1 or any(v.ndim > 1 for v in vectors):
+        raise ValueError(
+            f"rows, bounds and integrality describe {sorted(sizes)} variables; they must agree, "
+            f"and one of them must give each variable an entry."
+        )
+    variables = sizes.pop()
+    least, most, integer = (np.broadcast_to(v, (variables,)).copy() for v in vectors)
+    if not np.isin(integer, (0, 1)).all():
+        raise ValueError("integrality has entries other than 0 (continuous) and 1 (integer).")
+    empty = csr_array((0, variables)), np.empty(0), np.empty(0)
+    matrices, lowers, uppers = zip(*blocks, empty, strict=True)
+    lower, upper = np.concatenate(lowers), np.concatenate(uppers)
+    for name, low, high in (("row", lower, upper), ("variable", least, most)):
+        wrong = ~(low <= high) | (low == np.inf) | (high == -np.inf)
+        if wrong.any():
+            index = int(wrong.argmax())
+            raise ValueError(
+                f"the bounds of {name} {index}, {low[index]} to {high[index]}, leave nothing "
+                f"between them."
+            )
+    matrix = csr_array(vstack(matrices, format="csr"))
+    if not np.isfinite(matrix.data).all():
+        raise ValueError("the rows contain NaN or inf; every coefficient must be a number.")
+    return Program(*_scaled(matrix, lower, upper), least, most, integer == 1)
+
+
+def _scaled(matrix: csr_array, lower: np.ndarray, upper: np.ndarray) -> Rows:
+    """Rows multiplied by powers of two, so that the largest coefficient is in [1/2, 1).
+
+    The tolerances of the backends are absolute, and would swallow rows of small coefficients.
+    """
+    matrix.sum_duplicates()
+    matrix.eliminate_zeros()
+    sizes, largest = abs(matrix), np.zeros(len(lower))
+    if matrix.nnz:
+        largest = sizes.max(axis=1).toarray().ravel()
+    row_of = np.repeat(np.arange(len(lower)), np.diff(matrix.indptr))
+    small = sizes.data < LEAST_COEFFICIENT * largest[row_of]
+    if small.any():
+        row = int(row_of[small.argmax()])
+        raise ValueError(
+            f"the coefficients of row {row} spread from {sizes.data[small.argmax()]:.3g} to "
+            f"{largest[row]:.3g}, and a backend would drop the small ones; a row may spread by 1e9."
+        )
+    exponents = -np.frexp(largest)[1]
+    matrix.data = np.ldexp(matrix.data, exponents[row_of])
+    return matrix, np.ldexp(lower, exponents), np.ldexp(upper, exponents)
