@@ -39,8 +39,8 @@ from combgrad.distinctions import differing, flat, labels, shortened
         ),
         ("experiment=l2x_k5 aspect=palate", "l2x_k5-identity-std-none-aspect_palate-reduced-seed0"),
         (
-            "callbacks.best.monitor=val/loss",
-            "tsp5-identity-std-none-monitor_val_loss-reduced-seed0",
+            "+callbacks.mine={_target_:mine.Stop,monitor:val/loss}",
+            "tsp5-identity-std-none-mine.Stop-monitor_val_loss-reduced-seed0",
         ),
     ],
 )
