@@ -31,7 +31,16 @@ CORE = {
 HEAVY = ("pytorch_lightning", "hydra", "wandb", "pandas", "ray", "torchvision", "matplotlib")
 #: Backends that a file imports when it is chosen; the next test shows that it is not before.
 OPTIONAL = {"gurobi_tsp.py": {"gurobipy"}, "ilp_backends.py": {"gurobipy", "highspy"}}
-FRAMEWORK = {"callbacks", "configuration", "plans", "run", "sweeps", "terminal"}
+FRAMEWORK = {
+    "callbacks",
+    "checks",
+    "configuration",
+    "environment",
+    "plans",
+    "run",
+    "sweeps",
+    "terminal",
+}
 
 
 def room_of(path: Path) -> str:

@@ -1,6 +1,7 @@
 """train.py as a user meets it: sweeps, loggers, errors."""
 
 import os
+import shlex
 import subprocess
 import sys
 
@@ -84,3 +85,22 @@ def test_help_lists_the_groups(tmp_path):
         "resume=true",
     ):
         assert line in text
+
+
+def test_no_secret_reaches_any_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("MY_SECRET", "hunter2")
+    words = ["experiment=tsp5", "profile=smoke", "logger=wandb", "pictures=false"]
+    secrets = [
+        "+logger.notes=${oc.env:MY_SECRET}",
+        "data.url='https://me:hunter2@example.org/x?token=hunter2'",
+    ]
+    train(tmp_path, *words, *secrets)
+    (record,) = load_records(tmp_path / "results" / "own")
+    assert shlex.split(record.command) == [
+        *("python", "train.py", *words),
+        "+logger.notes=${oc.env:MY_SECRET}",
+        "data.url='https://example.org/x'",
+    ]
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert any(path.suffix == ".wandb" for path in files)
+    assert [path for path in files if b"hunter2" in path.read_bytes()] == []

@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 
 from combgrad.errors import CombgradError
 from combgrad.files import write_text_atomically
+from combgrad.redaction import redacted
 
 LOCK = "lock"
 STATUS = "status.json"
@@ -130,5 +131,5 @@ def _amend(folder: Path, **changes: Any) -> None:
 
 def last_line(error: BaseException) -> str:
     """What an error says, in one line: its kind and its first line."""
-    text = str(error).strip().splitlines()
+    text = redacted(str(error)).strip().splitlines()
     return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__

@@ -16,7 +16,10 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from combgrad.callbacks import deciding_callbacks
+from combgrad.checks import check_configuration, without_hydra
 from combgrad.distinctions import differing, file_word, flat, labels, shortened
+from combgrad.environment import check_science, from_environment, literal
+from combgrad.places import absolute
 from combgrad.results.identity import digest, identity
 
 CONFIG_FOLDER = Path(__file__).resolve().parents[2] / "configs"
@@ -29,6 +32,7 @@ NEUTRAL_NODES = frozenset(
         "callbacks",
         "choices",
         "dry",
+        "environment",
         "figure",
         "group",
         "logger",
@@ -216,28 +220,61 @@ def run_group(config: DictConfig) -> str:
     return str(config.group or config.choices.experiment)
 
 
+def start_folder() -> str:
+    """Where the command was started, also where Hydra has changed into the run's folder since."""
+    return HydraConfig.get().runtime.cwd if HydraConfig.initialized() else os.getcwd()
+
+
+def run_place(config: DictConfig) -> str:
+    """The folder that Hydra makes for a run, once it is known that the run can do what it is told.
+
+    Raises ConfigurationError.
+    """
+    check_configuration(config)
+    return absolute(str(config.paths.output), start_folder())
+
+
 def register_resolvers() -> None:
-    """Make `${run_name:}`, `${run_folder:}`, `${run_group:}` and `${start_folder:}` known."""
-    for function in (run_name, run_folder, run_group):
+    """Make `${run_name:}`, `${run_folder:}`, `${start_folder:}` and their like known."""
+    for function in (run_name, run_folder, run_group, run_place):
         OmegaConf.register_new_resolver(
             function.__name__,
             lambda *, _root_, function=function: function(_root_),
             replace=True,
         )
     # Hydra reads the sweep's folder before `${hydra:runtime.cwd}` can be resolved.
-    OmegaConf.register_new_resolver("start_folder", os.getcwd, replace=True)
+    OmegaConf.register_new_resolver("start_folder", start_folder, replace=True)
 
 
 def resolved(config: DictConfig) -> DictConfig:
-    """A resolved, read-only copy without the `hydra` node.
+    """A checked, resolved, read-only copy without the `hydra` node; of such a copy, another one.
 
     Resolved up front because instantiation resolves interpolations in place, and read-only so that
-    what is recorded is what was run.
+    what is recorded is what was run. Paths are absolute; `overrides` are the words as they were
+    typed, and `environment` has the text of each value that environment variables gave.
+
+    Raises ConfigurationError where something in it would be ignored.
     """
-    plain = {str(key): _plain(config[key]) for key in config if key != "hydra"}
-    copy = OmegaConf.create(plain)
+    copy = without_hydra(config)
+    if "environment" not in copy:
+        check_configuration(config)
+        copy = _settled(copy)
+        check_science(copy, scientific)
     OmegaConf.set_readonly(copy, True)
     return copy
+
+
+def _settled(config: DictConfig) -> DictConfig:
+    """Resolved, with absolute paths and the words as they were typed."""
+    environment = from_environment(config)
+    for key in (*(f"paths.{name}" for name in config.paths), "data.path", "data.cache"):
+        path = OmegaConf.select(config, key)
+        if isinstance(path, str):
+            OmegaConf.update(config, key, literal(absolute(path, start_folder())))
+    words = OmegaConf.to_container(config.overrides, resolve=False)
+    plain = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(plain, dict)
+    return OmegaConf.create(literal({**plain, "overrides": words, "environment": environment}))
 
 
 def profile_names(folder: Path = CONFIG_FOLDER) -> list[str]:

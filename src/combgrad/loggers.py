@@ -16,6 +16,7 @@ from matplotlib.image import imread
 from combgrad import provenance
 from combgrad.configuration import chosen_options, profile_label, scientific
 from combgrad.lightning import pl
+from combgrad.redaction import redacted
 from combgrad.results.identity import signature
 from combgrad.results.record import RunRecord
 
@@ -77,10 +78,22 @@ def conclude(
             _show(logger, picture, step)
 
 
+@contextmanager
+def _redacted_command_line() -> Iterator[None]:
+    """Hide what is secret on the command line, which W&B writes down."""
+    words = sys.argv
+    sys.argv = [words[0], *map(redacted, words[1:])]
+    try:
+        yield
+    finally:
+        sys.argv = words
+
+
 @pl.utilities.rank_zero_only
 def _open(logger: Any, description: dict[str, Any]) -> None:
+    with _redacted_command_line():
+        run = logger.experiment
     logger.log_hyperparams(description)
-    run = logger.experiment
     if hasattr(run, "define_metric"):
         run.define_metric("epoch")
         for curve in CURVES:

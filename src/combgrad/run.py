@@ -16,6 +16,7 @@ from rich.console import Console
 
 from combgrad import loggers, provenance
 from combgrad.claim import claim, note_record
+from combgrad.commands import command
 from combgrad.configuration import (
     chosen_options,
     profile_label,
@@ -24,6 +25,7 @@ from combgrad.configuration import (
     scientific,
 )
 from combgrad.corruption import GradientNoise
+from combgrad.environment import for_logger, hidden_environment, written
 from combgrad.experiments import Experiment
 from combgrad.experiments.checkpoints import (
     BEST,
@@ -106,7 +108,8 @@ def build_trainer(config: DictConfig, callbacks: list[pl.Callback]) -> pl.Traine
     """Lightning's trainer; ValueError where it cannot do what is asked for on this machine."""
     own = (config.trainer.get("plugins") and instantiate(config.trainer.plugins)) or []
     plugins = [WholeFiles(), *(own if isinstance(own, list | ListConfig) else [own])]
-    logger = instantiate(config.logger) if config.logger else False
+    with hidden_environment():  # instantiate() resolves texts that were to stay
+        logger = instantiate(for_logger(config)) if config.logger else False
     make = instantiate(config.trainer, default_root_dir=config.paths.output)
     try:
         return make(logger=logger, callbacks=callbacks, plugins=plugins)
@@ -209,7 +212,7 @@ def make_record(config: DictConfig, parts: Parts, started: str) -> RunRecord:
         versions=provenance.versions(),
         commit=provenance.commit(),
         hardware=provenance.hardware(type(parts.trainer.accelerator).__name__),
-        command=" ".join(["python train.py", *asked_for(config)]),
+        command=command(asked_for(config)),
         started=started,
         finished=_now(),
         resumed_at=parts.history.resumed_at,
@@ -250,7 +253,7 @@ def _run(config: DictConfig, parts: Parts) -> RunRecord:
         note_record(output, finished.path)
         return finished
     check_writable(Path(config.paths.results))
-    OmegaConf.save(config, output / "config.yaml")
+    OmegaConf.save(written(config), output / "config.yaml")
     trainer = parts.trainer
     with loggers.session(trainer.loggers, loggers.describe(config, parts.data)):
         checkpoint = checkpoint_to_resume(config, parts)

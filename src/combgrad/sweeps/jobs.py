@@ -1,12 +1,12 @@
 """The jobs of a sweep, and what is known of each."""
 
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
 from omegaconf import DictConfig
 
 from combgrad.claim import is_claimed
+from combgrad.commands import command
 from combgrad.configuration import record_folders
 
 
@@ -46,7 +46,7 @@ class Job:
     @property
     def command(self) -> str:
         """What runs it alone, for a shell."""
-        return shlex.join(["python", "train.py", *self.overrides, "resume=true"])
+        return command([*self.overrides, "resume=true"])
 
     def is_cut_off(self) -> bool:
         """Whether an earlier attempt left a checkpoint behind."""
