@@ -6,7 +6,7 @@ import pkgutil
 import re
 from collections.abc import Callable, Iterator
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -38,6 +38,7 @@ PLAIN_VALUES: dict[str, Any] = {
     "corruption.gradient_sigma": float,
     "corruption.label_rho": float,
     "monitor.metric": str,
+    "monitor.mode": Literal["min", "max"],
     "pictures": bool,
     "progress_bar": bool,
     "resume": bool,

@@ -20,7 +20,14 @@ READ_BY_CODE = frozenset(
     {
         *("choices", "dry", "figure", "group", "name", "overrides", "pictures", "profile.name"),
         *("paths.committed", "paths.output", "paths.results", "paths.root"),
-        *("corruption.gradient_sigma", "monitor.metric", "progress_bar", "rerun", "resume"),
+        *(
+            "corruption.gradient_sigma",
+            "monitor.metric",
+            "monitor.mode",
+            "progress_bar",
+            "rerun",
+            "resume",
+        ),
         *("seed", "seeds", "sweep", "table", "threads"),
     }
 )
