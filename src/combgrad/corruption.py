@@ -37,5 +37,6 @@ def flip_labels(target: Tensor, probability: float, generator: torch.Generator) 
     Source: paper, section 4.4.
     """
     check_range("the probability of a flipped label", probability, upper=1.0)
-    flips = torch.rand(target.shape, generator=generator) < probability
+    flips = torch.rand(target.shape, generator=generator, device=generator.device) < probability
+    flips = flips.to(target.device)
     return torch.where(flips, 1 - target, target)

@@ -179,7 +179,8 @@ class Plane(Projection):
 
     def __init__(self, a: Tensor | Sequence[float]) -> None:
         super().__init__()
-        normal = torch.as_tensor(a, dtype=torch.float64)
+        device = a.device if isinstance(a, Tensor) else "cpu"
+        normal = torch.as_tensor(a, dtype=torch.float64, device=device)
         if not bool(torch.isfinite(normal).all()) or not bool(normal.any()):
             raise ValueError(
                 "Plane(a): the normal `a` needs finite entries that are not all zero; "

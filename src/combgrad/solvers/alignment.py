@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from combgrad.errors import SolverInputError
-from combgrad.solvers.base import Solver, Trait, to_native_array, to_tensor
+from combgrad.solvers.base import Solver, Trait, integer_array, to_native_array, to_tensor
 from combgrad.solvers.kernels.exact_paths import ordered_paths
 from combgrad.solvers.kernels.needleman_wunsch import align, align_parallel
 from combgrad.solvers.threads import thread_count
@@ -24,16 +24,16 @@ def check_lengths(lengths: Lengths, shape: torch.Size, least: int, name: str) ->
     `shape` is (B, longest prediction, longest target); raises SolverInputError for lengths that
     are not between `least` and the longest.
     """
-    longest = torch.tensor(shape[1:3])
+    longest = torch.tensor(shape[1:3], device="cpu")
     if lengths is None:
         return longest.repeat(shape[0], 1)
-    given = torch.as_tensor(lengths).cpu()
-    if given.shape != (shape[0], 2) or given.is_floating_point() or given.dtype == torch.bool:
-        raise SolverInputError(
-            f"{name}: lengths have shape {tuple(given.shape)} and dtype {given.dtype}; pass the "
-            f"lengths of the prediction and of the target of each instance, integers ({shape[0]}, "
-            f"2)."
-        )
+    wanted = f"those of the prediction and of the target of each instance, ({shape[0]}, 2)"
+    try:
+        given = torch.from_numpy(integer_array("lengths", lengths, wanted))
+    except ValueError as error:
+        raise SolverInputError(f"{name}: {error}") from error
+    if given.shape != (shape[0], 2):
+        raise SolverInputError(f"{name}: lengths have shape {tuple(given.shape)}; pass {wanted}.")
     wrong = ((given < least) | (given > longest)).any(dim=1)
     if bool(wrong.any()):
         index = int(wrong.nonzero()[0])
@@ -41,7 +41,7 @@ def check_lengths(lengths: Lengths, shape: torch.Size, least: int, name: str) ->
             f"{name}: lengths of batch index {index} are {tuple(given[index].tolist())}; with "
             f"these costs they are between {least} and {tuple(longest.tolist())}."
         )
-    return given.to(torch.int64)
+    return given
 
 
 def move_mask(lengths: Tensor, rows: int, columns: int) -> Tensor:

@@ -58,7 +58,7 @@ class Assignment(Solver):
     def optimum(self, costs: Tensor) -> Tensor:
         """The least <w, y> of costs (B, n, m) by scipy, (B,) in float64."""
         best = [matrix[linear_sum_assignment(matrix)].sum() for matrix in to_array(costs)]
-        return torch.tensor(best, dtype=torch.float64)
+        return torch.tensor(best, dtype=torch.float64, device=costs.device)
 
     def is_constant_on(self, normal: Tensor) -> bool:
         """True for a_ij = u_i + v_j, with v constant where columns stay unmatched, or u, rows."""

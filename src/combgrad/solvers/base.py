@@ -15,6 +15,9 @@ from combgrad.errors import InfeasibleError, SolverInputError, WrongAnswerError
 from combgrad.solvers.checking import check_answers, checking
 from combgrad.solvers.notices import NoticeWhenLong
 
+#: The dtypes of costs that solvers take.
+DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
+
 
 class Trait(enum.Enum):
     """A fact about `y(w)` that holds for every cost vector and is proved by tests."""
@@ -126,9 +129,18 @@ class Solver(ABC):
             raise SolverInputError(
                 f"{name}: costs are a {type(costs).__name__}; convert them with torch.as_tensor."
             )
-        if not costs.is_floating_point():
+        if costs.dtype not in DTYPES:
             raise SolverInputError(
                 f"{name}: costs have dtype {costs.dtype}; convert them with costs.float()."
+            )
+        if costs.layout is not torch.strided:
+            raise SolverInputError(
+                f"{name}: costs are laid out as {costs.layout}; convert them with costs.to_dense()."
+            )
+        if costs.is_meta:
+            raise SolverInputError(
+                f"{name}: costs are on the device meta, which holds no numbers; make them on the "
+                f"CPU or a GPU."
             )
         if costs.dim() < 2:
             raise SolverInputError(
@@ -175,6 +187,25 @@ def check_rows(solver: Solver, shape: torch.Size) -> None:
             f"{type(solver).__name__}: costs have instance shape {tuple(shape)}; pass the n costs "
             f"of each instance as one row of (B, n), for example costs.flatten(1)."
         )
+
+
+def integer_array(name: str, values: Any, shape: str) -> np.ndarray:
+    """Values that a caller passed as int64; ValueError, naming them and the shape, for others."""
+    if isinstance(values, Tensor):
+        values = values.detach().cpu().numpy()
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise ValueError(
+            f"{name} cannot be made an array ({error}); pass integers, {shape}."
+        ) from error
+    if array.size == 0 and array.dtype.kind == "f":
+        array = array.astype(np.int64)
+    if array.dtype.kind not in "iu" or (array.size and array.max() > np.iinfo(np.int64).max):
+        raise ValueError(
+            f"{name} has shape {array.shape} and dtype {array.dtype}; pass integers, {shape}."
+        )
+    return array.astype(np.int64)
 
 
 def to_array(costs: Tensor) -> np.ndarray:

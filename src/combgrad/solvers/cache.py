@@ -36,7 +36,7 @@ class Cached(Solver):
         if size < 1:
             raise ValueError(f"size is {size}; a cache keeps at least 1 solution.")
         self.solver, self.size, self.batched = solver, size, frozenset(batched)
-        self.traits = solver.traits
+        self.traits, self.forbids = solver.traits, solver.forbids
         self._solutions: OrderedDict[Key, Tensor] = OrderedDict()
         self._asked = self._solved = 0
 

@@ -10,7 +10,7 @@ from scipy.sparse.csgraph import breadth_first_order
 from torch import Tensor
 
 from combgrad.errors import InfeasibleError, SolverInputError
-from combgrad.solvers.base import Solver, Trait, to_array, to_tensor
+from combgrad.solvers.base import Solver, Trait, integer_array, to_array, to_tensor
 from combgrad.solvers.kernels.exact_paths import any_paths, ordered_paths
 from combgrad.solvers.shortest_path import refuse_negative
 
@@ -52,7 +52,8 @@ class GraphShortestPath(Solver):
         super().__init__()
         if negative not in ("error", "clamp"):
             raise ValueError(f"negative is {negative!r}; choose 'error' or 'clamp'.")
-        self.edges, self.nodes = _checked_edges(edges, nodes), nodes
+        self.nodes = _checked_count(nodes)
+        self.edges = _checked_edges(edges, self.nodes)
         self.start, self.end = (
             _checked_node(name, node, nodes) for name, node in (("start", start), ("end", end))
         )
@@ -154,20 +155,24 @@ class GraphShortestPath(Solver):
 
 def _checked_edges(edges: ArrayLike | Tensor, nodes: int) -> np.ndarray:
     """The edges as int64 (E, 2); raises ValueError where they are not pairs of nodes."""
-    try:
-        ends = np.asarray(edges.detach().cpu() if isinstance(edges, Tensor) else edges)
-    except ValueError as error:
-        raise ValueError(f"edges are no array ({error}); pass two nodes for each edge.") from error
-    if ends.size == 0:
-        ends = np.zeros((0, 2), dtype=np.int64)
-    if ends.ndim != 2 or ends.shape[1] != 2 or ends.dtype.kind not in "iu":
-        raise ValueError(
-            f"edges have shape {ends.shape} and dtype {ends.dtype}; pass the two nodes of each "
-            f"edge as integers, (E, 2)."
-        )
+    ends = integer_array("edges", edges, "the two nodes of each edge, (E, 2)")
+    ends = ends.reshape(0, 2) if ends.size == 0 else ends
+    if ends.ndim != 2 or ends.shape[1] != 2:
+        raise ValueError(f"edges have shape {ends.shape}; pass the two nodes of each edge, (E, 2).")
     if np.any((ends < 0) | (ends >= nodes)):
         raise ValueError(f"edges names a node outside 0 to nodes - 1 = {nodes - 1}.")
-    return ends.astype(np.int64)
+    return ends
+
+
+def _checked_count(nodes: int) -> int:
+    """The number of nodes as an int; raises ValueError unless there is at least one."""
+    try:
+        count = operator.index(nodes)
+    except TypeError:
+        count = 0
+    if count < 1:
+        raise ValueError(f"nodes is {nodes!r}; it must be an integer, at least 1.")
+    return count
 
 
 def _checked_node(name: str, node: int, nodes: int) -> int:

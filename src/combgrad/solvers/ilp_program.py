@@ -44,18 +44,33 @@ class Program:
 Rows = tuple[csr_array, np.ndarray, np.ndarray]
 
 
+def _numbers(name: str, values: Any) -> np.ndarray:
+    """An array of floats of at most two axes; ValueError, naming it, for what is none."""
+    try:
+        array = np.asarray(values, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} is no array of numbers ({error}).") from error
+    if array.ndim > 2:
+        raise ValueError(f"{name} has shape {array.shape}; pass rows (m, n), or (n,) for bounds.")
+    return array
+
+
 def checked_rows(
     name: str, matrix: Any, lower: ArrayLike | None, upper: ArrayLike | None
 ) -> Rows | None:
     """Rows (m, n) with their bounds (m,), None for no matrix."""
     if matrix is None:
         return None
-    rows = csr_array(matrix if issparse(matrix) else np.atleast_2d(np.asarray(matrix, dtype=float)))
+    rows = (
+        csr_array(matrix) if issparse(matrix) else csr_array(np.atleast_2d(_numbers(name, matrix)))
+    )
+    if rows.ndim != 2 or rows.dtype.kind not in "biuf":
+        raise ValueError(f"{name} has {rows.ndim} axes and dtype {rows.dtype}; pass rows, (m, n).")
     if lower is None or upper is None:
         raise ValueError(f"{name} needs a right-hand side b{name[1:]}.")
     sides = []
     for side in (lower, upper):
-        values = np.asarray(side, dtype=float)
+        values = _numbers(f"a bound of {name}", side)
         if values.ndim > 1 or values.size not in (1, rows.shape[0]):
             raise ValueError(
                 f"{name} has {rows.shape[0]} rows and bounds of shape {values.shape}; pass a "
@@ -69,7 +84,10 @@ def checked_program(
     blocks: list[Rows], bounds: tuple[ArrayLike, ArrayLike], integrality: ArrayLike
 ) -> Program:
     """The program of these rows, with every vector at its full length."""
-    vectors = [np.asarray(values, dtype=float) for values in (*bounds, integrality)]
+    if not isinstance(bounds, tuple | list) or len(bounds) != 2:
+        raise ValueError(f"bounds are {bounds!r}; pass (least, most), each a number or (n,).")
+    named = zip(("least", "most", "integrality"), (*bounds, integrality), strict=True)
+    vectors = [_numbers(name, values) for name, values in named]
     sizes = {block[0].shape[1] for block in blocks} | {v.size for v in vectors if v.ndim}
     if len(sizes) != 1 or any(v.ndim > 1 for v in vectors):
         raise ValueError(

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import conv2d, max_pool2d
 
 from combgrad.errors import InfeasibleError, SolverInputError
-from combgrad.solvers.base import Solver, Trait, to_array, to_tensor
+from combgrad.solvers.base import Solver, Trait, integer_array, to_array, to_tensor
 from combgrad.solvers.grid_fallback import exact_grid_path
 from combgrad.solvers.kernels.grid_dijkstra import grid_paths, grid_paths_parallel
 from combgrad.solvers.threads import thread_count
@@ -71,8 +71,7 @@ class ShortestPath(Solver):
             raise ValueError(f"negative is {negative!r}; choose 'error' or 'clamp'.")
         thread_count(0.0, threads)
         self.neighbours, self.negative, self.threads = neighbours, negative, threads
-        self.start = None if start is None else tuple(start)
-        self.end = None if end is None else tuple(end)
+        self.start, self.end = _checked_pair("start", start), _checked_pair("end", end)
 
     def _check_shape(self, shape: torch.Size) -> None:
         if len(shape) != 2 or 0 in shape:
@@ -171,18 +170,28 @@ class ShortestPath(Solver):
         return _checked_cells("start", start, shape), _checked_cells("end", end, shape)
 
 
+def _checked_pair(name: str, cell: Sequence[int] | None) -> tuple[int, ...] | None:
+    """One cell (row, column) for all instances; ValueError for what is none."""
+    if cell is None:
+        return None
+    pair = integer_array(name, cell, "one pair (row, column)")
+    if pair.shape != (2,):
+        raise ValueError(f"{name} has shape {pair.shape}; pass one pair (row, column).")
+    return tuple(pair.tolist())
+
+
 def _checked_cells(
     name: str, chosen: Sequence[int] | Tensor | np.ndarray, shape: Sequence[int]
 ) -> np.ndarray:
     """One cell an instance, int64 (B, 2), for grids of shape (B, H, W)."""
     batched = isinstance(chosen, Tensor | np.ndarray)
-    cells = chosen.detach().cpu().numpy() if isinstance(chosen, Tensor) else np.asarray(chosen)
-    if cells.shape != ((shape[0], 2) if batched else (2,)) or cells.dtype.kind not in "iu":
-        raise SolverInputError(
-            f"ShortestPath: {name} has shape {cells.shape} and dtype {cells.dtype}; pass a tuple "
-            f"(row, column), or a tensor of integers with one such pair for each of the "
-            f"{shape[0]} instances, (B, 2)."
-        )
+    wanted = f"a tuple (row, column), or a tensor with a pair for each instance, ({shape[0]}, 2)"
+    try:
+        cells = integer_array(name, chosen, wanted)
+    except ValueError as error:
+        raise SolverInputError(f"ShortestPath: {error}") from error
+    if cells.shape != ((shape[0], 2) if batched else (2,)):
+        raise SolverInputError(f"ShortestPath: {name} has shape {cells.shape}; pass {wanted}.")
     outside = ((cells < 0) | (cells >= np.array(shape[1:]))).reshape(-1, 2).any(axis=1)
     if outside.any():
         index = int(outside.argmax())

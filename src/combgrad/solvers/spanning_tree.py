@@ -9,7 +9,14 @@ from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 from combgrad.errors import SolverInputError
-from combgrad.solvers.base import Solver, Trait, check_rows, to_native_array, to_tensor
+from combgrad.solvers.base import (
+    Solver,
+    Trait,
+    check_rows,
+    integer_array,
+    to_native_array,
+    to_tensor,
+)
 from combgrad.solvers.edges import city_count, edge_ends
 from combgrad.solvers.kernels.kruskal import span, span_parallel
 from combgrad.solvers.threads import thread_count
@@ -29,7 +36,8 @@ def checked_ends(edges: Iterable[Sequence[int]], nodes: int | None) -> tuple[np.
 
     Nodes count from 0; a tree has to be able to reach all of them.
     """
-    ends = np.array([[int(node) for node in edge] for edge in edges], dtype=np.int64)
+    pairs = edges if isinstance(edges, Tensor | np.ndarray) else list(edges)
+    ends = integer_array("edges", pairs, "pairs of nodes, (E, 2)")
     if ends.size == 0:
         ends = ends.reshape(0, 2)
     if ends.ndim != 2 or ends.shape[1] != 2:
@@ -83,8 +91,10 @@ class SpanningTree(Solver):
         threads: int | None = None,
     ) -> None:
         super().__init__()
-        if nodes is not None and nodes < 1:
-            raise ValueError(f"nodes is {nodes}; a tree has at least 1.")
+        if nodes is not None and (not isinstance(nodes, int | np.integer) or nodes < 1):
+            raise ValueError(
+                f"nodes is {nodes!r}; a tree has an integer number of them, at least 1."
+            )
         thread_count(0.0, threads)
         self.nodes, self.threads = nodes, threads
         self.listed = None if edges is None else checked_ends(edges, nodes)

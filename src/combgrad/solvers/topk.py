@@ -39,7 +39,7 @@ class TopK(Solver):
 
     def __init__(self, k: int, threads: int | None = None) -> None:
         super().__init__()
-        if not isinstance(k, int) or k < 0:
+        if not isinstance(k, int) or isinstance(k, bool) or k < 0:
             raise ValueError(f"k is {k!r}; the number of entries to take is an integer >= 0.")
         thread_count(0.0, threads)
         self.k, self.threads = k, threads

@@ -46,8 +46,8 @@ def is_node_potential(normal: Tensor) -> bool:
     """Whether a_ij = u_i + u_j for some u, which makes <a, y> = 2 sum(u) for every tour y."""
     cities = city_count(normal.numel())
     first, second = (torch.from_numpy(ends) for ends in edge_ends(cities))
-    edges = torch.arange(normal.numel())
-    incidence = torch.zeros(normal.numel(), cities, dtype=torch.float64)
+    edges = torch.arange(normal.numel(), device="cpu")
+    incidence = torch.zeros(normal.numel(), cities, dtype=torch.float64, device="cpu")
     incidence[edges, first] = incidence[edges, second] = 1.0
     flat = normal.flatten().cpu().to(torch.float64)
     fitted = incidence @ (torch.linalg.pinv(incidence) @ flat)
