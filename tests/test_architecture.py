@@ -13,6 +13,7 @@ ROOT = Path(combgrad.__file__).parent
 CORE = {
     "compatibility",
     "corruption",
+    "described",
     "eager",
     "errors",
     "files",

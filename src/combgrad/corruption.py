@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from combgrad.described import Described
+
 
 def check_range(name: str, value: float, upper: float = float("inf")) -> float:
     """`value` as a float; ValueError unless 0 <= value <= upper."""
@@ -11,7 +13,7 @@ def check_range(name: str, value: float, upper: float = float("inf")) -> float:
     return float(value)
 
 
-class GradientNoise:
+class GradientNoise(Described):
     """Adds noise to dL/dy on its way to the gradient method: g + N(0, sigma^2) / B.
 
     The loss is a mean over the batch, so 1/B puts the noise on the scale of one instance's

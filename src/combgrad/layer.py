@@ -153,5 +153,6 @@ class CombinatorialLayer(nn.Module):
             )
 
     def extra_repr(self) -> str:
-        """The solver and the gradient method, which are not modules, for print(layer)."""
-        return f"solver={type(self.solver).__name__}, gradient={type(self.gradient).__name__}"
+        """The parts that are no modules, for print(layer)."""
+        noise = f", gradient_noise={self.gradient_noise!r}" if self.gradient_noise else ""
+        return f"solver={self.solver!r}, gradient={self.gradient!r}{noise}"

@@ -6,6 +6,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from combgrad.described import Described
 from combgrad.solvers.base import Trait
 
 Position = Literal["before", "after"]
@@ -25,7 +26,7 @@ def check_until(until: object) -> None:
     )
 
 
-class Margin(nn.Module, ABC):
+class Margin(Described, nn.Module, ABC):
     """A perturbation of the costs of size `alpha`, active in training mode only.
 
     Args:

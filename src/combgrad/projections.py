@@ -7,13 +7,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from combgrad.described import Described
 from combgrad.solvers.base import Trait
 
 #: Of an entry's own digits, so many bits at least should outlive the centring of its row.
 _BITS_KEPT = 10
 
 
-class Projection(nn.Module, ABC):
+class Projection(Described, nn.Module, ABC):
     """A map P of the costs, joint over all entries of an instance, with y(P(w)) = y(w).
 
     Entries of +inf, which no solution may use, are absent: they stay +inf, enter no mean and no

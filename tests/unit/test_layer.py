@@ -255,7 +255,13 @@ def test_a_layer_can_be_copied_and_shows_its_parts():
     layer.eval()
     twin.eval()
     assert torch.equal(layer(costs), twin(costs))
-    assert "solver=TSP, gradient=Blackbox" in repr(layer)
+    assert repr(layer).split() == [
+        "CombinatorialLayer(",
+        *("solver=TSP(),", "gradient=Blackbox(lam=2.0)"),
+        *("(projection):", "Std()"),
+        *("(margin):", "NoiseMargin(alpha=0.1)"),
+        ")",
+    ]
 
 
 def test_the_public_names_are_there():

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from combgrad.described import Described
 from combgrad.errors import DoubleBackwardError
 from combgrad.solvers.base import Solver, Trait
 
@@ -24,7 +25,7 @@ class Saved(NamedTuple):
     extras: tuple[Tensor, ...] = ()
 
 
-class GradientMethod(ABC):
+class GradientMethod(Described, ABC):
     """A strategy that replaces the zero gradient of a solver by a useful one.
 
     `forward` answers with the solution, `vjp` with dL/dcosts for a given dL/dsolution; both work

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from combgrad.described import Described
 from combgrad.errors import InfeasibleError, SolverInputError, WrongAnswerError
 from combgrad.solvers.checking import check_answers, checking
 from combgrad.solvers.notices import NoticeWhenLong
@@ -41,7 +42,7 @@ def checked_traits(owner: str, traits: Iterable[Trait]) -> frozenset[Trait]:
     return frozenset(found)
 
 
-class Solver(ABC):
+class Solver(Described, ABC):
     """An exact minimiser `y(w) = argmin over y in Y of <w, y>`, called on a batch.
 
     A subclass states its `traits` and implements `_solve`. Called under `no_grad`; the gradient is
@@ -106,7 +107,7 @@ class Solver(ABC):
     def _solve(self, costs: Tensor, *args: Any, **instance: Any) -> Tensor:
         """Solve finite costs (B, *S), B >= 1, of a shape that `_check_shape` accepts."""
 
-    def _check_shape(self, shape: torch.Size) -> None:  # noqa: B027, any shape is fine here
+    def _check_shape(self, shape: torch.Size) -> None:
         """Raise SolverInputError where the instance shape S is not one of this solver's."""
 
     def feasible(self, solution: Tensor, *args: Any, **instance: Any) -> Tensor:
