@@ -9,8 +9,8 @@ from combgrad.configuration import profile_names
 from combgrad.errors import CombgradError
 from combgrad.pictures.plots import draw_figure, save_plot
 from combgrad.plans import Plan, PlanError, load_plans, names, sketch_of
-from combgrad.results import RunRecord, load_records
 from combgrad.results.record import SOURCES
+from combgrad.results.selection import add_arguments, chosen
 from combgrad.results.series import collect, groups
 
 
@@ -22,9 +22,10 @@ def chosen_plans(words: list[str]) -> list[Plan]:
     return list({plan.name: plan for plan in found}.values())
 
 
-def draw(plan: Plan, records: list[RunRecord], asked: argparse.Namespace) -> list[Path]:
+def draw(plan: Plan, asked: argparse.Namespace) -> list[Path]:
     """Draw a plan once for each profile and data source that has records; the files written."""
     wanted, folder = sketch_of(plan), asked.save_in
+    records, own = asked.selection.records, asked.selection.own
     shown = [
         (profile, source)
         for profile, source in groups(wanted, records)
@@ -37,7 +38,7 @@ def draw(plan: Plan, records: list[RunRecord], asked: argparse.Namespace) -> lis
         return save_plot(draw_figure(data), folder, empty)
     written = []
     for pair in shown:
-        data = collect(wanted, records, *pair)
+        data = collect(wanted, records, *pair, own)
         written += save_plot(draw_figure(data), folder, "-".join((plan.name, *pair)))
     for stale in folder.glob(f"{empty}.*"):
         stale.unlink()
@@ -51,21 +52,16 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("figures", nargs="+", metavar="FIGURE", help=f"{known}, or all")
     parser.add_argument("--profile", choices=profile_names(), help="only runs of this profile")
     parser.add_argument("--source", choices=SOURCES, help="only runs on such data")
+    add_arguments(parser)
     parser.add_argument(
-        "--results",
+        "--save-in",
         type=Path,
-        nargs="+",
-        default=[Path("results/runs"), Path("results/own")],
         metavar="FOLDER",
-        help="the records: those committed in results/runs, and your own in results/own",
-    )
-    parser.add_argument(
-        "--save-in", type=Path, default=Path("results/figures"), help="where to: results/figures"
+        help="where to: `figures` beside the records, or among your own where some are shown",
     )
     found = parser.parse_args()
-    if not any(folder.is_dir() for folder in found.results):
-        missing = ", ".join(map(str, found.results))
-        parser.error(f"there is no folder {missing}; python train.py makes records.")
+    found.selection = chosen(parser, found)
+    found.save_in = found.save_in or found.selection.home(found.results) / "figures"
     try:
         found.figures = chosen_plans(found.figures)
     except PlanError as error:
@@ -77,11 +73,12 @@ def main() -> None:
     """Draw what the command line asks for; a figure that cannot be drawn does not stop others."""
     warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     asked = arguments()
-    records = load_records(*asked.results)
+    if asked.selection.hidden:
+        print(f"note: {asked.selection.hidden}", file=sys.stderr)
     failed = False
     for plan in asked.figures:
         try:
-            for path in draw(plan, records, asked):
+            for path in draw(plan, asked):
                 print(path)
         except (CombgradError, OSError) as error:
             failed = True

@@ -2,47 +2,42 @@
 
 import argparse
 import datetime
-import os
 import sys
 import tempfile
 import warnings
 from pathlib import Path
-from urllib.parse import quote
 
 from combgrad import plans, provenance
 from combgrad.errors import CombgradError
 from combgrad.files import write_text_atomically
 from combgrad.pictures.plots import draw_figure, save_plot
-from combgrad.results import RunRecord, load_records
 from combgrad.results.report import Drawing, Report, to_page
+from combgrad.results.selection import Selection, add_arguments, chosen
 from combgrad.results.series import FigureError, Sketch, collect, groups
 
 
 def arguments() -> argparse.Namespace:
     """The command line; argparse ends the program where it makes no sense."""
     parser = argparse.ArgumentParser(description=__doc__)
+    add_arguments(parser)
     parser.add_argument(
-        "--results",
+        "--output",
         type=Path,
-        nargs="+",
-        default=[Path("results/runs"), Path("results/own")],
-        metavar="FOLDER",
-        help="the records: those committed in results/runs, and your own in results/own",
-    )
-    parser.add_argument(
-        "--output", type=Path, default=Path("results/report/index.html"), metavar="FILE"
+        metavar="FILE",
+        help="where to: `report/index.html` beside the records, or among your own where some are "
+        "shown",
     )
     asked = parser.parse_args()
-    if not any(folder.is_dir() for folder in asked.results):
-        missing = ", ".join(map(str, asked.results))
-        parser.error(f"there is no folder {missing}; python train.py makes records.")
+    asked.selection = chosen(parser, asked)
+    home = asked.selection.home(asked.results)
+    asked.output = asked.output or home / "report" / "index.html"
     return asked
 
 
-def drawing(wanted: Sketch, records: list[RunRecord], profile: str, source: str) -> Drawing:
+def drawing(wanted: Sketch, selection: Selection, profile: str, source: str) -> Drawing:
     """A figure as SVG, or why it could not be drawn, on the page and as a warning."""
     try:
-        data = collect(wanted, records, profile, source)
+        data = collect(wanted, selection.records, profile, source, selection.own)
         figure = draw_figure(data)
     except FigureError as error:
         warnings.warn(str(error), stacklevel=2)
@@ -54,13 +49,14 @@ def drawing(wanted: Sketch, records: list[RunRecord], profile: str, source: str)
 
 
 def make(asked: argparse.Namespace) -> Report:
-    """The report on all records of a folder."""
-    records = load_records(*asked.results)
+    """The report on the records that the command line asks for."""
+    selection: Selection = asked.selection
+    records = selection.records
     tables = [
         table
         for name in plans.names("table")
         for plan in plans.load_plans("table", name)
-        for table in plans.tables_of(plan, records)
+        for table in plans.tables_of(plan, records, own=selection.own)
     ]
     figures = [
         plans.sketch_of(plan)
@@ -71,11 +67,13 @@ def make(asked: argparse.Namespace) -> Report:
     return Report(
         records=records,
         tables=tables,
-        drawings=[drawing(wanted, records, *pair) for wanted, pair in shown],
+        drawings=[drawing(wanted, selection, *pair) for wanted, pair in shown],
         waiting=[wanted for wanted in figures if not groups(wanted, records)],
-        folder=quote(Path(os.path.relpath(asked.results[0], asked.output.parent)).as_posix()),
+        page=asked.output,
         made=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         commit=provenance.commit(),
+        own=selection.own,
+        hidden=selection.hidden,
     )
 
 

@@ -5,14 +5,13 @@ import dataclasses
 import sys
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 
 from combgrad.configuration import profile_names
 from combgrad.errors import CombgradError
 from combgrad.files import write_text_atomically
 from combgrad.plans import load_plans, names, tables_of
-from combgrad.results import load_records
 from combgrad.results.record import SOURCES
+from combgrad.results.selection import Selection, add_arguments, chosen
 from combgrad.results.table_markup import to_html, to_latex
 from combgrad.results.table_text import to_csv, to_markdown
 from combgrad.results.tables import Table
@@ -39,33 +38,26 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--format", choices=FORMATS, default="md", help="of what is printed: md")
     parser.add_argument("--profile", choices=profile_names(), help="only runs of this profile")
     parser.add_argument("--source", choices=SOURCES, help="only runs on such data")
-    parser.add_argument(
-        "--results",
-        type=Path,
-        nargs="+",
-        default=[Path("results/runs"), Path("results/own")],
-        metavar="FOLDER",
-        help="the records: those committed in results/runs, and your own in results/own",
-    )
+    add_arguments(parser)
     parser.add_argument(
         "--save",
         action="store_true",
-        help="instead of printing, write every format into the folder `tables` beside the records",
+        help="instead of printing, write every format in UTF-8 into the folder `tables` beside the "
+        "records, or among your own where some of them are shown",
     )
     found = parser.parse_args()
     if found.save and (found.profile or found.source):
         parser.error("--save writes whole tables; leave out --profile and --source.")
-    if not any(folder.is_dir() for folder in found.results):
-        missing = ", ".join(map(str, found.results))
-        parser.error(f"there is no folder {missing}; python train.py makes records.")
+    found.selection = chosen(parser, found)
     return found
 
 
 def show(asked: argparse.Namespace) -> None:
     """Print or save the tables that the command line asks for."""
+    selection: Selection = asked.selection
     records = [
         record
-        for record in load_records(*asked.results)
+        for record in selection.records
         if asked.profile in (None, record.profile) and asked.source in (None, record.data_source)
     ]
     wanted = names("table") if "all" in asked.tables else asked.tables
@@ -73,20 +65,23 @@ def show(asked: argparse.Namespace) -> None:
     made = {}
     for plan in plans:
         plan = dataclasses.replace(plan, profile=asked.profile or plan.profile)
-        made[plan.name] = tables_of(plan, records)
+        made[plan.name] = tables_of(plan, records, own=selection.own)
     if not asked.save:
         print(FORMATS[asked.format]([t for tables in made.values() for t in tables]).rstrip("\n"))
         return
     for name, tables in made.items():
         for kind, render in FORMATS.items():
-            file = asked.results[0].parent / "tables" / f"{name}.{SUFFIXES.get(kind, kind)}"
-            print(write_text_atomically(file, render(tables)))
+            file = f"{name}.{SUFFIXES.get(kind, kind)}"
+            path = selection.home(asked.results) / "tables" / file
+            print(write_text_atomically(path, render(tables)))
 
 
 def main() -> None:
     """Run the script; an error that the user can mend is told in one line."""
     warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     asked = arguments()
+    if asked.selection.hidden:
+        print(f"note: {asked.selection.hidden}", file=sys.stderr)
     try:
         show(asked)
     except (CombgradError, OSError) as error:

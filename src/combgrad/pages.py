@@ -14,9 +14,18 @@ def templates(folder: Path) -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=lambda value: writable(value) if type(value) is str else value,
     )
     made.filters["address"] = address
     return made
+
+
+def writable(text: str) -> str:
+    """A text with question marks for halves of letters, which no file in UTF-8 can hold.
+
+    They come from words on a command line that are not in the encoding of the terminal.
+    """
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def address(name: str) -> str:

@@ -3,7 +3,7 @@
 import itertools
 import warnings
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -122,12 +122,15 @@ def plan_signatures(plan: Plan, folder: Path = CONFIG_FOLDER) -> list[dict[str, 
 
 
 def tables_of(
-    plan: Plan, records: Iterable[RunRecord], folder: Path = CONFIG_FOLDER
+    plan: Plan,
+    records: Iterable[RunRecord],
+    folder: Path = CONFIG_FOLDER,
+    own: Collection[str] = (),
 ) -> list[Table]:
     """A plan's tables, one for each profile and data source among its records, or an empty one."""
     layout = read_layout(plan.name, plan.title, plan.profile, plan.seeds, plan.layout)
     asked = list(zip(plan.points, plan_signatures(plan, folder), strict=True))
-    return make_tables(layout, asked, records, paper_values())
+    return make_tables(layout, asked, records, paper_values(), own)
 
 
 def sketch_of(plan: Plan, folder: Path = CONFIG_FOLDER) -> Sketch:

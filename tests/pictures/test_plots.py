@@ -244,7 +244,7 @@ def test_the_script_says_what_cannot_be_drawn(run_script, tmp_path):
     save_smoke_run(tmp_path / "runs", 0)
     (record,) = load_records(tmp_path / "runs")
     save_record(dataclasses.replace(record, curves={}), tmp_path / "runs")
-    status, printed, errors = run_script("8b", "4b")
+    status, printed, errors = run_script("8b", "4b", "--all")
     assert status == 1
     assert f"error: figure8b: {record.file_name}: no 'train/loss' in there" in errors
     # What can be drawn is.

@@ -2,9 +2,7 @@
 
 import base64
 import dataclasses
-import importlib.util
 import re
-import sys
 from hashlib import sha256
 from html.parser import HTMLParser
 from pathlib import Path
@@ -22,7 +20,6 @@ from combgrad.results.report_runs import duration, group_id, headline, natural, 
 from combgrad.results.series import read_sketch
 from combgrad.results.tables import make_tables
 
-SCRIPT = CONFIG_FOLDER.parent / "scripts" / "report.py"
 ACCURACY = {
     "name": "test/accuracy",
     "label": "right answers",
@@ -126,7 +123,8 @@ def a_record(point, seed=0, accuracy=0.5, **changes):
         "started": "2026-01-01T00:00:00+00:00",
         "finished": "2026-01-01T01:00:00+00:00",
     }
-    return RunRecord(**(values | changes))
+    record = RunRecord(**(values | changes))
+    return dataclasses.replace(record, path=Path("results/runs", record.file_name))
 
 
 def asked_for(points):
@@ -156,7 +154,7 @@ def a_page(records, drawings=(), waiting=(), more=()):
         tables=[*tables(records), *more],
         drawings=drawings,
         waiting=waiting,
-        folder="../runs",
+        page=Path("results/report/index.html"),
         made="2026-01-02 03:04 UTC",
         commit="fedcba9876543210",
     )
@@ -488,23 +486,15 @@ def test_sixty_runs_of_a_hundred_epochs_stay_small():
     assert len(a_page(records).encode()) < 600_000
 
 
-def load_script():
-    specification = importlib.util.spec_from_file_location("report_script", SCRIPT)
-    script = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(script)
-    return script
-
-
-def test_the_script_makes_the_page_beside_the_records(tmp_path, monkeypatch, capsys):
+def test_the_script_makes_the_page_beside_the_records(tmp_path, monkeypatch, run_script):
     for record in RECORDS:
         save_record(record, tmp_path / "my runs")
     known = {"table": ["table6"], "figure": ["figure4a"]}
     monkeypatch.setattr(plans, "names", lambda kind, folder=CONFIG_FOLDER: known[kind])
     output = tmp_path / "a" / "b" / "index.html"
-    words = ["--results", str(tmp_path / "my runs"), "--output", str(output)]
-    monkeypatch.setattr(sys, "argv", ["report.py", *words])
-    load_script().main()
-    assert capsys.readouterr().out.strip() == str(output)
+    words = ("--all", "--results", tmp_path / "my runs", "--output", output)
+    status, printed, _ = run_script("report", *words)
+    assert (status, printed.strip()) == (0, str(output))
     root = Tree(output.read_text(encoding="utf-8")).root
     links = [e["href"] for e in root.all("a") if e["href"].endswith(".json")]
     found = [Path(output.parent, link.replace("%20", " ")).resolve() for link in links]
@@ -513,8 +503,7 @@ def test_the_script_makes_the_page_beside_the_records(tmp_path, monkeypatch, cap
     assert list(output.parent.iterdir()) == [output]
 
 
-def test_the_script_refuses_a_folder_that_is_not_there(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["report.py", "--results", str(tmp_path / "none")])
-    with pytest.raises(SystemExit):
-        load_script().main()
-    assert "there is no folder" in capsys.readouterr().err
+def test_the_script_refuses_a_folder_that_is_not_there(tmp_path, run_script):
+    status, _, errors = run_script("report", "--results", tmp_path / "none")
+    assert status == 2
+    assert "there is no folder" in errors

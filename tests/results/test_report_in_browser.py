@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from matplotlib.image import imread
@@ -210,7 +211,7 @@ def browser(tmp_path_factory):
             tables=make_tables(read_layout("table6", "A", "paper", 2, rows), asked, RECORDS, []),
             drawings=[Drawing(figure, "paper", "regenerated", svg)],
             waiting=[replace(figure, layout=replace(figure.layout, name="figure8b"))],
-            folder="../runs",
+            page=Path("results/report/index.html"),
             made="today",
             commit="unknown",
         )

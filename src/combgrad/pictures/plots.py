@@ -14,6 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from combgrad.files import write_atomically
+from combgrad.pages import writable
 from combgrad.pictures.labels import INK
 from combgrad.pictures.saving import save_figure
 from combgrad.results.series import FigureData, Panel, Series
@@ -78,6 +79,8 @@ def footer(data: FigureData, width: int) -> list[str]:
         words = [
             f"{made}. Line and band: mean and population standard deviation over the seeds. {mark}"
         ]
+        if data.own:
+            words.append(f"Runs of the user's own, not among the committed ones: {data.own}.")
         if data.missing:
             words.append(f"Not run: {'; '.join(data.missing)}.")
         if data.left_out:
@@ -87,7 +90,7 @@ def footer(data: FigureData, width: int) -> list[str]:
             words.append(
                 f"Left out, without the numbers that others have: {', '.join(data.unfit)}."
             )
-    return [line for text in (*words, *data.notes) for line in textwrap.wrap(text, width)]
+    return [line for text in (*words, *data.notes) for line in textwrap.wrap(writable(text), width)]
 
 
 def series_label(series: Series) -> str:

@@ -18,8 +18,11 @@ FILLED: dict[str, Callable[[], Any]] = {
     "versions": dict,
 }
 
-#: No path, no control characters: a name becomes part of a file's name.
-NAME = re.compile(r"[^\x00-\x1f\x7f/\\]{1,200}")
+#: No path, no control characters, no halves of letters: a name becomes part of a file's name.
+NAME = re.compile(r"[^\x00-\x1f\x7f/\\\ud800-\udfff]{1,200}")
+
+#: How deep what has no form of its own may be nested.
+DEEPEST = 50
 
 
 def checked(values: dict[str, Any], names: Collection[str]) -> dict[str, Any]:
@@ -87,9 +90,14 @@ def _is_time_spent(value: Any) -> bool:
     return _is_number(value) and 0 <= value < float("inf")
 
 
+def _is_shallow(value: Any, levels: int = DEEPEST) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return levels > 0 and all(_is_shallow(part, levels - 1) for part in inner)
+
+
 def _is_config(value: Any) -> bool:
     trainer = value.get("trainer", {}) if isinstance(value, dict) else None
-    return isinstance(trainer, dict)
+    return isinstance(trainer, dict) and _is_shallow(value)
 
 
 #: Field -> whether a value will do, and what to say if not.
@@ -98,13 +106,13 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "choices": (_is_mapping(_is_text), "an object of strings"),
     "command": (_is_text, "a string"),
     "commit": (_is_text, "a string"),
-    "config": (_is_config, "an object, its `trainer` too"),
+    "config": (_is_config, f"an object, its `trainer` too, at most {DEEPEST} levels deep"),
     "curves": (_is_mapping(_is_list(_is_number)), "an object of lists of numbers"),
     "data_fingerprint": (_is_text, "a string"),
     "data_source": (_is_name, "a name without slashes and control characters"),
     "experiment": (_is_name, "a name without slashes and control characters"),
     "finished": (_is_time, "a time with its zone in ISO 8601, or empty"),
-    "hardware": (_is_mapping(lambda value: True), "an object"),
+    "hardware": (_is_mapping(_is_shallow), f"an object, at most {DEEPEST + 1} levels deep"),
     "metrics": (_is_mapping(_is_number), "an object of numbers"),
     "name": (_is_name, "a name without slashes and control characters"),
     "profile": (_is_name, "a name without slashes and control characters"),

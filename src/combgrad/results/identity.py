@@ -64,8 +64,9 @@ def signature(config: Mapping[str, Any]) -> str:
     """A digest of what the runs of one cell have in common: all but seed and data source."""
     kept = identity(config)
     for *parents, name in WITHIN_A_CELL:
-        node = kept
+        node: Any = kept
         for parent in parents:
-            node = node.get(parent, {})
-        node.pop(name, None)
+            node = node.get(parent) if isinstance(node, dict) else None
+        if isinstance(node, dict):
+            node.pop(name, None)
     return digest(kept)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from combgrad.results.fields import checked
-from combgrad.results.identity import run_key
+from combgrad.results.identity import run_key, signature
 from combgrad.results.migrations import FORMAT, migrated
 
 #: Where data can come from, the most faithful first; a table never averages over two of them.
@@ -79,6 +79,11 @@ class RunRecord:
     def key(self) -> str:
         """What makes two runs the same: sha256 of the identity of `config`, and of the data."""
         return run_key(self.config, self.data_fingerprint)
+
+    @cached_property
+    def signature(self) -> str:
+        """What it shares with the runs of its cell: a digest of the identity without the seed."""
+        return signature(self.config)
 
     @property
     def file_name(self) -> str:

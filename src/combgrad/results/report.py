@@ -3,7 +3,7 @@
 import base64
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -72,22 +72,26 @@ class Report:
     """What stands on the page.
 
     Attributes:
-        records: of all runs.
+        records: of all runs that are shown.
         tables: from these records, with the empty ones.
         drawings: the figures from these records.
         waiting: the figures without a run.
-        folder: the address of the folder of the records, seen from the page.
+        page: where the page will lie, from where its links lead to the records.
         made: when, for a reader.
         commit: of the code that made the page.
+        own: the keys of the records that are the user's own.
+        hidden: a sentence on the runs that are not shown, empty where all are.
     """
 
     records: Sequence[RunRecord]
     tables: Sequence[Table]
     drawings: Sequence[Drawing]
     waiting: Sequence[Sketch]
-    folder: str
+    page: Path
     made: str
     commit: str
+    own: Collection[str] = ()
+    hidden: str = ""
     by_file: dict[str, RunRecord] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -122,7 +126,11 @@ def to_page(report: Report) -> str:
             tables=[_table(report, table) for table in shown],
             figures=[_figure(report, drawing) for drawing in report.drawings],
             waiting=_waiting(empty, report.waiting),
-            groups=run_groups(report.records, _places(report, shown), report.folder),
+            own=sum(record.key in report.own for record in report.records),
+            hidden=report.hidden,
+            groups=run_groups(
+                report.records, _places(report, shown), report.page.parent, report.own
+            ),
         )
     )
 

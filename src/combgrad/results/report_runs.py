@@ -2,13 +2,14 @@
 
 import hashlib
 import math
+import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from combgrad.results.identity import signature
 from combgrad.results.record import RunRecord
 
 #: Length and height of a curve in the units of its own picture, which is stretched to its place.
@@ -39,7 +40,7 @@ Places = Mapping[str, Sequence[Place]]
 
 def group_id(record: RunRecord) -> str:
     """The id of the list of runs that differ from a run in nothing but the seed."""
-    same = "\n".join((signature(record.config), record.profile, record.data_source))
+    same = "\n".join((record.signature, record.profile, record.data_source))
     return f"group-{hashlib.sha256(same.encode()).hexdigest()[:12]}"
 
 
@@ -53,23 +54,32 @@ def natural(text: str) -> list[tuple[int, str]]:
     return [(int(part or 0), word) for word, part in re.findall(r"(\D*)(\d*)", text)]
 
 
-def run_groups(records: Sequence[RunRecord], places: Places, folder: str) -> list[dict[str, Any]]:
-    """All runs, those of one configuration together; `folder` is the address of their records."""
+def run_groups(
+    records: Sequence[RunRecord], places: Places, folder: Path, own: Collection[str]
+) -> list[dict[str, Any]]:
+    """All runs, those of one configuration together.
+
+    `folder` is that of the page, `own` the keys of the user's own records.
+    """
     groups: dict[str, list[RunRecord]] = {}
     for record in sorted(records, key=lambda record: (natural(record.name), record.file_name)):
         groups.setdefault(group_id(record), []).append(record)
     shown = [runs for runs in groups.values() if _places_of(runs, places)]
     others = [runs for runs in groups.values() if not _places_of(runs, places)]
-    return [_group(runs, places, folder) for runs in shown + others]
+    return [_group(runs, places, folder, own) for runs in shown + others]
 
 
 def _places_of(runs: Sequence[RunRecord], places: Places) -> list[Place]:
     return list(dict.fromkeys(place for run in runs for place in places.get(run.file_name, ())))
 
 
-def _group(runs: Sequence[RunRecord], places: Places, folder: str) -> dict[str, Any]:
+def _group(
+    runs: Sequence[RunRecord], places: Places, folder: Path, own: Collection[str]
+) -> dict[str, Any]:
     first = runs[0]
     count = f"{len(runs)} run{'s' if len(runs) > 1 else ''}"
+    mine = sum(run.key in own for run in runs)
+    count += f", {mine} of them your own" if mine else ""
     words = (word for word in first.command.split() if "=" in word)
     axis = _axis(runs)
     return {
@@ -79,13 +89,19 @@ def _group(runs: Sequence[RunRecord], places: Places, folder: str) -> dict[str, 
         "asked": " ".join(word for word in words if not word.startswith("seed=")),
         "facts": f"Profile {first.profile}, data {first.data_source}, {count}.",
         "places": [place for place in _places_of(runs, places) if place.counts],
-        "runs": [_run(run, places.get(run.file_name, ()), axis, folder) for run in runs],
+        "runs": [_run(run, places.get(run.file_name, ()), axis, folder, own) for run in runs],
     }
 
 
 def _run(
-    run: RunRecord, places: Sequence[Place], axis: tuple[float, float], folder: str
+    run: RunRecord,
+    places: Sequence[Place],
+    axis: tuple[float, float],
+    folder: Path,
+    own: Collection[str],
 ) -> dict[str, Any]:
+    origin = "" if not own else "your own" if run.key in own else "committed"
+    place = Path(os.path.relpath(run.path, folder)).as_posix() if run.path else run.file_name
     return {
         "id": run_id(run),
         "seed": run.seed,
@@ -95,17 +111,19 @@ def _run(
         "caption": _curve_words(run, axis),
         "command": run.command,
         "file": run.file_name,
-        "address": f"{folder}/{quote(run.file_name)}",
+        "address": quote(place, errors="surrogateescape"),
         "counts_in": [place for place in places if place.counts],
         "left_out_of": [place for place in places if not place.counts],
-        "facts": _facts(run),
+        "facts": _facts(run, origin),
         "metrics": _metrics(run),
     }
 
 
 def monitored(run: RunRecord) -> str:
     """The metric by which the run's best epoch was chosen, such as `val/edge_accuracy`."""
-    return str((run.config.get("monitor") or {}).get("metric", "no metric"))
+    monitor = run.config.get("monitor")
+    metric = monitor.get("metric") if isinstance(monitor, Mapping) else None
+    return "no metric" if metric is None else str(metric)
 
 
 def short_commit(commit: str) -> str:
@@ -129,7 +147,7 @@ def duration(seconds: float) -> str:
 
 
 def _curve(run: RunRecord) -> list[float]:
-    return run.curves.get(monitored(run), [])
+    return list(map(float, run.curves.get(monitored(run), ())))
 
 
 def _axis(runs: Sequence[RunRecord]) -> tuple[float, float]:
@@ -143,18 +161,21 @@ def _picture(run: RunRecord, axis: tuple[float, float]) -> dict[str, Any] | None
     curve, (low, high) = _curve(run), axis
     if not curve:
         return None
-    step, scale = WIDTH / max(len(curve) - 1, 1), HEIGHT / ((high - low) or 1)
+    # Halves, since the distance of two large numbers may be none.
+    step, spread = WIDTH / max(len(curve) - 1, 1), high / 2 - low / 2
     pieces: list[list[str]] = [[]]
     for epoch, value in enumerate(curve):
         if math.isfinite(value):
-            pieces[-1].append(f"{epoch * step:.1f},{(high - value) * scale:.1f}")
+            pieces[-1].append(
+                f"{epoch * step:.1f},{HEIGHT * ((high / 2 - value / 2) / (spread or 1)):.1f}"
+            )
         else:
             pieces.append([])
     return {
         "width": WIDTH,
         "height": HEIGHT,
         "lines": [" ".join(piece) for piece in pieces if piece],
-        "best": f"{run.best_epoch * step:.1f}",
+        "best": f"{run.best_epoch * step:.1f}" if run.best_epoch < len(curve) else "",
     }
 
 
@@ -174,11 +195,12 @@ def _curve_words(run: RunRecord, axis: tuple[float, float]) -> str:
     return f"{words}. The picture reaches from {axis[0]:.4g} to {axis[1]:.4g}."
 
 
-def _facts(run: RunRecord) -> list[tuple[str, str]]:
+def _facts(run: RunRecord, origin: str) -> list[tuple[str, str]]:
     def listed(values: Mapping[str, Any]) -> str:
         return ", ".join(f"{name} {value}" for name, value in values.items())
 
     facts = {
+        "From": origin,
         "Seed": str(run.seed),
         "Profile": run.profile,
         "Data": f"{run.data_source}, fingerprint {run.data_fingerprint[:12]}",

@@ -2,12 +2,11 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from combgrad.errors import CombgradError
-from combgrad.results.identity import signature
 from combgrad.results.layout import Layout, Metric, read_layout
 from combgrad.results.record import RunRecord
 from combgrad.results.tables import Asked, counted, make_cell, number_of
@@ -89,7 +88,8 @@ class FigureData:
 
     `margin_ends` are epochs after which a margin is off; `missing` names the cells without a run,
     `left_out` the files that do not count, `unfit` those without the numbers of the others;
-    `source` is None where nothing was run and none was asked for.
+    `source` is None where nothing was run and none was asked for; `own` counts the runs that are
+    the user's, not committed.
     """
 
     name: str
@@ -103,6 +103,7 @@ class FigureData:
     missing: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     unfit: tuple[str, ...] = ()
+    own: int = 0
     notes: tuple[str, ...] = ()
 
     @property
@@ -142,11 +143,15 @@ def groups(sketch: Sketch, records: Sequence[RunRecord]) -> list[tuple[str, str]
 
 def own(marks: Mapping[str, str], records: Sequence[RunRecord]) -> list[RunRecord]:
     """The records that have one of the signatures, each in its own profile."""
-    return [record for record in records if marks.get(record.profile) == signature(record.config)]
+    return [record for record in records if marks.get(record.profile) == record.signature]
 
 
 def collect(
-    sketch: Sketch, records: Sequence[RunRecord], profile: str, source: str | None
+    sketch: Sketch,
+    records: Sequence[RunRecord],
+    profile: str,
+    source: str | None,
+    own_keys: Collection[str] = (),
 ) -> FigureData:
     """The numbers of a figure from the records of one profile and source.
 
@@ -155,12 +160,13 @@ def collect(
     """
     kept = [r for r in records if (r.profile, r.data_source) == (profile, source)]
     cells = [(point, own(marks, kept)) for point, marks in sketch.asked]
-    panels, unfit = [], set()
+    panels, drawn, unfit = [], set(), set()
     for metric in sketch.layout.metrics:
         fitting = [(point, *fit(sketch, metric, counted(runs)[0])) for point, runs in cells]
         lines = [(point, runs) for point, runs, _ in fitting]
         series = value_series if sketch.kind == "values" else curve_series
         panels.append(Panel(metric.title, series(sketch, lines, metric)))
+        drawn |= {record.key for _, runs in lines for record in runs}
         unfit |= {record.file_name for _, _, others in fitting for record in others}
     ends = {margin_end(record.config) for _, runs in cells for record in runs}
     left_out = [record.file_name for _, runs in cells for record in counted(runs)[1]]
@@ -176,6 +182,7 @@ def collect(
         missing=tuple(_cell_name(sketch, point) for point, runs in cells if not runs),
         left_out=tuple(left_out),
         unfit=tuple(sorted(unfit)),
+        own=len(drawn & set(own_keys)),
         notes=sketch.layout.notes,
     )
 

@@ -31,9 +31,13 @@ def _key_of(path: Path) -> str | None:
 
 def load_record(path: Path) -> RunRecord:
     """Read one record of any format; ValueError names the file and what is wrong with it."""
+    path = Path(path)
     try:
-        return RunRecord.from_json(Path(path).read_text(encoding="utf-8"), Path(path))
-    except (ValueError, OSError) as error:
+        # A pipe would be waited for.
+        if path.exists() and not path.is_file():
+            raise ValueError("it is no file")
+        return RunRecord.from_json(path.read_text(encoding="utf-8"), path)
+    except (ValueError, OSError, RecursionError) as error:
         raise ValueError(
             f"{path} is no run record that can be read, and is left alone: {error}."
         ) from error

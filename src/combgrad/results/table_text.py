@@ -5,6 +5,7 @@ import io
 import unicodedata
 from collections.abc import Callable, Iterable
 
+from combgrad.pages import writable
 from combgrad.results.layout import Head
 from combgrad.results.paper import PAPER
 from combgrad.results.tables import TOLERANCE, Cell, Mark, Table, is_stand_in
@@ -41,15 +42,20 @@ CSV_COLUMNS = (
     "runs",
     "left_out",
     "paper_source",
+    "own_seeds",
 )
 
 
 def ours(cell: Cell) -> str:
-    """Our number as text: `99.44 ± 0.05 (3)`, the number of seeds in brackets."""
+    """Our number as text: `99.44 ± 0.05 (3)`, the number of seeds in brackets.
+
+    Where some are the user's own they are counted there too: `(3, 1 own)`.
+    """
     if cell.mean is None:
         return f"no {cell.metric.name}" if cell.mark is Mark.NO_METRIC else "not run"
     spread = "" if cell.std is None else f" ± {cell.metric.format(cell.std)}"
-    return f"{cell.metric.format(cell.mean)}{spread} ({len(cell.seeds)})"
+    own = f", {cell.own} own" if cell.own else ""
+    return f"{cell.metric.format(cell.mean)}{spread} ({len(cell.seeds)}{own})"
 
 
 def printed(cell: Cell) -> str:
@@ -114,6 +120,8 @@ def facts(table: Table) -> list[str]:
         f"Shown: {shown}; mean ± population standard deviation over the seeds, their number in "
         f"brackets (planned: {layout.seeds})."
     )
+    if any(cell.own for _, _, cell in table.cells()):
+        said.append("Own: runs of the user's, which are not among the committed ones.")
     if any(cell.paper for _, _, cell in table.cells()):
         said.append(
             f"Paper: {PAPER}; in brackets the number of its runs, ? where it is not stated. "
@@ -166,7 +174,7 @@ def to_markdown(table: Table) -> str:
 
 def markdown_text(text: str) -> str:
     """A text on one line, in which no tag begins."""
-    return " ".join(text.splitlines()).replace("<", "\\<")
+    return " ".join(writable(text).splitlines()).replace("<", "\\<")
 
 
 def to_csv(tables: Iterable[Table]) -> str:
@@ -192,7 +200,7 @@ def csv_cell(value: str | float | None) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     # Readers of CSV end a line at a lone carriage return, and the writer quotes only line feeds.
-    text = value.replace("\r\n", "\n").replace("\r", "\n")
+    text = writable(value).replace("\r\n", "\n").replace("\r", "\n")
     # Spreadsheets read the wide forms of some scripts like the plain ones.
     first = unicodedata.normalize("NFKC", text[:1])
     return f"'{text}" if first and first in "=+-@\t\n" else text
@@ -220,5 +228,6 @@ def _csv_line(table: Table, row: Head, column: Head, cell: Cell) -> list[str]:
         " ".join(cell.runs),
         " ".join(cell.left_out),
         paper.source if paper else None,
+        cell.own,
     )
     return list(map(csv_cell, values))

@@ -2,12 +2,11 @@
 
 import dataclasses
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from combgrad.results.identity import signature
 from combgrad.results.layout import Head, Layout, LayoutError, Metric, in_order
 from combgrad.results.paper import PaperValue, find_paper_value
 from combgrad.results.record import RunRecord
@@ -49,6 +48,7 @@ class Cell:
         runs: the file names of the records behind `values`, in their order.
         left_out: file names of records of this cell that do not count, see `counted`.
         lacking: file names of records that would count but do not have the metric.
+        own: how many of `values` are the user's own, not committed.
         paper: what the paper printed, if anything.
         mark: how the mean compares with it.
         best: whether no other mean of the same experiment and metric is better.
@@ -64,6 +64,7 @@ class Cell:
     paper: PaperValue | None
     mark: Mark
     best: bool = False
+    own: int = 0
 
     @property
     def mean(self) -> float | None:
@@ -127,10 +128,12 @@ def make_tables(
     asked: Sequence[Asked],
     records: Iterable[RunRecord],
     printed: Iterable[PaperValue],
+    own: Collection[str] = (),
 ) -> list[Table]:
     """One table for each profile and data source with a run in it, or a single empty one.
 
-    Records of another profile (`custom` among them) or source never meet in a table.
+    Records of another profile (`custom` among them) or source never meet in a table. `own` are the
+    keys of records that are not committed.
     """
     printed = list(printed)
     groups: dict[tuple[str, str], Runs] = {}
@@ -138,15 +141,15 @@ def make_tables(
     experiments = {point.get("experiment") for point, _ in asked}
     strangers = []
     for record in records:
-        mark = signature(record.config)
+        mark = record.signature
         if (record.profile, mark) in wanted:
             group = groups.setdefault((record.profile, record.data_source), {})
             group.setdefault(mark, []).append(record)
         elif record.experiment in experiments:
             strangers.append(record.file_name)
     order = sorted(groups, key=lambda group: (group[0] != layout.profile, group))
-    tables = [_table(layout, *group, asked, groups[group], printed) for group in order]
-    tables = tables or [_table(layout, layout.profile, None, asked, {}, printed)]
+    tables = [_table(layout, *group, asked, groups[group], printed, own) for group in order]
+    tables = tables or [_table(layout, layout.profile, None, asked, {}, printed, own)]
     return [dataclasses.replace(table, strangers=tuple(strangers)) for table in tables]
 
 
@@ -157,6 +160,7 @@ def _table(
     asked: Sequence[Asked],
     runs: Runs,
     printed: list[PaperValue],
+    own: Collection[str],
 ) -> Table:
     cells = [
         make_cell(
@@ -164,6 +168,7 @@ def _table(
             metric,
             runs.get(marks.get(profile, ""), []),
             find_paper_value(printed, layout.number, point, metric.name),
+            own,
         )
         for metric in layout.metrics
         for point, marks in asked
@@ -188,6 +193,7 @@ def make_cell(
     metric: Metric,
     records: Iterable[RunRecord],
     paper: PaperValue | None,
+    own: Collection[str] = (),
 ) -> Cell:
     """The cell of a point from all records that belong to it.
 
@@ -206,6 +212,7 @@ def make_cell(
         lacking=tuple(r.file_name for r, number in numbers if found and number is None),
         paper=paper,
         mark=Mark.NO_RUN,
+        own=sum(record.key in own for record, _ in found),
     )
     mark = mark_of(cell)
     judged = mark not in (Mark.NO_RUN, Mark.NO_METRIC, Mark.NO_PAPER)

@@ -1,0 +1,38 @@
+"""What tests of tables, figures and report share."""
+
+import importlib.util
+import sys
+import warnings
+
+import pytest
+
+from combgrad.configuration import CONFIG_FOLDER
+
+
+@pytest.fixture
+def run_script(monkeypatch, capsys):
+    """Calls a script of ours here; its exit status and what it printed to each stream."""
+    # The scripts set it for good.
+    monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)
+
+    def call(name, *words):
+        path = CONFIG_FOLDER.parent / "scripts" / f"{name}.py"
+        specification = importlib.util.spec_from_file_location(f"{name}_script", path)
+        script = importlib.util.module_from_spec(specification)
+        specification.loader.exec_module(script)
+        monkeypatch.setattr(sys, "argv", [path.name, *map(str, words)])
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            warnings.showwarning = _shown
+            try:
+                script.main()
+                status = 0
+            except SystemExit as error:
+                status = error.code
+        return status, *capsys.readouterr()
+
+    return call
+
+
+def _shown(message, *_, **__):
+    print(f"warning: {message}", file=sys.stderr)
