@@ -2,8 +2,10 @@
 
 import contextlib
 import enum
+import functools
 import inspect
 import reprlib
+from collections.abc import Callable
 from typing import Any, Self
 
 
@@ -24,9 +26,10 @@ def brief(value: Any) -> str:
     return name if isinstance(name, str) else reprlib.repr(value)
 
 
-def _signature(cls: type) -> inspect.Signature:
-    """How an instance is made, by __init__ alone and without self."""
-    signature = inspect.signature(cls.__init__)  # type: ignore[misc]
+@functools.cache
+def _signature(init: Callable[..., None]) -> inspect.Signature:
+    """How an instance is made by an __init__, without self."""
+    signature = inspect.signature(init)
     return signature.replace(parameters=list(signature.parameters.values())[1:])
 
 
@@ -44,7 +47,7 @@ class Described:
         given: dict[str, Any] = {}
         # What does not fit is refused by __init__; a copy has no arguments and gets its state.
         with contextlib.suppress(TypeError):
-            given = _signature(cls).bind(*args, **kwargs).arguments
+            given = _signature(cls.__init__).bind(*args, **kwargs).arguments
         # Words and not the values: arrays would be kept alive and copied with the part.
         self.__dict__["_given"] = {name: brief(value) for name, value in given.items()}
         return self
@@ -53,7 +56,7 @@ class Described:
         """The constructor's parameters that are attributes, by name, as they are now."""
         return {
             name: vars(self)[name]
-            for name in _signature(type(self)).parameters
+            for name in _signature(type(self).__init__).parameters
             if name in vars(self)
         }
 
@@ -61,7 +64,7 @@ class Described:
         words = self._given | {name: brief(value) for name, value in self.settings().items()}
         shown = [
             f"{name}={words[name]}"
-            for name, parameter in _signature(type(self)).parameters.items()
+            for name, parameter in _signature(type(self).__init__).parameters.items()
             if name in words and words[name] != brief(parameter.default)
         ]
         return f"{type(self).__name__}({', '.join(shown)})"

@@ -27,7 +27,10 @@ def entry_accuracy(solution: Tensor, target: Tensor) -> Tensor:
 
 
 def cost_ratio(solution: Tensor, target: Tensor, true_costs: Tensor) -> Tensor:
-    """<w*, y> / <w*, y*> with the true costs w*, at least 1 for an optimal y*; (B, *S) -> (B,)."""
+    """<w*, y> / <w*, y*> with the true costs w*; (B, *S) -> (B,).
+
+    At least 1 for an optimal y* of positive cost; it says little where costs have both signs.
+    """
     return spent(true_costs, solution) / spent(true_costs, target)
 
 
@@ -53,11 +56,11 @@ def is_cheapest(
 ) -> Tensor:
     """1 where a solution costs no more than the best one, y*, else 0; (B, *S) -> (B,).
 
-    Costs w* >= 0; what rounding may add, `tolerance` of the cost, is forgiven. The default is for
-    costs that are exact but for single precision.
+    <w*, y> <= <w*, y*> + tolerance <|w*|, |y*|>, for costs w* of any sign: what rounding may add is
+    forgiven. The default is for costs that are exact but for single precision.
     """
-    ratio = cost_ratio(solution, target, true_costs)
-    return (ratio <= 1 + tolerance).to(solution.dtype)
+    slack = tolerance * spent(true_costs.abs(), target.abs())
+    return (spent(true_costs, solution) <= spent(true_costs, target) + slack).to(solution.dtype)
 
 
 def wrong_entries(solution: Tensor, target: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from combgrad.errors import SolverInputError
-from combgrad.solvers import TSP
+from combgrad.solvers import TSP, Knapsack, TopK
 from combgrad.solvers.base import Solver, Trait
 from combgrad.solvers.cache import Cached
 from combgrad.solvers.function import from_function
@@ -169,3 +169,53 @@ def test_a_copy_starts_empty_and_empty_batches_pass():
     assert cached(costs[:0]).shape == (0, 3)
     with pytest.raises(ValueError, match="size"):
         Cached(Recorder(), size=0)
+
+
+def test_arguments_of_equal_value_and_another_name_are_told_apart():
+    costs = torch.rand(2, 6, 6, generator=torch.Generator().manual_seed(0))
+    cells = torch.tensor([[0, 5], [2, 2]])
+    cached = Cached(ShortestPath(), batched=("start", "end"))
+    for ends in ({"start": cells}, {"end": cells}, {"start": (2, 2)}, {"end": (2, 2)}):
+        assert torch.equal(cached(costs, **ends), ShortestPath()(costs, **ends))
+    assert cached.hit_rate == 0.0
+    cached(costs, end=cells)
+    assert cached.hit_rate == pytest.approx(0.2)
+
+
+def test_a_solver_that_was_changed_is_asked_again():
+    costs = torch.rand(3, 6, generator=torch.Generator().manual_seed(0))
+    cached = Cached(TopK(2))
+    twice = Cached(cached)
+    for k in (2, 3, 2):
+        cached.solver.k = k
+        assert torch.equal(cached(costs), TopK(k)(costs))
+        assert torch.equal(twice(costs), TopK(k)(costs))
+    cached.solver = TopK(4)
+    assert torch.equal(twice(costs), TopK(4)(costs))
+    packing = Cached(Knapsack([1, 2, 3], 3))
+    values = -torch.ones(1, 3)
+    assert packing(values).sum() == packing(values).sum() == 2
+    assert packing.hit_rate == 0.5
+
+
+class Ruled(Solver):
+    """Has a parameter with which nothing can be compared."""
+
+    def __init__(self, rules):
+        self.rules = rules
+
+    def _solve(self, costs):
+        return costs * self.rules["factor"]
+
+
+def test_a_parameter_that_cannot_be_compared_goes_past_the_cache():
+    cached = Cached(Ruled(rules := {"factor": 2.0}))
+    costs = torch.rand(2, 3)
+    assert torch.equal(cached(costs), costs * 2)
+    rules["factor"] = 3.0
+    assert torch.equal(cached(costs), costs * 3)
+
+
+def test_names_are_not_letters():
+    with pytest.raises(ValueError, match="as a tuple"):
+        Cached(TSP(), batched="start")

@@ -1,5 +1,6 @@
 """Losses and metrics against the same sums in plain Python."""
 
+import itertools
 import math
 
 import pytest
@@ -12,6 +13,7 @@ from combgrad.metrics import (
     cost_ratio,
     edge_accuracy,
     entry_accuracy,
+    is_cheapest,
     tour_accuracy,
 )
 from combgrad.solvers import BruteForceTSP
@@ -117,3 +119,26 @@ def test_equal_and_opposite_points_keep_a_finite_gradient(distance):
 def test_an_unknown_distance_is_refused():
     with pytest.raises(ValueError, match="great_circle"):
         edge_distances(torch.zeros(1, 3, 3), "planar")
+
+
+@pytest.mark.parametrize("sign", ["positive", "negative", "mixed"])
+def test_the_cheapest_is_found_for_costs_of_any_sign(sign):
+    """Among all packings of five items those of the least cost, and no others."""
+    generator = torch.Generator().manual_seed(0)
+    costs = torch.randint(1, 9, (20, 5), generator=generator).double()
+    if sign != "positive":
+        costs = costs * (-1 if sign == "negative" else 1 - 2 * (costs % 2))
+    packings = torch.tensor(list(itertools.product([0.0, 1.0], repeat=5)), dtype=torch.float64)
+    packings = packings[(packings * torch.tensor([1.0, 2, 3, 2, 1])).sum(dim=1) <= 5]
+    for row in costs:
+        each = [sum(w * y for w, y in zip(row.tolist(), y, strict=True)) for y in packings.tolist()]
+        best = packings[each.index(min(each))].expand_as(packings)
+        found = is_cheapest(packings, best, row.expand_as(packings))
+        assert found.tolist() == [float(cost == min(each)) for cost in each]
+
+
+def test_only_rounding_is_forgiven_to_the_cheapest():
+    target = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    for unit in (1.0, -1.0):
+        costs = torch.tensor([[unit, unit + 2e-6], [unit + 2e-4, unit]])
+        assert is_cheapest(target.flip(1), target, costs).tolist() == [1.0, 0.0]

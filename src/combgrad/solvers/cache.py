@@ -1,15 +1,18 @@
 """Solutions of recent instances, for solvers that are slow and costs that come back."""
 
+import contextlib
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Collection, Hashable
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from combgrad.described import Described
 from combgrad.errors import CombgradError
 from combgrad.solvers.base import Solver
+from combgrad.solvers.function import as_names
 
 Key = tuple[Any, ...]
 
@@ -17,12 +20,13 @@ Key = tuple[Any, ...]
 class Cached(Solver):
     """Another solver whose recent solutions are kept: the same y(w), solved once.
 
-    An instance is the same where dtype, shape, costs and keyword arguments agree bit by bit, so
-    solutions never depend on the cache. Duplicates within a batch are solved once. Traits, shapes
-    and checks are those of the inner solver.
+    An instance is the same where device, dtype, shape, costs, keyword arguments by name and the
+    solver's parameters agree bit by bit, so solutions never depend on the cache. Duplicates within
+    a batch are solved once. Traits, shapes and checks are those of the inner solver.
 
     Args:
-        solver: the solver behind the cache; it must be deterministic.
+        solver: the solver behind the cache; it must be deterministic. One with a parameter that
+            cannot be compared is always asked.
         size: how many solutions to keep; the least recently used one is dropped first.
         batched: the names of the keyword arguments that hold one entry for each instance, like
             start and end of `ShortestPath`. Calls with other arguments that look as if they did,
@@ -35,7 +39,7 @@ class Cached(Solver):
         super().__init__()
         if size < 1:
             raise ValueError(f"size is {size}; a cache keeps at least 1 solution.")
-        self.solver, self.size, self.batched = solver, size, frozenset(batched)
+        self.solver, self.size, self.batched = solver, size, as_names(batched)
         self.traits, self.forbids = solver.traits, solver.forbids
         self._solutions: OrderedDict[Key, Tensor] = OrderedDict()
         self._asked = self._solved = 0
@@ -73,18 +77,22 @@ class Cached(Solver):
         known: dict[Key, Tensor] = {}
         missing: dict[Key, int] = {}
         for row, key in enumerate(keys):
-            if key in self._solutions:
-                self._solutions.move_to_end(key)
-                known[key] = self._solutions[key]
-            else:
+            solution = self._solutions.get(key)
+            if solution is None:
                 missing.setdefault(key, row)
+                continue
+            known[key] = solution
+            # Another thread may have dropped it meanwhile.
+            with contextlib.suppress(KeyError):
+                self._solutions.move_to_end(key)
         if missing:
             self._solved += len(missing)
             found = self._solve_rows(list(missing.values()), costs, instance).cpu()
             known |= {key: row.clone() for key, row in zip(missing, found, strict=True)}
             self._solutions |= {key: known[key] for key in missing}
-            while len(self._solutions) > self.size:
-                self._solutions.popitem(last=False)
+            with contextlib.suppress(KeyError):
+                while len(self._solutions) > self.size:
+                    self._solutions.popitem(last=False)
         return torch.stack([known[key] for key in keys]).to(costs.device)
 
     def _solve_rows(self, rows: list[int], costs: Tensor, instance: dict[str, Any]) -> Tensor:
@@ -103,17 +111,18 @@ class Cached(Solver):
     def _keys(self, costs: Tensor, instance: dict[str, Any]) -> list[Key] | None:
         """What tells the instances of a batch apart, or None where that cannot be told."""
         batch = len(costs)
-        shared: list[Key | None] = [(costs.dtype, costs.shape[1:])]
+        shared: list[Hashable] = [(costs.dtype, costs.device, costs.shape[1:]), _made(self.solver)]
         single: list[list[Key | None]] = [[(_bytes(row),) for row in costs]]
         for name, value in sorted(instance.items()):
             if name in self.batched and _is_array(value):
                 if value.ndim == 0 or len(value) != batch:
                     return None
+                shared.append(name)
                 single.append([_key(entry) for entry in value])
             elif _may_hold_batch(value, batch):
                 return None
             else:
-                shared += [(name,), _key(value)]
+                shared += [name, _key(value)]
         if None in shared or any(None in keys for keys in single):
             return None
         return [(*shared, *keys) for keys in zip(*single, strict=True)]
@@ -130,6 +139,21 @@ def _may_hold_batch(value: Any, batch: int) -> bool:
     if isinstance(value, tuple | list):
         return len(value) == batch or any(_may_hold_batch(entry, batch) for entry in value)
     return False
+
+
+def _made(value: Any) -> Hashable:
+    """Equal while a solver, or its setting, is the same as before; None where nobody can tell."""
+    if isinstance(value, Described):
+        settings = [(name, _made(setting)) for name, setting in value.settings().items()]
+        return None if any(made is None for _, made in settings) else (value, *settings)
+    key = _key(value)
+    if key is not None:
+        return key
+    try:
+        hash(value)
+    except TypeError:
+        return None
+    return value
 
 
 def _bytes(values: Tensor) -> bytes:
