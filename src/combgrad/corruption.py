@@ -8,8 +8,9 @@ from combgrad.described import Described
 
 def check_range(name: str, value: float, upper: float = float("inf")) -> float:
     """`value` as a float; ValueError unless 0 <= value <= upper."""
-    if not 0 <= value <= upper or value == float("inf"):
-        raise ValueError(f"{name} is {value}; it must be finite and in [0, {upper}].")
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not 0 <= value <= upper or value == float("inf"):
+        raise ValueError(f"{name} is {value!r}; it must be a number, finite and in [0, {upper}].")
     return float(value)
 
 

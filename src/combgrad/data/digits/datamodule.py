@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 from torch import Tensor
 
-from combgrad.data.datamodule import TensorDataModule, check_choice, user_path
+from combgrad.data.datamodule import TensorDataModule, check_choice, check_url, user_path
 from combgrad.data.digits import images
 
 Source = Literal["stand-in", "original"]
@@ -47,6 +47,7 @@ class Digits(TensorDataModule):
         super().__init__(train_size, eval_size, batch_size, order_seed)
         check_choice("source", source, get_args(Source))
         check_choice("split", split, get_args(Split))
+        check_url(url, source, words=(images.TORCHVISION,) if source == "original" else ())
         if source == "original" and path is None:
             raise ValueError(
                 "data=mnist needs data.path=<the folder that holds mnist>, or COMBGRAD_DATA set; "

@@ -8,7 +8,14 @@ import torch
 from torch import Tensor
 
 from combgrad.corruption import check_range, flip_labels
-from combgrad.data.datamodule import TensorDataModule, check_choice, user_path
+from combgrad.data.datamodule import (
+    LARGEST_SEED,
+    TensorDataModule,
+    check_choice,
+    check_url,
+    check_whole,
+    user_path,
+)
 from combgrad.data.globe import countries as country_sets
 from combgrad.data.globe import original as original_set
 from combgrad.data.globe.instances import (
@@ -23,6 +30,9 @@ from combgrad.sphere import Distance, check_distance
 
 Source = Literal["regenerated", "pictures", "original"]
 
+#: Fewer make no tour.
+LEAST_CITIES = 3
+
 
 class GlobeTSP(TensorDataModule):
     """Instances of k capitals out of 100 countries, with their flags and shortest tours.
@@ -31,7 +41,7 @@ class GlobeTSP(TensorDataModule):
     (B, E) float32, E = k(k-1)/2. `flags` is (C, 20, 40, 3) uint8 and `lonlat` (C, 2) in degrees.
 
     Args:
-        cities: k, the number of cities of an instance.
+        cities: k, the number of cities of an instance, 3 to 100.
         source: `regenerated` draws flags itself, `pictures` takes them from an npz at `path`,
             `original` reads the published folder at or below `path`, or downloads it from `url`.
         distance: `chord` or `great_circle`; labels and model must use the same one.
@@ -41,6 +51,8 @@ class GlobeTSP(TensorDataModule):
         order_seed: of the training order and of flipped labels.
         label_rho: each training label is flipped with probability rho/k, once (A-32).
         cache: folder for generated instances, or None.
+
+    Raises ValueError for a setting that cannot be.
     """
 
     def __init__(
@@ -59,8 +71,11 @@ class GlobeTSP(TensorDataModule):
         cache: str | None = None,
     ) -> None:
         super().__init__(train_size, eval_size, batch_size, order_seed)
+        check_whole("cities", cities, LEAST_CITIES, country_sets.COUNTRY_COUNT)
         check_distance(distance)
         check_choice("source", source, get_args(Source))
+        check_url(url, source)
+        check_whole("seed", seed, 0, LARGEST_SEED)
         if source != "regenerated" and path is None:
             raise ValueError(
                 f"data.source={source} needs data.path=<where it lies>, or COMBGRAD_DATA set; "
@@ -71,7 +86,7 @@ class GlobeTSP(TensorDataModule):
         self.label_probability = check_range("corruption.label_rho", label_rho, cities) / cities
         self.path = user_path(path)
         self.url = url
-        self.cache = user_path(cache)
+        self.cache = user_path(cache, "cache")
         self.instances: dict[str, Instances] = {}
         self._countries: country_sets.Countries | None = None
         self._original: original_set.OriginalGlobe | None = None

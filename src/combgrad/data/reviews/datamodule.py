@@ -10,7 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from combgrad.data.datamodule import TensorDataModule, check_choice, user_path
+from combgrad.data.datamodule import (
+    LARGEST_SEED,
+    MOST_ROWS,
+    TensorDataModule,
+    check_choice,
+    check_whole,
+    user_path,
+)
 from combgrad.data.reviews import files, lexicon, stand_in
 from combgrad.data.reviews.checksums import sha256_of
 from combgrad.data.reviews.encoded import ENCODING_VERSION, Encoded, Texts, encode, encoded_cached
@@ -67,9 +74,10 @@ class Reviews(TensorDataModule):
         super().__init__(train_size, eval_size, batch_size, order_seed)
         check_choice("aspect", aspect, files.ASPECTS)
         check_choice("source", source, get_args(Source))
-        for name, size, least in (("length", length, 1), ("annotated_size", annotated_size, 0)):
-            if size < least:
-                raise ValueError(f"data.{name} is {size}; it must be at least {least}.")
+        check_whole("length", length, 1, MOST_ROWS)
+        check_whole("annotated_size", annotated_size, 0, MOST_ROWS)
+        check_whole("seed", seed, 0, LARGEST_SEED)
+        check_whole("split_seed", split_seed, 0, LARGEST_SEED)
         if source == "original" and path is None:
             raise ValueError(
                 "data=beer needs data.path=<the folder with the files of the reviews>, or "
@@ -84,7 +92,7 @@ class Reviews(TensorDataModule):
         # Made-up reviews stay a stand-in when they are read back from files.
         made_up = self.path is not None and files.is_made_up(self.path)
         self.source = "stand-in" if made_up else source
-        self.cache = user_path(cache)
+        self.cache = user_path(cache, "cache")
         self.words: list[str] = []
         self.embeddings = torch.zeros(0, 0)
         self.annotated: dict[str, Tensor] | None = None

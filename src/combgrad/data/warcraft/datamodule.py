@@ -5,7 +5,14 @@ from typing import Literal, get_args
 from torch import Tensor
 
 from combgrad.data.batches import StoredRows
-from combgrad.data.datamodule import TensorDataModule, check_choice, user_path
+from combgrad.data.datamodule import (
+    LARGEST_SEED,
+    TensorDataModule,
+    check_choice,
+    check_url,
+    check_whole,
+    user_path,
+)
 from combgrad.data.splits import SPLITS, check_size, fingerprint
 from combgrad.data.warcraft.channels import channel_statistics_cached
 from combgrad.data.warcraft.files import MapSplit
@@ -63,12 +70,13 @@ class Warcraft(TensorDataModule):
                 "data.source=original needs data.path=<where it lies>, or COMBGRAD_DATA set; "
                 "data.source=regenerated needs nothing."
             )
-        if cells < 2:
-            raise ValueError(f"data.cells is {cells}; it must be at least 2.")
+        check_url(url, source)
+        check_whole("cells", cells, 2)
+        check_whole("seed", seed, 0, LARGEST_SEED)
         self.cells, self.source, self.seed = cells, source, seed
         self.path = user_path(path)
         self.url = url
-        self.cache = user_path(cache)
+        self.cache = user_path(cache, "cache")
         self.maps: dict[str, dict[str, StoredRows]] = {}
         self.channel_mean: Tensor
         self.channel_std: Tensor

@@ -1,0 +1,129 @@
+"""Every setting of every data set is checked when the data module is made, before any work."""
+
+import inspect
+
+import pytest
+import yaml
+
+from combgrad.configuration import CONFIG_FOLDER
+from combgrad.data.datamodule import TensorDataModule, check_data_module
+from combgrad.data.digits.datamodule import Digits
+from combgrad.data.globe.datamodule import GlobeTSP
+from combgrad.data.reviews.datamodule import Reviews
+from combgrad.data.warcraft.datamodule import Warcraft
+from combgrad.data.web import DownloadError
+
+LEAST = {Digits: {}, GlobeTSP: {"cities": 5}, Reviews: {"aspect": "aroma"}, Warcraft: {"cells": 12}}
+#: Settings that are whole numbers, with the smallest and largest that can be, by name.
+SIZES = dict.fromkeys(("train_size", "eval_size", "batch_size", "length"), (1, 10**7))
+SEEDS = dict.fromkeys(("order_seed", "seed", "split_seed"), (0, 2**32 - 1))
+OTHER_WHOLES = {"annotated_size": (0, 10**7), "cities": (3, 100), "cells": (2, None)}
+WHOLES = SIZES | SEEDS | OTHER_WHOLES
+CHOICES = {"source", "split", "aspect", "distance"}
+PATHS = {"path", "cache"}
+#: Tried below one by one.
+OTHERS = {"url", "label_rho"}
+
+MODULES = pytest.mark.parametrize("module", LEAST)
+
+
+def made(module, **changes):
+    return module(**LEAST[module] | changes)
+
+
+def settings_of(module):
+    return set(inspect.signature(module).parameters)
+
+
+@MODULES
+def test_every_setting_is_of_a_kind_that_is_tried_here(module):
+    assert settings_of(module) <= WHOLES.keys() | CHOICES | PATHS | OTHERS
+
+
+@pytest.mark.parametrize("file", sorted((CONFIG_FOLDER / "data").glob("*.yaml")))
+def test_every_setting_of_a_yaml_is_one_of_its_class(file):
+    written = yaml.safe_load(file.read_text(encoding="utf-8"))
+    known = {module.__name__: settings_of(module) for module in LEAST}
+    class_name = written.get("_target_", "").rpartition(".")[2]
+    allowed = known.get(class_name, set.union(*known.values()))
+    assert set(written) - {"_target_", "defaults"} <= allowed
+
+
+@MODULES
+def test_whole_numbers_are_checked(module):
+    for name in settings_of(module) & WHOLES.keys():
+        least, most = WHOLES[name]
+        wrong = [least - 1, -(10**20), 7.0, "7", "many", None, True, [7], float("nan")]
+        for value in wrong + ([most + 1, 10**20] if most else []):
+            with pytest.raises(ValueError, match=rf"data\.{name} is .*; it must be a whole number"):
+                made(module, **{name: value})
+        assert getattr(made(module, **{name: least}), name) == least
+        if most:
+            assert getattr(made(module, **{name: most}), name) == most
+
+
+@MODULES
+def test_choices_are_checked(module):
+    for name in settings_of(module) & CHOICES:
+        for value in ("other", "", None, 5, ["original"]):
+            with pytest.raises(ValueError, match=rf"{name}"):
+                made(module, **{name: value})
+
+
+@MODULES
+def test_paths_are_checked(module):
+    for name in settings_of(module) & PATHS:
+        for value in (5, "", ["a"], True):
+            with pytest.raises(ValueError, match=rf"data\.{name} is .*; give a path"):
+                made(module, **{name: value})
+
+
+@MODULES
+def test_an_address_is_refused_where_it_would_not_be_used_or_is_none(module):
+    if "url" not in settings_of(module):
+        return
+    with pytest.raises(ValueError, match=r"data\.url is given, and data\.source=.* downloads noth"):
+        made(module, url="https://host/x")
+    for url in ("ftp://host/x", "host/x", "https://"):
+        with pytest.raises(DownloadError, match="refused"):
+            made(module, url=url, source="original", path="there")
+    with pytest.raises(ValueError, match=r"data\.url is of type int"):
+        made(module, url=5, source="original", path="there")
+    assert made(module, url="https://host/x", source="original", path="there").url
+
+
+def test_torchvision_stands_for_an_address_of_digits_alone():
+    assert Digits(url="torchvision", source="original", path="there").url == "torchvision"
+    with pytest.raises(DownloadError):
+        made(Warcraft, url="torchvision", source="original", path="there")
+
+
+@pytest.mark.parametrize("rho", [-0.1, 5.1, float("nan"), float("inf"), "half", None, True])
+def test_the_rate_of_wrong_labels_is_checked(rho):
+    with pytest.raises(ValueError, match=r"corruption\.label_rho is .*in \[0, 5\]"):
+        made(GlobeTSP, label_rho=rho)
+
+
+class Unfinished(TensorDataModule):
+    """A data set that does not say where its data come from."""
+
+    data_fingerprint = "f"
+
+    def columns(self, split):
+        return {}
+
+
+def test_a_data_module_must_say_what_a_record_needs():
+    for module in LEAST:
+        check_data_module(made(module))
+    with pytest.raises(ValueError, match="Unfinished, the data module, has no text 'source'"):
+        check_data_module(Unfinished(1, 1, 1, 0))
+    with pytest.raises(ValueError, match="SimpleNamespace, the data module, has no text 'data_fi"):
+        check_data_module(type("SimpleNamespace", (), {"source": "original"})())
+
+    class Bare(TensorDataModule):
+        def columns(self, split):
+            return {}
+
+    with pytest.raises(TypeError, match=r"abstract method '?data_fingerprint"):
+        Bare(1, 1, 1, 0)
