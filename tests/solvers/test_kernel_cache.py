@@ -32,8 +32,10 @@ RUN = """
 import warnings
 with warnings.catch_warnings(record=True) as said:
     warnings.simplefilter("always")
+    from combgrad.solvers.kernels import is_kept
     from combgrad.solvers.kernels.caller import total
     answer = total(3)
+assert is_kept() == (not any("no folder" in str(one.message) for one in said))
 print(answer, len(total.stats.cache_hits), len(said), *(str(one.message) for one in said))
 """
 

@@ -12,6 +12,8 @@ from typing import Any
 
 from numba.core import event
 
+from combgrad.solvers.kernels import is_kept
+
 #: Seconds after which a user wonders.
 COMPILING_SECONDS = 4.0
 SOLVING_SECONDS = 10.0
@@ -64,7 +66,8 @@ class _Watch:
             if now - since >= COMPILING_SECONDS and since != self.compilation_told:
                 self.compilation_told = since
                 names = ", ".join(sorted({call.solver for call in calls}))
-                _say(f"compiling {names}; later calls and later processes skip this")
+                skip = "later calls and later processes" if is_kept() else "later calls"
+                _say(f"compiling {names}; {skip} skip this")
             return
         for call in calls:
             waited = now - max(call.started, _compilation.until)

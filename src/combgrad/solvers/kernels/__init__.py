@@ -85,6 +85,11 @@ def _place() -> Path | None:
     return find_place(Path(__file__).parent)
 
 
+def is_kept() -> bool:
+    """Whether later processes find what this one compiles."""
+    return _place() is not None
+
+
 @functools.cache
 def _say_once(reason: str) -> None:
     warnings.warn(
