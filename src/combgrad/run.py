@@ -25,6 +25,7 @@ from combgrad.configuration import (
     scientific,
 )
 from combgrad.corruption import GradientNoise
+from combgrad.data.datamodule import checked_fingerprint
 from combgrad.environment import for_logger, hidden_environment, written
 from combgrad.experiments import Experiment
 from combgrad.experiments.checkpoints import (
@@ -129,7 +130,7 @@ def build(config: DictConfig) -> Parts:
     others = [instantiate(node) for node in config.callbacks.values()]
     trainer = build_trainer(config, [AnswersSignals(), *others, history, checkpoints])
     data = instantiate(config.data)
-    history.run_key = run_key(scientific(config), data.data_fingerprint)
+    history.run_key = run_key(scientific(config), checked_fingerprint(data))
     return Parts(experiment, data, trainer, history, folder, history.run_key)
 
 

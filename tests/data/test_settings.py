@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from combgrad.configuration import CONFIG_FOLDER
-from combgrad.data.datamodule import TensorDataModule, check_data_module
+from combgrad.data.datamodule import TensorDataModule, checked_fingerprint
 from combgrad.data.digits.datamodule import Digits
 from combgrad.data.globe.datamodule import GlobeTSP
 from combgrad.data.reviews.datamodule import Reviews
@@ -115,11 +115,11 @@ class Unfinished(TensorDataModule):
 
 def test_a_data_module_must_say_what_a_record_needs():
     for module in LEAST:
-        check_data_module(made(module))
+        assert checked_fingerprint(made(module)) == made(module).data_fingerprint
     with pytest.raises(ValueError, match="Unfinished, the data module, has no text 'source'"):
-        check_data_module(Unfinished(1, 1, 1, 0))
+        checked_fingerprint(Unfinished(1, 1, 1, 0))
     with pytest.raises(ValueError, match="SimpleNamespace, the data module, has no text 'data_fi"):
-        check_data_module(type("SimpleNamespace", (), {"source": "original"})())
+        checked_fingerprint(type("SimpleNamespace", (), {"source": "original"})())
 
     class Bare(TensorDataModule):
         def columns(self, split):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from combgrad.configuration import compose
-from combgrad.errors import IncompatibleError, SolverInputError
+from combgrad.errors import IncompatibleError
 from combgrad.experiments import L2XExperiment
 from combgrad.gradients import IMLE, Identity
 from combgrad.layer import CombinatorialLayer
@@ -44,8 +44,8 @@ def make(gradient=None, projection=None, noise=None):
     return experiment, batch
 
 
-def attach(experiment, **data):
-    experiment.trainer = SimpleNamespace(datamodule=SimpleNamespace(**data))
+def attach(experiment, length=LENGTH, **data):
+    experiment.trainer = SimpleNamespace(datamodule=SimpleNamespace(length=length, **data))
     experiment.setup("fit")
 
 
@@ -116,6 +116,13 @@ def test_a_solver_that_chooses_no_subset_is_refused():
         L2XExperiment(
             net=L2XNet(DIMS), layer=CombinatorialLayer(Ranking(), Identity()), optimizer=None
         )
+
+
+def test_more_words_than_a_review_has_are_refused_before_training():
+    experiment, _ = make()
+    attach(experiment, length=K, embeddings=torch.zeros(WORDS, DIMS))
+    with pytest.raises(ValueError, match=r"solver\.k is 2, and a row holds 1 words"):
+        attach(experiment, length=K - 1, embeddings=torch.zeros(WORDS, DIMS))
 
 
 def test_vectors_of_another_width_are_refused():
@@ -191,8 +198,3 @@ def test_relaxations_draw_their_own_noise(grad):
     assert config.noise is None
     assert config.grad.variant == "tfi"
     assert config.grad.tau == {"l2x": 0.1, "softsub": 0.5}[grad]
-
-
-def test_more_words_than_a_review_has_positions_is_refused(tmp_path):
-    with pytest.raises(SolverInputError, match="k = 60 of n = 50"):
-        smoke(tmp_path, "solver.k=60", "data.length=50")

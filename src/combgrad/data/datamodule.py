@@ -60,17 +60,19 @@ def user_path(path: str | os.PathLike[str] | None, name: str = "path") -> Path |
     return Path(path).expanduser()
 
 
-def check_data_module(data: object) -> None:
-    """Raise ValueError for a data module without what a run's record says of its data."""
+def checked_fingerprint(data: object) -> str:
+    """The fingerprint of a data module; ValueError where it lacks what a record says of data."""
     for name, meaning in (
         ("source", "where the data come from, such as 'original'"),
         ("data_fingerprint", "a digest that changes whenever the data do"),
     ):
-        if not isinstance(getattr(data, name, None), str):
+        text = getattr(data, name, None)
+        if not isinstance(text, str):
             raise ValueError(
                 f"{type(data).__name__}, the data module, has no text {name!r}, {meaning}, for "
                 f"the record of a run; give it that attribute."
             )
+    return str(text)
 
 
 class TensorDataModule(pl.LightningDataModule, ABC):

@@ -51,6 +51,11 @@ class L2XExperiment(Experiment):
         """Take the word vectors from the data module; they are data, not weights."""
         del stage
         datamodule: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        if self.k > datamodule.length:
+            raise ValueError(
+                f"solver.k is {self.k}, and a row holds {datamodule.length} words of a review; "
+                f"lower it, or raise data.length."
+            )
         vectors = datamodule.embeddings
         if vectors.shape[1] != self.net.dims:
             raise ValueError(

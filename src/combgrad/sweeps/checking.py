@@ -127,6 +127,7 @@ class Checker:
         # Torch and Lightning take seconds to import, and nothing else of a sweep needs them.
         from hydra.utils import instantiate
 
+        from combgrad.data.datamodule import checked_fingerprint
         from combgrad.run import build_layer
 
         if config.trainer.get("num_nodes", 1) != 1:
@@ -141,5 +142,5 @@ class Checker:
             self._layers.add(parts)
         data = digest(str(config.data))
         if data not in self._fingerprints:
-            self._fingerprints[data] = instantiate(config.data).data_fingerprint
+            self._fingerprints[data] = checked_fingerprint(instantiate(config.data))
         return run_key(scientific(config), self._fingerprints[data])
