@@ -25,11 +25,11 @@ class _LossFactor:
     def __init__(self, shares: int, scale: float | Callable[[], float] | None) -> None:
         self.shares, self.scale = shares, scale
         self.factor = 1.0
-        self.needed = shares > 1 or scale is not None
+        self.needed = shares > 1 or scale not in (None, 1.0)
 
     def take_scale(self, slope: Tensor) -> Tensor:
         """dL/dy (B, *S) of the loss itself; zero where it has overflown under the scale."""
-        if self.scale is None:
+        if self.scale in (None, 1.0):
             self.factor = float(self.shares)
             return slope
         scale = float(self.scale() if callable(self.scale) else self.scale)

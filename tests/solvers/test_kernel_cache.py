@@ -169,6 +169,16 @@ def test_trouble_with_kept_code_is_no_trouble_of_the_caller(package, tmp_path, t
     assert package.run()[:2] == (8, int(trouble == "cut"))
 
 
+def test_kernels_run_as_plain_python_for_debugging():
+    code = """
+import torch
+from combgrad.solvers import TopK
+assert TopK(1, threads=2)(torch.tensor([[3.0, 1.0], [1.0, 2.0]])).tolist() == [[0, 1], [1, 0]]
+"""
+    environment = os.environ | {"NUMBA_DISABLE_JIT": "1"}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=120)
+
+
 def test_every_kernel_is_kept_in_that_place():
     for path in ROOM.glob("*.py"):
         if path.name != "__init__.py":

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from combgrad import CombinatorialLayer, IncompatibleError
+from combgrad import CombinatorialLayer, IncompatibleError, SolverInputError
 from combgrad.corruption import GradientNoise
 from combgrad.experiments import Experiment
 from combgrad.gradients import IMLE, Blackbox, Identity, ScoreFunction
@@ -31,12 +31,12 @@ def costs_and_upstream():
     return torch.randn(2, 8, 10, dtype=torch.float64, generator=generator)
 
 
-def slope_of(layer, factor, spoil=1.0):
-    """dL/dw and the optimizer's scaler, for a loss that is multiplied by `factor`."""
+def slope_of(layer, factor):
+    """dL/dw for a loss that is multiplied by `factor`."""
     costs, upstream = costs_and_upstream()
     costs = torch.nn.Parameter(costs)
     torch.manual_seed(0)
-    (layer(costs) * upstream * spoil * factor).sum().backward()
+    (layer(costs) * upstream * factor).sum().backward()
     return costs.grad
 
 
@@ -104,6 +104,14 @@ def test_a_grad_scaler_trains_as_without_and_skips_what_overflows(method):
     scaler.update()
     torch.testing.assert_close(weights.detach(), expected)
     assert scaler.get_scale() == SCALE / 2
+
+
+@pytest.mark.parametrize("scale", [None, 1.0])
+def test_without_a_scale_an_overflow_is_an_error(scale):
+    layer = layer_of(Blackbox(5.0))
+    layer.loss_scale = scale
+    with pytest.raises(SolverInputError, match="diverged"):
+        slope_of(layer, float("nan"))
 
 
 @pytest.mark.parametrize(

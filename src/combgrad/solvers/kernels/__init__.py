@@ -24,14 +24,14 @@ from numba.core.caching import FunctionCache
 _settings, _running = threading.Lock(), threading.Lock()
 
 
-def _new_lock() -> None:
-    global _running
-    _running = threading.Lock()
+def _new_locks() -> None:
+    global _settings, _running
+    _settings, _running = threading.Lock(), threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):
-    # The thread that held the lock does not exist in the child.
-    os.register_at_fork(after_in_child=_new_lock)
+    # A thread that held one of them does not exist in the child.
+    os.register_at_fork(after_in_child=_new_locks)
 
 
 def digest_of(folder: Path) -> str:
@@ -141,6 +141,8 @@ def kernel(**options: Any) -> Callable[[Callable[..., Any]], Any]:
 
     def compile_(function: Callable[..., Any]) -> Any:
         dispatcher = njit(**options)(function)
+        if dispatcher is function:
+            return function  # NUMBA_DISABLE_JIT, for debugging
         place = _place()
         if place is not None:
             _keep(dispatcher, place)
