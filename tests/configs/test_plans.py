@@ -198,11 +198,16 @@ def test_a_signature_is_that_of_the_point_and_profile_alone():
 
 
 def test_what_cannot_be_composed_yet_is_empty_and_said():
-    points = (POINT, POINT | {"experiment": "tsp99"}, POINT | {"experiment": "tsp98"})
-    with pytest.warns(UserWarning, match="table6: 1 of 3 cells .* 'experiment/tsp9") as told:
+    strange = ({"experiment": "tsp99"}, {"experiment": "tsp98"}, {"grad": "none such"})
+    points = (POINT, *(POINT | other for other in strange))
+    with pytest.warns(UserWarning, match="table6: 1 of 4 cells") as told:
         found = plan_signatures(Plan("table6", "", "paper", 3, points, {}))
-    assert len(told) == 2
-    assert [bool(signatures) for signatures in found] == [True, False, False]
+    said = [str(warning.message) for warning in told]
+    for text, words in zip(
+        said, ("experiment tsp99", "experiment tsp98", "none such"), strict=True
+    ):
+        assert words in text
+    assert [bool(signatures) for signatures in found] == [True, False, False, False]
     with pytest.raises(HydraException):
         point_signatures(points[1])
 

@@ -17,7 +17,7 @@ from combgrad.results.layout import read_layout
 from combgrad.results.paper import PaperValue
 from combgrad.results.report import Drawing, Report, to_page
 from combgrad.results.report_runs import duration, group_id, headline, natural, run_id, short_commit
-from combgrad.results.series import read_sketch
+from combgrad.results.series import groups, read_sketch
 from combgrad.results.tables import make_tables
 
 ACCURACY = {
@@ -484,6 +484,23 @@ def test_sixty_runs_of_a_hundred_epochs_stay_small():
         for seed in range(60)
     ]
     assert len(a_page(records).encode()) < 600_000
+
+
+def test_a_thousand_runs_are_looked_at_once_each(monkeypatch):
+    """Digests take most of the time, so none is made once for each table, figure or cell."""
+    calls = []
+
+    def counted(config):
+        calls.append(config)
+        return signature(config)
+
+    monkeypatch.setattr("combgrad.results.record.signature", counted)
+    records = [a_record(POINTS[seed % 4], seed) for seed in range(1000)]
+    sketch = a_sketch()
+    drawings = [Drawing(sketch, *pair, svg="<svg/>") for pair in groups(sketch, records)]
+    page = a_page(records, drawings * 3, more=tables(records, name="table7"))
+    assert page.count('class="run"') == 1000
+    assert len(calls) == 1000
 
 
 def test_the_script_makes_the_page_beside_the_records(tmp_path, monkeypatch, run_script):

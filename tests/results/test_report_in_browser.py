@@ -373,6 +373,88 @@ def test_a_phone_scrolls_tables_and_not_the_page(page):
     assert page.ask(f"{box}.tabIndex") == 0
 
 
+SCRIPTS = (
+    "<script>window.ran = 1</script>",
+    "</script><script>window.ran = 1</script>",
+    "<img src=x onerror='window.ran = 1'>",
+    "\"><svg onload='window.ran = 1'>",
+    "javascript:window.ran = 1",
+    "' autofocus onfocus='window.ran = 1' '",
+    "--></style></title><iframe srcdoc='<script>parent.ran = 1</script>'>",
+    "{{ 7 * 6 }}{% set ran = 1 %}",
+)
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory):
+    """A page of records with scripts wherever one can stand, as if reading let them through."""
+    records = []
+    for number, script in enumerate(SCRIPTS):
+        record = a_record(POINTS[0], number, path=Path("runs") / f"{number}.json")
+        texts = ("command", "commit", "started", "finished", "data_fingerprint", "name")
+        evil = dict.fromkeys(("seed", "experiment", "profile", "data_source", *texts), script)
+        mappings = ("metrics", "versions", "hardware", "seconds", "curves")
+        evil |= {name: {script: 1.0, **getattr(record, name)} for name in mappings}
+        evil["metrics"] |= {f"test/{script}": 1.0}
+        evil["config"] = {**record.config, "monitor": {"metric": script}}
+        evil["curves"] = {script: [0.5, 0.25]}
+        for name, value in evil.items():
+            object.__setattr__(record, name, value)
+        object.__setattr__(record, "path", Path("runs") / f"{script.replace('/', '|')}.json")
+        records.append(record)
+    asked = [(POINTS[0], {record.profile: record.signature for record in records})]
+    rows = {"metrics": [ACCURACY], "rows": ["{experiment}"], "columns": ["{grad}"]}
+    layout = read_layout("table6", SCRIPTS[0], "paper", 2, rows)
+    lines = {"draw": "curves", "metrics": [ACCURACY], "series": ["{grad}"]}
+    sketch = read_sketch("figure4a", SCRIPTS[1], "paper", 2, lines, asked)
+    drawings = [
+        Drawing(sketch, record.profile, record.data_source, problem=record.command)
+        for record in records
+    ]
+    page = tmp_path_factory.mktemp("hostile") / "index.html"
+    report = Report(
+        records, make_tables(layout, asked, records, []), drawings, [sketch], page, *SCRIPTS[:2],
+        own=[records[0].key], hidden=SCRIPTS[2],
+    )  # fmt: skip
+    page.write_text(to_page(report), encoding="utf-8")
+    return page
+
+
+def test_no_script_of_a_record_runs(browser, hostile):
+    browser.events.clear()
+    browser.open(hostile)
+    assert len(seen(browser, "details.run")) == len(SCRIPTS)
+    browser.ask("document.querySelectorAll('details').forEach(it => it.open = true)")
+    for element in ("a", "button", "select", "summary"):
+        browser.ask(f"document.querySelectorAll({element!r}).forEach(it => {{ it.focus(); }})")
+    browser.click("details.run summary")
+    browser.until("document.readyState === 'complete'")
+    assert browser.ask("window.ran") is None
+    # What they say is there to read, as it is.
+    text = browser.ask("document.body.textContent")
+    assert all(text.count(script) > 5 for script in SCRIPTS)
+    assert browser.ask("document.querySelectorAll('script').length") == 1
+    assert browser.ask("document.querySelectorAll('iframe, body img:not([alt])').length") == 0
+    asked = [address for address in browser.requests() if not address.startswith("data:")]
+    assert asked == [hostile.as_uri()]
+    assert browser.complaints() == []
+
+
+def test_a_script_that_gets_into_the_page_is_refused_by_its_policy(browser, tmp_path):
+    """Whatever were to fail in escaping, the page runs its own script and no other."""
+    text = browser.page.read_text(encoding="utf-8")
+    inlet = '<main>\n<script>window.ran = 1</script><img src="x" onerror="window.ran = 2">'
+    page = tmp_path / "index.html"
+    page.write_text(text.replace("<main>", inlet), encoding="utf-8")
+    browser.events.clear()
+    browser.open(page)
+    assert browser.ask("document.querySelectorAll('script').length") == 2
+    assert browser.ask("window.ran") is None
+    assert any("Content Security Policy" in str(said) for said in browser.complaints())
+    # Its own still runs.
+    browser.until("document.getElementById('shown').textContent === '25 of 25 runs shown'")
+
+
 CONTRAST = """
 (() => {
   const light = (text) => {
