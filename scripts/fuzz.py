@@ -1,4 +1,9 @@
-"""Look for wrong answers until the time is up: the property tests on ever new random instances."""
+"""Look for wrong answers until the time is up: the property tests on ever new random instances.
+
+Among them are all solvers against all solutions of small instances, compared in whole numbers, for
+costs of every dtype and layout, from the least to the largest double, and with forbidden entries
+(tests/solvers/test_exact.py), and larger instances against exact integers (test_exact_sums.py).
+"""
 
 import argparse
 import subprocess
@@ -8,7 +13,9 @@ import time
 
 def main() -> int:
     """Repeat the solver tests with new seeds; return 1 at the first failure."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--minutes", type=float, default=10.0, help="how long to go on")
     parser.add_argument("--tests", nargs="+", default=["tests/solvers", "tests/unit"])
     arguments = parser.parse_args()

@@ -6,7 +6,7 @@ from hypothesis import settings
 # Compiled solvers make the first example slow, so no deadline; CI repeats the same examples, and
 # `make fuzz` looks for new ones.
 settings.register_profile("ci", deadline=None, max_examples=60, derandomize=True)
-settings.register_profile("fuzz", deadline=None, max_examples=500, print_blob=True)
+settings.register_profile("fuzz", deadline=None, max_examples=100, print_blob=True)
 settings.load_profile("ci")
 
 # Several test processes, each with threads of its own, slow small operations down a hundredfold.

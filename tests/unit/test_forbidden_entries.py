@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from combgrad import CombinatorialLayer
+from combgrad.errors import SolverInputError
 from combgrad.gradients import (
     IMLE,
     L2X,
@@ -165,3 +166,31 @@ def test_metrics_do_not_count_what_is_not_used():
     assert cost_ratio(found, best, costs).tolist() == pytest.approx([7 / 5])
     assert column_cost_ratio(found, best, costs).tolist() == pytest.approx([(3 / 1 + 4 / 4) / 2])
     assert cost_norm(costs).tolist() == pytest.approx([21**0.5])
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        Blackbox(lam=1e6),
+        IMLE(lam=1e6),
+        AdaptiveIMLE(alpha=1e6),
+        AdaptiveIMLE(alpha=1e6, symmetric=True),
+        Perturbed(1e6, 8),
+        Perturbed(2.0, 64, "multiplicative"),
+        IMLE(lam=1.0, noise=Gumbel(1e6)),
+        ScoreFunction(1e6, 8),
+    ],
+    ids=lambda method: type(method).__name__,
+)
+def test_what_a_method_makes_infinite_is_refused_and_forbids_nothing(method):
+    torch.manual_seed(0)
+    costs = torch.full((2, 10), 1e4, dtype=torch.float16, requires_grad=True)
+    slope = torch.zeros(2, 10, dtype=torch.float16)
+    slope[1] = torch.linspace(-1, 1, 10)
+
+    def step():
+        solution = CombinatorialLayer(TopK(K), method)(costs)
+        torch.autograd.grad(solution, costs, slope)
+
+    with pytest.raises(SolverInputError, match=r"batch index \d become inf in torch.float16"):
+        step()

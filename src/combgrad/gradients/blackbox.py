@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from combgrad.gradients.base import GradientMethod, Saved
-from combgrad.gradients.sampling import check_positive
+from combgrad.gradients.sampling import check_positive, within_reach
 from combgrad.solvers.base import Solver
 
 
@@ -26,5 +26,6 @@ class Blackbox(GradientMethod):
         instance = dict(saved.instance)
         if solver.warm_startable:
             instance["warm"] = saved.solution
-        perturbed = solver(saved.costs + self.lam * grad_solution, **instance)
+        moved = within_reach(saved.costs + self.lam * grad_solution, saved.costs)
+        perturbed = solver(moved, **instance)
         return (perturbed - saved.solution) / self.lam

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from combgrad.gradients.base import GradientMethod, Saved
-from combgrad.gradients.sampling import check_positive, check_samples, solve_samples
+from combgrad.gradients.sampling import check_positive, check_samples, solve_samples, within_reach
 from combgrad.noise import Noise
 from combgrad.solvers.base import Solver
 
@@ -33,7 +33,7 @@ def _solve_with_noise(
     shape = (samples, *costs.shape)
     shifted = costs.expand(shape)
     if noise is not None:
-        shifted = shifted - noise.sample(shape, costs.dtype, costs.device)
+        shifted = within_reach(shifted - noise.sample(shape, costs.dtype, costs.device), costs)
     solutions = solve_samples(solver, shifted, instance)
     mean = solutions.mean(dim=0)
     return mean, Saved(costs, mean, instance, (shifted, solutions))
@@ -77,7 +77,7 @@ class IMLE(GradientMethod):
     def vjp(self, solver: Solver, saved: Saved, grad_solution: Tensor) -> Tensor:
         """Return the mean difference to the solutions at costs moved by lam dL/dy, (B, *S)."""
         shifted, solutions = saved.extras
-        moved = shifted + self.lam * grad_solution
+        moved = within_reach(shifted + self.lam * grad_solution, saved.costs)
         difference = solve_samples(solver, moved, saved.instance, warm=solutions) - solutions
         mean = difference.mean(dim=0)
         return mean / self.lam if self.divide else mean
@@ -152,9 +152,11 @@ class AdaptiveIMLE(GradientMethod):
         length = float(saved.costs.masked_fill(forbidden, 0.0).norm())
         lam = self.alpha * length / size
         move = lam * grad_solution
-        upper = solve_samples(solver, shifted + move, saved.instance, warm=lower)
+        moved = within_reach(shifted + move, saved.costs)
+        upper = solve_samples(solver, moved, saved.instance, warm=lower)
         if self.symmetric:
-            lower = solve_samples(solver, shifted - move, saved.instance, warm=lower)
+            moved = within_reach(shifted - move, saved.costs)
+            lower = solve_samples(solver, moved, saved.instance, warm=lower)
         difference = upper - lower
         self._adapt(difference)
         if lam == 0:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from combgrad.errors import IncompatibleError, SolverInputError
 from combgrad.gradients.base import GradientMethod, Saved
-from combgrad.gradients.sampling import check_positive, check_samples, solve_samples
+from combgrad.gradients.sampling import check_positive, check_samples, solve_samples, within_reach
 from combgrad.solvers.base import Solver
 
 NoiseKind = Literal["additive", "multiplicative"]
@@ -70,7 +70,7 @@ class Perturbed(GradientMethod):
         """u(w, Z), differentiable in the costs (B, *S), and Z; both (samples, B, *S)."""
         z = self._draw(costs)
         if self.noise == "additive":
-            return costs + self.sigma * z, z
+            return within_reach(costs + self.sigma * z, costs), z
         zero = (costs == 0).flatten(1).any(dim=1)
         if bool(zero.any()):
             raise SolverInputError(
@@ -78,7 +78,8 @@ class Perturbed(GradientMethod):
                 f"multiplicative noise cannot move; make the costs positive, for example with "
                 f"softplus, or use noise='additive'."
             )
-        return costs * torch.exp(self.sigma * z - self.sigma**2 / 2), z
+        factor = torch.exp(self.sigma * z - self.sigma**2 / 2)
+        return within_reach(costs * factor, costs), z
 
     def _draw(self, costs: Tensor) -> Tensor:
         pairs = self.variance_reduction == "antithetic"

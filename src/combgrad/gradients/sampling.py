@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from combgrad.errors import SolverInputError
 from combgrad.solvers.base import Solver
 
 
@@ -21,6 +22,22 @@ def check_positive(name: str, value: float) -> float:
     if not 0 < value < float("inf"):
         raise ValueError(f"grad.{name} is {value}; it must be finite and greater than 0.")
     return float(value)
+
+
+def within_reach(moved: Tensor, costs: Tensor) -> Tensor:
+    """Costs (..., B, *S) that noise or a step made of costs (B, *S), where none became +inf.
+
+    +inf would forbid an entry that was allowed. Raises SolverInputError, naming the batch index.
+    """
+    beyond = (moved == torch.inf) & (costs != torch.inf)
+    if bool(beyond.any()):
+        instances = beyond.reshape(-1, *costs.shape).any(dim=0).flatten(1).any(dim=1)
+        raise SolverInputError(
+            f"costs of batch index {int(instances.nonzero()[0])} become inf in {costs.dtype} once "
+            f"noise or a multiple of dL/dy is added; make lam, sigma or the loss smaller, or pass "
+            f"costs.double()."
+        )
+    return moved
 
 
 def solve_samples(

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from combgrad.errors import IncompatibleError
 from combgrad.gradients.base import GradientMethod, Saved
-from combgrad.gradients.sampling import check_positive, check_samples, solve_samples
+from combgrad.gradients.sampling import check_positive, check_samples, solve_samples, within_reach
 from combgrad.solvers.base import Solver
 
 
@@ -64,7 +64,8 @@ class ScoreFunction(GradientMethod):
             dtype=costs.dtype,
             device=costs.device,
         )
-        solutions = solve_samples(solver, costs + self.sigma * z, instance).flatten(0, 1)
+        perturbed = within_reach(costs + self.sigma * z, costs)
+        solutions = solve_samples(solver, perturbed, instance).flatten(0, 1)
         return solutions, Saved(costs, solutions, instance, (z,))
 
     def evaluate(self, solver: Solver, costs: Tensor, **instance: Any) -> tuple[Tensor, Saved]:
