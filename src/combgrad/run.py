@@ -58,6 +58,14 @@ MISPLACED_ADVICE = (
     ".*The `srun` command is available.*",
 )
 
+#: How Lightning says that it cannot do what it was asked for.
+REFUSALS = (
+    pl.utilities.exceptions.MisconfigurationException,
+    ImportError,
+    TypeError,
+    ValueError,
+)
+
 
 @dataclass
 class Parts:
@@ -114,7 +122,7 @@ def build_trainer(config: DictConfig, callbacks: list[pl.Callback]) -> pl.Traine
     make = instantiate(config.trainer, default_root_dir=config.paths.output)
     try:
         return make(logger=logger, callbacks=callbacks, plugins=plugins)
-    except (pl.utilities.exceptions.MisconfigurationException, TypeError, ValueError) as error:
+    except REFUSALS as error:
         raise ValueError(
             f"trainer: {str(error).strip()} (trainer=default takes whatever device is at hand)"
         ) from error

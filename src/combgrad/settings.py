@@ -31,15 +31,42 @@ def _positive(value: Any) -> bool:
     return value is None or (number and 0 < value < float("inf"))
 
 
+def _no_word(value: Any) -> bool:
+    return not isinstance(value, str)
+
+
+#: Of Lightning's, those that start their processes by the command line, as the first was.
+STRATEGIES = (
+    "auto",
+    "ddp",
+    "ddp_find_unused_parameters_true",
+    "ddp_find_unused_parameters_false",
+)
+FLAGS = (
+    "benchmark",
+    "detect_anomaly",
+    "enable_model_summary",
+    "enable_progress_bar",
+    "inference_mode",
+    "sync_batchnorm",
+)
 TRAIN_SIZE = "every epoch takes the whole training set; set data.train_size"
 EVAL_SIZE = "every evaluation takes its whole set; set data.eval_size"
 EPOCHS = "a training is a number of whole epochs; set trainer.max_epochs"
 VALIDATED = "every epoch is validated once, at its end, to find the best one"
 
-#: Arguments of the trainer that can not have any value: which ones, and why or what to set instead.
+#: The arguments of the trainer that cannot have any value that Lightning would take: which values
+#: are left, and why, or what to set instead.
 ALLOWED: dict[str, tuple[Callable[[Any], bool], str]] = {
     "max_epochs": (_whole_from(1), "it is a whole number, at least 1"),
     "min_epochs": (lambda v: v is None or _whole_from(1)(v), "it is a whole number, at least 1"),
+    "strategy": (
+        lambda v: isinstance(v, Mapping) or v in STRATEGIES,
+        f"what a run remembers lives in its first process; choose {', '.join(STRATEGIES)}",
+    ),
+    "plugins": (_no_word, "it is a list of nodes with a _target_"),
+    "deterministic": (_one_of(None, True, False, "warn"), "it is true, false or warn"),
+    **dict.fromkeys(FLAGS, (_one_of(None, True, False), "it is true or false")),
     "max_steps": (_one_of(-1), EPOCHS),
     "min_steps": (_one_of(None), EPOCHS),
     "max_time": (_one_of(None), "a result must not hang on the clock; stop it and resume=true"),
@@ -63,7 +90,7 @@ ALLOWED: dict[str, tuple[Callable[[Any], bool], str]] = {
     "use_distributed_sampler": (_one_of(False), "our batches share themselves out"),
     "reload_dataloaders_every_n_epochs": (_one_of(0), "the data of a run do not change"),
     "profiler": (
-        lambda v: not isinstance(v, str),
+        _no_word,
         "a word prints nothing here; give trainer.profiler._target_, dirpath and filename",
     ),
     "enable_autolog_hparams": (_one_of(True), "the loggers get the whole configuration"),
