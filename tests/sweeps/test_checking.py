@@ -65,6 +65,7 @@ def test_a_table_of_experiments_that_are_not_there_is_refused_in_one_line():
     assert "\n" not in text
 
 
-def test_a_job_over_several_machines_is_refused():
+def test_a_job_with_settings_that_no_run_can_have_is_refused():
     text = refusal([asked("trainer=ddp", "+trainer.num_nodes=2")])
-    assert "start it without -m, once on each machine" in text
+    assert "the processes of a run are on one machine" in text
+    assert "seed is 1.5" in refusal([asked("seed=1.5")])

@@ -111,7 +111,7 @@ class Experiment(pl.LightningModule, ABC):
 
     def _add(self, batch: Batch, stage: str) -> Tensor:
         if not isinstance(batch, Mapping):
-            raise TypeError(
+            raise ValueError(
                 f"the {stage} batches are of type {type(batch).__name__}; a data module's loaders "
                 f"must give dicts of tensors (B, ...), as combgrad.data.batches.batches does."
             )

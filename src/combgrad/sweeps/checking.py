@@ -129,12 +129,9 @@ class Checker:
 
         from combgrad.data.datamodule import checked_fingerprint
         from combgrad.run import build_layer
+        from combgrad.settings import check_settings
 
-        if config.trainer.get("num_nodes", 1) != 1:
-            raise ValueError(
-                "trainer.num_nodes is more than 1, and a sweep's job runs on one machine; start "
-                "it without -m, once on each machine"
-            )
+        check_settings(config.seed, config.threads, config.trainer)
         nodes = ("solver", "grad", "proj", "margin", "corruption")
         parts = digest(*(str(config[node]) for node in nodes))
         if parts not in self._layers:
