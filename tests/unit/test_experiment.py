@@ -49,9 +49,8 @@ def test_one_number_for_each_instance_is_right():
 @pytest.mark.parametrize("wrong", [[torch.zeros(ROWS)], torch.zeros(ROWS), (1, 2)])
 def test_a_batch_that_is_no_dict_is_refused_with_what_it_should_be(wrong):
     experiment = Simple((torch.zeros(()), {}))
-    with pytest.raises(
-        TypeError, match=rf"train batches are of type {type(wrong).__name__}; .*dict"
-    ):
+    said = rf"train batches are of type {type(wrong).__name__}; .*dicts of tensors"
+    with pytest.raises(ValueError, match=said):
         experiment.training_step(wrong, 0)
 
 
