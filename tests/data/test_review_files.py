@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -164,6 +165,27 @@ def test_a_bad_vector_is_named_by_its_line(folder, line, message):
         read_embeddings(path, {b"of": 0}, 1)
 
 
+@pytest.mark.parametrize("text", ["3 1000000000000\n", "9 " * 10_002 + "\n", "3 " + "9" * 5000])
+def test_vectors_too_wide_for_any_memory_are_refused(folder, text):
+    (folder / VECTORS).write_text(text)
+    with pytest.raises(DataFileError, match="line 1: has vectors of more than 10,000 numbers"):
+        read_embeddings(folder / VECTORS, {}, 1)
+
+
+@pytest.mark.parametrize("read", [read_reviews, read_annotations])
+def test_a_packed_line_without_end_is_refused_with_little_memory(tmp_path, read):
+    path = tmp_path / "bomb.gz"
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        file.write(bytes(100_000_000))
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataFileError, match=r"bomb\.gz, line 1: is longer than 10,000,000"):
+            list(read(path))
+        assert tracemalloc.get_traced_memory()[1] < 60_000_000
+    finally:
+        tracemalloc.stop()
+
+
 def test_words_without_any_numbers_are_no_vectors(folder):
     (folder / VECTORS).write_text("pine\nof\n")
     with pytest.raises(DataFileError, match="line 1: has 0 numbers after the word, not one"):
@@ -188,6 +210,8 @@ def test_words_without_any_numbers_are_no_vectors(folder):
         ({"1": [[0, 1, 2]]}, r"range \[0, 1, 2\]"),
         ({"1": [[0, 1.5]]}, r"range \[0, 1.5\]"),
         ({"2": 5}, "range 5"),
+        ({"y": [0, 0, 0, 10**400, 0]}, "has a rating that is no number"),
+        ("[" * 100_000, "is no JSON"),
     ],
 )
 def test_a_bad_annotation_is_named_by_its_line(folder, change, message):

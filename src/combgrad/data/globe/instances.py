@@ -70,7 +70,7 @@ def generate(lonlat: np.ndarray, recipe: Recipe) -> Iterator[Block]:
     """
     chosen = choose_cities(recipe.count, recipe.cities, len(lonlat), recipe.seed, recipe.split)
     solver, words = TSP(), f"tours of {recipe.cities} cities ({recipe.split})"
-    with tqdm(total=recipe.count, desc=words, unit=" tours", delay=2.0, disable=None) as bar:
+    with tqdm(total=recipe.count, desc=words, unit=" tours", delay=2.0, mininterval=5.0) as bar:
         for part in chosen.split(LABELLED_AT_ONCE):
             tour = solver(true_costs(part, lonlat, recipe.distance))
             yield {"cities": part.numpy().astype(np.uint8), "tour": tour.numpy().astype(np.uint8)}

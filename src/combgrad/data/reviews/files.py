@@ -26,6 +26,10 @@ REVIEWS_FILE = "reviews.aspect{aspect}.{split}.txt"
 EMBEDDINGS_FILE = "review+wiki.filtered.200.txt"
 ANNOTATIONS_FILE = "annotations.json"
 
+#: Bytes of a line and numbers of a vector: a packed file may hold any number in little room.
+LONGEST_LINE = 10**7
+WIDEST_VECTOR = 10_000
+
 #: Lies beside made-up files that somebody may take for the published ones.
 MADE_UP_FILE = "made-up.txt"
 
@@ -117,7 +121,7 @@ def _ratings(path: Path, number: int, given: Any) -> list[float]:
         raise _wrong(path, number, f"has {count} ratings, not {RATINGS}")
     try:
         ratings = [float(value) for value in given]
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise _wrong(path, number, f"has a rating that is no number: {error}") from error
     outside = [value for value in ratings if not 0 <= value <= 1]
     if outside:
@@ -134,11 +138,14 @@ def read_embeddings(path: Path, wanted: Mapping[bytes, int], count: int) -> np.n
     table: np.ndarray | None = None
     for number, line in _lines(path):
         word, *values = line.split() or [b""]
-        if number == 1 and len(values) == 1 and word.isdigit() and values[0].isdigit():
-            table = np.zeros((count, int(values[0])), dtype=np.float32)
-            continue
+        headed = number == 1 and len(values) == 1 and word.isdigit() and values[0].isdigit()
         if table is None:
-            table = np.zeros((count, len(values)), dtype=np.float32)
+            width = int(values[0][:9]) if headed else len(values)
+            if width > WIDEST_VECTOR:
+                raise _wrong(path, number, f"has vectors of more than {WIDEST_VECTOR:,} numbers")
+            table = np.zeros((count, width), dtype=np.float32)
+        if headed:
+            continue
         if len(values) != table.shape[1] or not values:
             expected = f"not {table.shape[1]}" if table.shape[1] else "not one"
             raise _wrong(path, number, f"has {len(values)} numbers after the word, {expected}")
@@ -167,7 +174,7 @@ def read_annotations(path: Path) -> Iterator[Annotation]:
     for number, line in _lines(path):
         try:
             record = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise _wrong(path, number, f"is no JSON ({error})") from error
         tokens = record.get("x") if isinstance(record, dict) else None
         if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens):
@@ -202,8 +209,12 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """The lines, numbered from 1, with a bar once they take a while."""
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
-            bar = tqdm(stream, desc=path.name, unit=" lines", delay=2.0, disable=None)
-            yield from enumerate(bar, start=1)
+            lines = iter(lambda: stream.readline(LONGEST_LINE + 1), b"")
+            bar = tqdm(lines, desc=path.name, unit=" lines", delay=2.0, disable=None)
+            for number, line in enumerate(bar, start=1):
+                if len(line) > LONGEST_LINE:
+                    raise _wrong(path, number, f"is longer than {LONGEST_LINE:,} bytes")
+                yield number, line
     except (OSError, EOFError, zlib.error) as error:
         raise DataFileError(
             f"{path}: cannot be read, and may be cut short or damaged "
