@@ -81,6 +81,8 @@ def main() -> None:
     """Run the script; an error that the user can mend is told in one line."""
     warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     asked = arguments()
+    if asked.selection.hidden:
+        print(f"note: {asked.selection.hidden}", file=sys.stderr)
     try:
         path = write_text_atomically(asked.output, to_page(make(asked)))
     except (CombgradError, OSError) as error:

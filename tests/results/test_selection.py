@@ -176,6 +176,7 @@ def test_the_report_tells_the_sets_apart_and_links_to_both(mixed, folders, tmp_p
     assert text.count("<dd>your own</dd>") == 1
     assert text.count("<dd>committed</dd>") == 4
     assert "Hidden!" in text
+    assert "<dt>(3, 1 own)</dt>" in text
     places = re.findall(r'href="([^"#]*[.]json)"', text)
     assert sorted((page.parent / place).resolve() for place in places) == sorted(
         record.path for record in mixed.records
