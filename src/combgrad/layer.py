@@ -52,7 +52,9 @@ class CombinatorialLayer(nn.Module):
     """y = solver(P(w + margin)), with dL/dw by the chosen gradient method, pulled back through P.
 
     With `margin.position == "after"` it is y = solver(P(w) + margin). Source: paper, section 3
-    (A-03). Under torch.autocast it works in single precision on costs of half precision.
+    (A-03). Where a projection would round away what tells costs apart, it and the solver work in
+    float64, and the answer has the costs' dtype. Under torch.autocast it works in single precision
+    on costs of half precision.
 
     Methods such as Blackbox depend on the size of dL/dy and not only on its direction. Two
     attributes tell the layer what was done to the loss, so that they see dL/dy of the whole batch's
@@ -127,8 +129,10 @@ class CombinatorialLayer(nn.Module):
         after = self.margin is not None and self.margin.position == "after"
         if self.margin is not None and not after:
             costs = self.margin(costs, target)
+        dtype = costs.dtype
         if self.projection is not None:
-            costs = self.projection(costs)
+            options = {"widen": True} if self.projection.widens else {}
+            costs = self.projection(costs, **options)
         if self.margin is not None and after:
             costs = self.margin(costs, target)
         solution = solve(self.solver, self.gradient, costs, self.training, **instance)
@@ -139,7 +143,7 @@ class CombinatorialLayer(nn.Module):
                 solution.register_hook(self.gradient_noise)
             if undo.needed:
                 solution.register_hook(undo.take_shares)
-        return solution
+        return solution.to(dtype)
 
     def check_loss_scale(self) -> None:
         """Raise IncompatibleError where a part must know how the loss is scaled and does not."""

@@ -23,6 +23,10 @@ class Projection(Described, nn.Module, ABC):
 
     requires: frozenset[Trait] = frozenset()
 
+    #: Whether `forward` takes `widen`, leave to answer in float64 where the costs' dtype is too
+    #: coarse for the answer.
+    widens = False
+
     @abstractmethod
     def forward(self, costs: Tensor) -> Tensor:
         """Project costs (B, *S) -> (B, *S)."""
@@ -89,24 +93,34 @@ def _normalised(rows: Tensor, dtype: torch.dtype, factor: Tensor | float = 1.0) 
 
 
 @torch.no_grad()
-def _warn_if_coarse(projection: Projection, costs: Tensor, centred: Tensor) -> None:
-    """Warn where centring moves so many small costs so far that their differences are rounded."""
-    eps = torch.finfo(costs.dtype).eps
-    if eps > 1e-6:
-        return
+def _is_coarse(costs: Tensor, centred: Tensor) -> bool:
+    """Whether centring moves so many small costs so far that their differences are rounded."""
     sizes = costs.flatten(1).abs()
-    drowned = centred.abs() * (eps * 2**_BITS_KEPT) > sizes
+    drowned = centred.abs() * (torch.finfo(costs.dtype).eps * 2**_BITS_KEPT) > sizes
     if not bool(drowned.any()):
-        return
-    coarse = (drowned & (sizes > 0)).sum(dim=1) >= max(3, sizes.shape[1] // 50)
-    if bool(coarse.any()):
+        return False
+    most = (drowned & (sizes > 0)).sum(dim=1).max()
+    return int(most) >= max(3, sizes.shape[1] // 50)
+
+
+def _delivered(
+    projection: Projection, rows: Tensor, absent: Tensor | None, costs: Tensor, widen: bool
+) -> Tensor:
+    """Rows (B, n) in the form of the costs, or in float64 if `widen` allows and a warning is due.
+
+    Only costs of single and double precision are warned of: halves are always coarse.
+    """
+    if widen and rows.dtype != costs.dtype:
+        return _filled(rows, absent, torch.inf).view_as(costs)
+    if torch.finfo(costs.dtype).eps < 1e-6:
         warnings.warn(
             f"{type(projection).__name__}: some costs of an instance are so much larger than "
             f"others that, once the mean is removed, {costs.dtype} rounds the differences of those "
             f"away, and solutions may change; forbid entries by a cost of inf, not by a large "
-            f"number, or pass costs.double().",
+            f"number, or pass costs.double(), which a CombinatorialLayer does of itself.",
             stacklevel=3,
         )
+    return _narrow(rows, absent, costs)
 
 
 class Mean(Projection):
@@ -117,16 +131,20 @@ class Mean(Projection):
 
     requires = frozenset({Trait.SHIFT_INVARIANT})
 
-    def forward(self, costs: Tensor) -> Tensor:
+    widens = True
+
+    def forward(self, costs: Tensor, widen: bool = False) -> Tensor:
         """Project costs (B, *S) -> (B, *S); every instance then sums to 0.
 
-        Warns where costs of very different size lose their differences by it.
+        Where costs of very different size lose their differences by it, it answers in float64 with
+        `widen`, and warns without.
         """
         if not costs.numel():
             return costs
         scaled, absent, factor = _centred(costs)
         centred = scaled / factor
-        _warn_if_coarse(self, costs, centred)
+        if _is_coarse(costs, centred):
+            return _delivered(self, centred, absent, costs, widen)
         return _narrow(centred, absent, costs)
 
 
@@ -154,16 +172,21 @@ class Std(Projection):
 
     requires = frozenset({Trait.SHIFT_INVARIANT, Trait.SCALE_INVARIANT})
 
-    def forward(self, costs: Tensor) -> Tensor:
+    widens = True
+
+    def forward(self, costs: Tensor, widen: bool = False) -> Tensor:
         """Project costs (B, *S) -> (B, *S) of mean 0 and Euclidean norm 1.
 
-        Warns where costs of very different size lose their differences by it.
+        Where costs of very different size lose their differences by it, it answers in float64 with
+        `widen`, and warns without.
         """
         if not costs.numel():
             return costs
         centred, absent, factor = _centred(costs)
-        _warn_if_coarse(self, costs, centred / factor)
-        return _narrow(_normalised(centred, costs.dtype, factor), absent, costs)
+        projected = _normalised(centred, costs.dtype, factor)
+        if _is_coarse(costs, centred / factor):
+            return _delivered(self, projected, absent, costs, widen)
+        return _narrow(projected, absent, costs)
 
 
 class Plane(Projection):

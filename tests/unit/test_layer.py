@@ -267,3 +267,25 @@ def test_a_layer_can_be_copied_and_shows_its_parts():
 def test_the_public_names_are_there():
     for name in combgrad.__all__:
         assert hasattr(combgrad, name)
+
+
+@pytest.mark.parametrize("large", [1e5, 1e6, 1e7, 1e9])
+@pytest.mark.parametrize("projection", [Mean(), Std()], ids=["mean", "std"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_large_numbers_that_forbid_leave_the_answers_of_a_layer_alone(projection, large, dtype):
+    generator = torch.Generator().manual_seed(0)
+    costs = torch.rand(100, 28, generator=generator).to(dtype)
+    large = min(large, torch.finfo(dtype).max)
+    costs = costs.masked_fill(torch.rand(100, 28, generator=generator) < 0.25, large)
+    costs.requires_grad_()
+    solver = BruteForceTSP()
+    layer = CombinatorialLayer(solver, Blackbox(0.5), projection)
+    solution = layer(costs)
+    assert solution.dtype == dtype
+    assert torch.equal(solution.detach(), solver(costs))
+    upstream = torch.randn(100, 28, generator=generator).to(dtype)
+    (gradient,) = torch.autograd.grad(solution, costs, upstream)
+    exact = costs.detach().double().requires_grad_()
+    (expected,) = torch.autograd.grad(layer(exact), exact, upstream.double())
+    assert gradient.dtype == dtype
+    torch.testing.assert_close(gradient, expected.to(dtype))
