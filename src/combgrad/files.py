@@ -1,12 +1,10 @@
 """Writing files so that a crash leaves the old file or the new one, never half of it."""
 
 import contextlib
-import errno
-import fcntl
 import os
 import secrets
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 #: Of a temporary file's name, so that it is allowed wherever the name of its target is.
@@ -33,7 +31,7 @@ def write_atomically(
         write(temporary)
         with temporary.open("rb") as file:
             if mode is not None:
-                os.fchmod(file.fileno(), mode)
+                temporary.chmod(mode)
             os.fsync(file.fileno())
         if previous is not None and path.exists():
             path.replace(previous)
@@ -52,7 +50,7 @@ def _create_beside(path: Path) -> tuple[Path, int | None]:
     name = f".{path.stem[:_NAME_LENGTH]}-{secrets.token_hex(8)}{path.suffix[:_NAME_LENGTH]}"
     temporary = path.with_name(name)
     # Private while it is written where it replaces a file that may be; else as the umask has it.
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
     os.close(os.open(temporary, flags, 0o666 if mode is None else 0o600))
     return temporary, mode
 
@@ -64,7 +62,7 @@ def _cannot_write(path: Path, error: OSError) -> OSError:
 def flush_folder(folder: Path) -> None:
     """Flush the names in a folder to disk, where the file system knows how to."""
     with contextlib.suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        handle = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(handle)
         finally:
@@ -76,7 +74,7 @@ def move_into_place(private: Path, target: Path) -> None:
     model, mode = _create_beside(target)
     try:
         with private.open("rb") as file:
-            os.fchmod(file.fileno(), model.stat().st_mode & 0o777 if mode is None else mode)
+            private.chmod(model.stat().st_mode & 0o777 if mode is None else mode)
             os.fsync(file.fileno())
         private.replace(target)
     finally:
@@ -91,35 +89,6 @@ def write_text_atomically(path: Path, text: str) -> Path:
         temporary.write_text(text, encoding="utf-8")
 
     return write_atomically(path, write)
-
-
-@contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold a lock on `path`; the kernel drops it with the process, so that none goes stale.
-
-    Raises OSError, naming the file beside `path` that is locked, where that cannot be opened; a
-    link in its place is not followed.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # The empty file stays: to delete it would let a third process lock a new one of that name.
-    handle = _open_lock(path.with_name(f".{path.name}.lock"))
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
-
-
-def _open_lock(place: Path) -> int:
-    flags = os.O_NOFOLLOW | os.O_CLOEXEC
-    try:
-        return os.open(place, os.O_RDWR | os.O_CREAT | flags, 0o666)
-    except PermissionError:
-        return os.open(place, os.O_RDONLY | flags)  # that of another user, who let us read it
-    except OSError as error:
-        if error.errno != errno.ELOOP:
-            raise
-        raise OSError(error.errno, f"{place} is a link, which is not followed; remove it") from None
 
 
 def check_writable(folder: Path) -> None:

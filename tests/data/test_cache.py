@@ -1,5 +1,6 @@
 """The cache of made data: made once for each key, whole or not there, and never just believed."""
 
+import contextlib
 import json
 import os
 import resource
@@ -149,6 +150,19 @@ def test_a_disk_without_room_is_named(tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert [path for path in tmp_path.iterdir() if path.suffix != ".lock"] == []
+
+
+def test_without_locks_the_first_of_several_counts(tmp_path, make, monkeypatch):
+    monkeypatch.setattr(base, "locked", lambda place: contextlib.nullcontext())
+
+    def slow():
+        monkeypatch.undo()
+        cached(tmp_path, "set", (), make)
+        yield {"a": np.zeros(1)}
+
+    assert_whole(cached(tmp_path, "set", (), slow))
+    assert make.times == 1
+    assert len([path for path in tmp_path.iterdir() if path.suffix != ".lock"]) == 1
 
 
 def test_one_of_several_makes_it_and_the_others_wait(tmp_path):

@@ -2,12 +2,11 @@
 
 import os
 import stat
-import threading
 from pathlib import Path
 
 import pytest
 
-from combgrad.files import locked, write_atomically, write_text_atomically
+from combgrad.files import write_atomically, write_text_atomically
 
 
 def mode_of(path: Path) -> int:
@@ -101,27 +100,3 @@ def test_a_link_is_replaced_and_what_it_leads_to_left_alone(tmp_path):
     write_text_atomically(tmp_path / "a.json", "text")
     assert (tmp_path / "other").read_text() == "precious"
     assert (tmp_path / "a.json").read_text() == "text"
-
-
-def test_a_lock_is_held_by_one_at_a_time(tmp_path):
-    order = []
-
-    def second():
-        with locked(tmp_path / "set"):
-            order.append("second")
-
-    thread = threading.Thread(target=second)
-    with locked(tmp_path / "set"):
-        thread.start()
-        thread.join(0.2)
-        order.append("first")
-    thread.join()
-    assert order == ["first", "second"]
-
-
-def test_a_lock_is_not_taken_through_a_link(tmp_path):
-    (tmp_path / "precious").write_text("precious")
-    (tmp_path / ".set.lock").symlink_to("precious")
-    with pytest.raises(OSError, match=r"\.set\.lock"), locked(tmp_path / "set"):
-        pass
-    assert (tmp_path / "precious").read_text() == "precious"

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
+from combgrad.data.locking import locked
 from combgrad.data.npy import DataFileError, load_array, write_header
 from combgrad.data.splits import fingerprint
-from combgrad.files import flush_folder, locked
+from combgrad.files import flush_folder
 
 #: Part of every key; raise it when entries have another form.
 CACHE_VERSION = 1
@@ -105,10 +106,21 @@ def _write(place: Path, mark: str, blocks: Iterable[Block]) -> None:
             file.flush()
             os.fsync(file.fileno())
         flush_folder(temporary)
-        temporary.rename(place)
+        with contextlib.suppress(FileExistsError):  # where nothing can be locked
+            _rename(temporary, place)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     flush_folder(place.parent)
+
+
+def _rename(folder: Path, place: Path) -> None:
+    """Rename a folder; FileExistsError where another process was faster."""
+    try:
+        folder.rename(place)
+    except OSError as error:
+        if place.is_dir():
+            raise FileExistsError(error.errno, f"{place} is there already") from error
+        raise
 
 
 def _write_blocks(folder: Path, blocks: Iterable[Block]) -> list[str]:

@@ -14,9 +14,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
+from combgrad.data.locking import locked
 from combgrad.data.meter import meter
 from combgrad.data.web import NETWORK_ERRORS, DownloadError, ask, check_address, request_for
-from combgrad.files import locked, move_into_place, write_text_atomically
+from combgrad.files import move_into_place, write_text_atomically
 from combgrad.redaction import redacted
 
 CHUNK_BYTES = 1 << 18
