@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from combgrad.errors import InfeasibleError, SolverInputError
 from combgrad.solvers import (
+    TSP,
     Alignment,
     Assignment,
     BruteForceTSP,
@@ -168,6 +169,8 @@ PROBLEMS = {
     "alignment": alignment(2, 2),
     "alignment-long": alignment(1, 4),
     "brute-force": tours(5, BruteForceTSP()),
+    "tsp": tours(5, TSP()),
+    "tsp-even": tours(6, TSP()),
 }
 
 ordinary = st.floats(-10, 10)

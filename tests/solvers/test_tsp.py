@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from combgrad.errors import SolverInputError, SolverUnavailableError
+from combgrad.errors import InfeasibleError, SolverInputError, SolverUnavailableError
 from combgrad.solvers import TSP, BruteForceTSP, GurobiTSP
 from combgrad.solvers.brute_force import all_tours
 from combgrad.solvers.edges import edge_count, edges_to_matrix, matrix_to_edges
@@ -62,7 +62,11 @@ def assert_tours(solution):
 @given(values=instances())
 def test_the_tour_is_as_short_as_the_best(solver, values):
     costs = torch.tensor([values], dtype=torch.float64)
-    solution = solver()(costs)
+    try:
+        solution = solver()(costs)
+    except SolverInputError:
+        assert solver is GurobiTSP  # which says where it stops, see below
+        return
     assert_tours(solution)
     best = float((costs @ torch.from_numpy(all_tours(edges_to_matrix(costs).shape[-1])).T).min())
     assert float((costs * solution).sum()) == pytest.approx(best, abs=1e-7 * max(map(abs, values)))
@@ -203,6 +207,37 @@ def test_a_problem_too_large_for_the_bundled_licence_says_so():
         pytest.skip("this licence has no limit of size")
     assert "too small" in message
     assert "solver=tsp" in message
+
+
+@pytest.mark.gurobi
+@pytest.mark.skipif(not usable_gurobi(), reason="no usable Gurobi licence")
+@pytest.mark.parametrize("large", [1e9, 1e12, 1e300])
+def test_gurobi_refuses_what_its_tolerance_hides(large):
+    costs = torch.rand(3, 15, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    forbidden = torch.tensor([0, 4, 9])
+    costs[1, forbidden] = large
+    with pytest.raises(SolverInputError, match=r"batch index 1 differ .* inf .* TSP\(\)"):
+        GurobiTSP()(costs)
+    costs[1, forbidden] = float("inf")
+    assert torch.equal(GurobiTSP()(costs), TSP()(costs))
+
+
+@pytest.mark.gurobi
+@pytest.mark.skipif(not usable_gurobi(), reason="no usable Gurobi licence")
+def test_gurobi_finds_no_tour_where_there_is_none():
+    costs = torch.rand(2, 15)
+    costs[1, :4] = float("inf")
+    with pytest.raises(InfeasibleError, match=r"GurobiTSP: .* batch index 1"):
+        GurobiTSP()(costs)
+
+
+@pytest.mark.gurobi
+@pytest.mark.skipif(not usable_gurobi(), reason="no usable Gurobi licence")
+@pytest.mark.parametrize("shift", [1e10, -1e10])
+def test_gurobi_is_told_differences(shift):
+    generator = torch.Generator().manual_seed(0)
+    costs = torch.randn(20, edge_count(8), dtype=torch.float64, generator=generator) + shift
+    assert torch.equal(GurobiTSP()(costs), TSP()(costs))
 
 
 def test_shortest_subtour_finds_the_smaller_cycle():

@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 from scipy.optimize import LinearConstraint, milp
 from scipy.sparse.csgraph import connected_components
 
-from combgrad.solvers.kernels.held_karp import held_karp, held_karp_parallel
-from combgrad.solvers.kernels.tsp_branch import branch_and_bound
+from combgrad.solvers.tour_search import tours_by_branching, tours_by_programming
 
 Costs = NDArray[np.float64]
-SOLVERS = pytest.mark.parametrize("solve", [held_karp, branch_and_bound])
+SOLVERS = pytest.mark.parametrize("solve", [tours_by_programming, tours_by_branching])
 
 
 def ends_of(k: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -201,16 +200,16 @@ def test_both_solvers_agree(k: int) -> None:
                 name = f"{clusters} clusters {spread} {metric}"
                 families[name] = clustered(k, clusters, spread, 3, metric)
     for costs in families.values():
-        solutions = branch_and_bound(costs, k)
+        solutions = tours_by_branching(costs, k)
         assert_tours(solutions, k)
-        assert_as_short(costs, solutions, lengths(costs, held_karp(costs, k)), k)
+        assert_as_short(costs, solutions, lengths(costs, tours_by_programming(costs, k)), k)
 
 
 @pytest.mark.parametrize("k", [15, 20])
 @pytest.mark.parametrize("family", random_families(3, 1))
 def test_matches_integer_program(family: str, k: int) -> None:
     costs = random_families(k, 2)[family]
-    solutions = branch_and_bound(costs, k)
+    solutions = tours_by_branching(costs, k)
     assert_tours(solutions, k)
     best = np.array([integer_program(row, k) for row in costs])
     # The integer program stops at a feasibility tolerance of 1e-6.
@@ -222,7 +221,7 @@ def test_matches_integer_program(family: str, k: int) -> None:
 @pytest.mark.parametrize("clusters", [3, 6, 10])
 def test_near_duplicate_cities(clusters: int, spread: float, metric: bool) -> None:
     costs = clustered(20, clusters, spread, 1, metric)
-    solutions = branch_and_bound(costs, 20)
+    solutions = tours_by_branching(costs, 20)
     assert_tours(solutions, 20)
     best = np.array([integer_program(row, 20) for row in costs])
     assert_as_short(costs, solutions, best, 20, tolerance=1e-7)
@@ -237,9 +236,9 @@ def test_duplicates_change_nothing(k: int) -> None:
     between[:, first, second] = between[:, second, first] = few
     place = np.arange(k) % 10
     costs = edges_of(between[:, place][:, :, place])
-    solutions = branch_and_bound(costs, k)
+    solutions = tours_by_branching(costs, k)
     assert_tours(solutions, k)
-    assert_as_short(costs, solutions, lengths(few, held_karp(few, 10)), k)
+    assert_as_short(costs, solutions, lengths(few, tours_by_programming(few, 10)), k)
 
 
 @pytest.mark.parametrize("clusters", [4, 8])
@@ -252,8 +251,8 @@ def test_order_of_cities_does_not_matter(clusters: int) -> None:
         matrix[:, first, second] = matrix[:, second, first] = costs
         order = np.random.default_rng(clusters).permutation(k)
         shuffled = edges_of(matrix[:, order][:, :, order])
-        best = lengths(costs, branch_and_bound(costs, k))
-        solutions = branch_and_bound(shuffled, k)
+        best = lengths(costs, tours_by_branching(costs, k))
+        solutions = tours_by_branching(shuffled, k)
         assert_tours(solutions, k)
         assert_as_short(shuffled, solutions, best, k)
 
@@ -272,7 +271,7 @@ def test_planted_tour_is_found(k: int) -> None:
     potential = rng.normal(size=(10, k))
     noise = rng.random(planted.shape)
     costs = noise + 2.0 * (1 - planted) + potential[:, first] + potential[:, second]
-    np.testing.assert_array_equal(branch_and_bound(costs, k), planted)
+    np.testing.assert_array_equal(tours_by_branching(costs, k), planted)
 
 
 def test_warm_start_keeps_the_optimum() -> None:
@@ -280,21 +279,21 @@ def test_warm_start_keeps_the_optimum() -> None:
     rng = np.random.default_rng(0)
     warm = np.array([rng.permutation(20) for _ in costs])
     warm[::3] = -1
-    best = lengths(costs, branch_and_bound(costs, 20))
-    solutions = branch_and_bound(costs, 20, warm)
+    best = lengths(costs, tours_by_branching(costs, 20))
+    solutions = tours_by_branching(costs, 20, warm)
     assert_tours(solutions, 20)
     assert_as_short(costs, solutions, best, 20)
 
 
 def test_batch_and_threads_do_not_change_tours() -> None:
     costs = np.concatenate([*random_families(12, 3).values(), clustered(12, 4, 1e-6, 3)])
-    single = np.concatenate([branch_and_bound(row[None], 12) for row in costs])
-    np.testing.assert_array_equal(branch_and_bound(costs, 12), single)
-    np.testing.assert_array_equal(branch_and_bound(costs, 12, threads=2), single)
-    np.testing.assert_array_equal(branch_and_bound(costs[:1], 12, threads=3), single[:1])
-    single = np.concatenate([held_karp(row[None], 12) for row in costs])
-    np.testing.assert_array_equal(held_karp(costs, 12), single)
-    np.testing.assert_array_equal(held_karp_parallel(costs, 12, 2), single)
+    single = np.concatenate([tours_by_branching(row[None], 12) for row in costs])
+    np.testing.assert_array_equal(tours_by_branching(costs, 12), single)
+    np.testing.assert_array_equal(tours_by_branching(costs, 12, threads=2), single)
+    np.testing.assert_array_equal(tours_by_branching(costs[:1], 12, threads=3), single[:1])
+    single = np.concatenate([tours_by_programming(row[None], 12) for row in costs])
+    np.testing.assert_array_equal(tours_by_programming(costs, 12), single)
+    np.testing.assert_array_equal(tours_by_programming(costs, 12, threads=2), single)
 
 
 @SOLVERS
@@ -309,7 +308,7 @@ def test_recorded_cost_collapse(kind: str) -> None:
     if "COMBGRAD_DATA" not in os.environ or not file.exists():
         pytest.skip("COMBGRAD_DATA names no folder with tsp_collapse/costs_k20.npz")
     costs = np.load(file)[kind].astype(np.float64)
-    solutions = branch_and_bound(costs, 20)
+    solutions = tours_by_branching(costs, 20)
     assert_tours(solutions, 20)
     sample = slice(None, None, 40)
     best = np.array([integer_program(row, 20) for row in costs[sample]])

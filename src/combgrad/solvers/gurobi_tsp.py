@@ -8,13 +8,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from combgrad.errors import SolverUnavailableError
+from combgrad.errors import SolverInputError, SolverUnavailableError
 from combgrad.solvers.base import Solver, Trait, to_array, to_tensor
 from combgrad.solvers.edges import city_count, edge_ends
 from combgrad.solvers.tsp import check_edges, is_node_potential
 
 #: Reaching this many cities needs no licence check of ours: the bundled licence stops at k = 63.
 MOST_CITIES = 200
+_LARGEST = float(np.finfo(np.float64).max)
+
+#: The least share of the largest cost that the dearest edge of a tour may have.
+LEAST_SHARE = 1e-5
 REMEDY = "Use the native solver instead: TSP(), or solver=tsp on the command line."
 
 
@@ -75,11 +79,15 @@ class _TourModel:
             inside = [self.variables[self.index[pair]] for pair in pairs]
             model.cbLazy(self.gurobi.quicksum(inside) <= len(subtour) - 1)
 
-    def solve(self, costs: np.ndarray) -> np.ndarray:
-        """The best tour (E,) for costs (E,) scaled to at most 1 in size."""
+    def solve(self, costs: np.ndarray, forbidden: np.ndarray) -> np.ndarray:
+        """The best tour (E,) for costs (E,) scaled to at most 1 in size, without the forbidden
+        edges (E,) bool; one with all of them where there is none."""
         self.model.reset()
         self.edges.Obj = costs
+        self.edges.UB = np.where(forbidden, 0.0, 1.0)
         self.model.optimize(self._cut)
+        if self.model.Status == self.gurobi.GRB.INFEASIBLE:
+            return forbidden.astype(np.uint8)
         if self.model.Status != self.gurobi.GRB.OPTIMAL:
             raise SolverUnavailableError(
                 f"GurobiTSP: Gurobi stopped with status {self.model.Status}, not at an optimum. "
@@ -94,10 +102,16 @@ class GurobiTSP(Solver):
     Costs and solutions as in `TSP`. One thread, the model of each k is built once and reused. The
     licence bundled with gurobipy ends at k = 63 and expires with each release.
 
-    Raises SolverUnavailableError for a missing, expired or too small licence.
+    Gurobi's tolerances are 1e-9, here of the difference between the largest and the least cost: a
+    tour that is shorter by less may be missed.
+
+    Raises SolverUnavailableError for a missing, expired or too small licence, and SolverInputError,
+    naming the batch index, where that difference is more than 1e5 times what the tour's edges cost
+    above the least one, as it is where large numbers stand for forbidden edges; +inf forbids them.
     """
 
     traits = frozenset({Trait.SHIFT_INVARIANT, Trait.SCALE_INVARIANT})
+    forbids = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -144,15 +158,34 @@ class GurobiTSP(Solver):
 
     def _solve(self, costs: Tensor) -> Tensor:
         array = to_array(costs)
-        largest = np.abs(array).max(axis=1, keepdims=True)
-        # Gurobi's tolerances are absolute, so every instance is brought to the same size.
-        scaled = array / np.where(largest > 0, largest, 1.0)
+        forbidden = np.isinf(array)
+        # Gurobi's tolerances are absolute, so every instance is brought to the same size; a quarter
+        # of each cost, as the difference of two finite ones can overflow.
+        quarters = np.where(forbidden, np.inf, 0.25 * array)
+        least = quarters.min(axis=1, keepdims=True, initial=_LARGEST)
+        above = np.where(forbidden, 0.0, quarters - least)
+        span = above.max(axis=1, keepdims=True)
+        scaled = above / np.where(span > 0, span, 1.0)
         try:
             model = self._model(city_count(costs.shape[1]))
-            tours = np.stack([model.solve(instance) for instance in scaled])
+            pairs = zip(scaled, forbidden, strict=True)
+            tours = np.stack([model.solve(row, out) for row, out in pairs])
         except self._gurobi.GurobiError as error:
             raise SolverUnavailableError(
                 f"GurobiTSP: Gurobi refused the problem (error {error.errno}: {error}). Its "
                 f"licence is missing, expired or too small for this. {REMEDY}"
             ) from error
+        _check_spread((scaled * tours).max(axis=1), span[:, 0] > 0)
         return to_tensor(tours, like=costs)
+
+
+def _check_spread(dearest: np.ndarray, differ: np.ndarray) -> None:
+    """Raise SolverInputError where the dearest edge of a tour (B,) hardly counts against the
+    largest cost, which is 1, in an instance whose costs differ (B,)."""
+    lost = differ & (dearest > 0) & (dearest < LEAST_SHARE)
+    if lost.any():
+        raise SolverInputError(
+            f"GurobiTSP: the costs of batch index {int(lost.argmax())} differ so much "
+            f"({1 / dearest[lost.argmax()]:.0e} times what the tour uses) that Gurobi's tolerances "
+            f"hide a shorter tour; forbid edges by inf instead of a large number. {REMEDY}"
+        )

@@ -53,12 +53,27 @@ class _Watch:
     def look(self) -> None:
         while True:
             time.sleep(LOOK_EVERY_SECONDS)
-            with self.lock:
-                calls = list(self.calls.values())
-                self.looking = bool(calls)
-            if not calls:
+            calls = list(self.calls.values())
+            if calls:
+                self._tell(calls, time.monotonic())
+            elif self._may_end():
                 return
-            self._tell(calls, time.monotonic())
+
+    def start_looking(self) -> None:
+        with self.lock:
+            if self.looking:
+                return
+            self.looking = True
+        threading.Thread(target=self.look, name="combgrad-notices", daemon=True).start()
+
+    def _may_end(self) -> bool:
+        # In this order: a call that begins in between sees that nobody looks, or is seen here.
+        self.looking = False
+        with self.lock:
+            if not self.calls or self.looking:
+                return True
+            self.looking = True
+            return False
 
     def _tell(self, calls: "list[NoticeWhenLong]", now: float) -> None:
         if _compilation.depth > 0:
@@ -88,22 +103,18 @@ class NoticeWhenLong:
     def __enter__(self) -> None:
         self.started = time.monotonic()
         thread = threading.get_ident()
-        with _watch.lock:
-            # A solver that calls another is the outer one, and has its place back afterwards.
-            self.outer = _watch.calls.get(thread)
-            _watch.calls[thread] = self
-            start = not _watch.looking
-            _watch.looking = True
-        if start:
-            threading.Thread(target=_watch.look, name="combgrad-notices", daemon=True).start()
+        # A solver that calls another is the outer one, and has its place back afterwards.
+        self.outer = _watch.calls.get(thread)
+        _watch.calls[thread] = self
+        if not _watch.looking:
+            _watch.start_looking()
 
     def __exit__(self, *reason: object) -> None:
         thread = threading.get_ident()
-        with _watch.lock:
-            if self.outer is None:
-                _watch.calls.pop(thread, None)
-            else:
-                _watch.calls[thread] = self.outer
+        if self.outer is None:
+            _watch.calls.pop(thread, None)
+        else:
+            _watch.calls[thread] = self.outer
 
 
 def _say(text: str) -> None:

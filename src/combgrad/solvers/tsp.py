@@ -6,12 +6,12 @@ from torch import Tensor
 
 from combgrad.errors import SolverInputError
 from combgrad.solvers.base import Solver, Trait, to_array, to_tensor
-from combgrad.solvers.brute_force import all_tours
+from combgrad.solvers.brute_force import BruteForceTSP
+from combgrad.solvers.checking import spent
 from combgrad.solvers.edges import city_count, edge_ends
-from combgrad.solvers.kernels.held_karp import held_karp, held_karp_parallel
 from combgrad.solvers.kernels.tour_order import tour_orders
-from combgrad.solvers.kernels.tsp_branch import branch_and_bound
 from combgrad.solvers.threads import thread_count
+from combgrad.solvers.tour_search import tours_by_branching, tours_by_programming
 
 #: Up to here dynamic programming is faster than branching, whatever the costs.
 MOST_BY_PROGRAMMING = 11
@@ -70,21 +70,34 @@ class TSP(Solver):
     """The shortest tour through k cities: y(w) = argmin <w, y> over tours y.
 
     Costs (B, k(k-1)/2), any sign, k >= 3: the upper triangle of the distance matrix in row-major
-    order. Solutions have the same shape, 1 on the k edges of the tour. Dynamic programming
-    (Held and Karp, 1962) for few cities; beyond, branch and cut on the 1-tree bound (Held and Karp,
-    1971) and the sub-tour relaxation (Dantzig, Fulkerson and Johnson, 1954). Among equally short
-    tours the choice is deterministic.
+    order; +inf for an edge that no tour may use. Solutions have the same shape, 1 on the k edges of
+    the tour. Dynamic programming (Held and Karp, 1962) up to 11 cities; beyond, branch and cut on
+    the 1-tree bound (Held and Karp, 1971) and the sub-tour relaxation (Dantzig, Fulkerson and
+    Johnson, 1954). Among equally short tours the choice is deterministic.
+
+    Up to 11 cities the sum of the given floats is the least there is, whatever their sizes. Beyond,
+    a shorter tour exists at most by rounding: k 1e-14 of the largest cost that a tour as short
+    could use, counted from the least one. So a large number forbids an edge as well as +inf does.
 
     Args:
         threads: how many to use; None decides by the work.
+        time_limit: seconds for one instance, or None for no limit.
+
+    Raises InfeasibleError where the edges of cost +inf leave no tour, TimeLimitError where an
+    instance takes longer; both name the batch index.
     """
 
     traits = frozenset({Trait.SHIFT_INVARIANT, Trait.SCALE_INVARIANT})
     warm_startable = True
+    forbids = True
 
-    def __init__(self, threads: int | None = None) -> None:
+    def __init__(self, threads: int | None = None, time_limit: float | None = None) -> None:
         thread_count(0.0, threads)
-        self.threads = threads
+        if time_limit is not None and not time_limit > 0:
+            raise ValueError(
+                f"time_limit is {time_limit}; it must be a positive number of seconds."
+            )
+        self.threads, self.time_limit = threads, time_limit
 
     def _check_shape(self, shape: torch.Size) -> None:
         check_edges(self, shape, MOST_CITIES)
@@ -104,7 +117,7 @@ class TSP(Solver):
         cities = city_count(costs.shape[1])
         if cities > MOST_BY_BRUTE_FORCE:
             return None
-        return (costs.cpu().to(torch.float64) @ torch.from_numpy(all_tours(cities)).T).amin(dim=1)
+        return spent(costs.cpu(), BruteForceTSP()(costs.cpu()))
 
     def _solve(self, costs: Tensor, warm: Tensor | None = None) -> Tensor:
         """Solve costs (B, E); `warm` (B, E) holds tours that are expected to be nearly right."""
@@ -115,10 +128,10 @@ class TSP(Solver):
         threads = min(thread_count(work, self.threads), len(array))
         if cities > MOST_BY_PROGRAMMING:
             orders = orders_of(warm) if warm is not None else None
-            return to_tensor(branch_and_bound(array, cities, orders, threads), like=costs)
-        if threads == 1:
-            return to_tensor(held_karp(array, cities), like=costs)
-        return to_tensor(held_karp_parallel(array, cities, threads), like=costs)
+            tours = tours_by_branching(array, cities, orders, threads, self.time_limit)
+        else:
+            tours = tours_by_programming(array, cities, threads)
+        return to_tensor(tours, like=costs)
 
 
 def _check_warm(warm: Tensor, costs: Tensor) -> None:

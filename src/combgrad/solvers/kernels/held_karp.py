@@ -1,8 +1,12 @@
-"""Exact travelling salesman tours of few cities by dynamic programming over subsets.
+"""Travelling salesman tours of few cities by dynamic programming over subsets.
 
 City k - 1 is the root. Only subsets of up to half the other cities are tabulated: two half tours
-that meet in a middle city make a tour, since with symmetric costs both run from the root.
+that meet in a middle city make a tour, since with symmetric costs both run from the root. All costs
+are made non-negative first, so that every sum is right up to a small share of itself, and an answer
+is in doubt only where another tour is as short up to that share. `exact_held_karp` decides those.
 """
+
+import math
 
 import numpy as np
 from numba import prange
@@ -14,10 +18,17 @@ from combgrad.solvers.kernels.tsp_costs import (
     fill_cost_matrix,
     inner,
     mark_edge,
+    power_of_two,
 )
 
 # Table rows are padded to whole vectors of doubles.
 _LANES = 4
+# Twice what a sum of 12 costs, each rounded twice, may lose as a share of itself.
+_ROUNDING = 2.0**-48
+# Smaller sums of scaled costs may have lost more.
+_DENORMAL = 2.0**-950
+# Sums and differences of 24 multiples of this below 1 are exact.
+_GRID = 2.0**-48
 
 
 @inner
@@ -60,9 +71,13 @@ def _plan_steps(
 
 @inner
 def _plan_splits(
-    n: int, width: int, masks: NDArray[np.int64], rank: NDArray[np.int64]
+    n: int,
+    width: int,
+    masks: NDArray[np.int64],
+    rank: NDArray[np.int64],
+    offsets: NDArray[np.int64],
 ) -> NDArray[np.int64]:
-    """All pairs (P, 2) of table entries whose two paths together make a tour."""
+    """Pairs (P, 2) of table entries whose two paths together make a tour, one for every tour."""
     everything = (1 << n) - 1
     splits = np.zeros((masks.shape[0] * n, 2), dtype=np.int64)
     pairs = 0
@@ -71,7 +86,12 @@ def _plan_splits(
             if masks[row] >> city & 1:
                 continue
             other = rank[everything ^ masks[row] ^ (1 << city)]
-            if other >= row:
+            if n % 2 == 1:
+                once = other > row
+            else:
+                # The longer path, one way round or the other, has city 0.
+                once = offsets[row + 1] - offsets[row] == n // 2 and masks[row] & 1 == 1
+            if once:
                 splits[pairs, 0] = row * width + city
                 splits[pairs, 1] = other * width + city
                 pairs += 1
@@ -108,60 +128,100 @@ def _mark_path(
     offsets: NDArray[np.int64],
     heads: NDArray[np.int64],
     end: int,
+    slack: float,
     solution: NDArray[np.uint8],
     k: int,
-) -> None:
-    """Walk from table entry end back to the root and mark the path's edges in solution (E,)."""
-    width = matrix.shape[0]
+) -> bool:
+    """Walk from table entry end back to the root and mark the path's edges in solution (E,);
+    whether another path is longer by no more than slack."""
+    width, doubtful = matrix.shape[0], False
     row, city = end // width, end % width
     while row > 0:
-        best, before = np.inf, 0
+        best, second, before = np.inf, np.inf, 0
         for step in range(offsets[row], offsets[row + 1]):
             length = table[heads[step]] + matrix[heads[step] % width, city]
             if length < best:
-                best, before = length, heads[step]
+                best, second, before = length, best, heads[step]
+            else:
+                second = min(second, length)
+        doubtful |= second <= best + slack
         mark_edge(solution, before % width, city, k)
         row, city = before // width, before % width
     mark_edge(solution, k - 1, city, k)
+    return doubtful
+
+
+@inner
+def _sums_are_exact(row: NDArray[np.float64], exponent: int) -> bool:
+    """Whether lengths of tours are free of rounding, for costs (E,) scaled as in the matrix."""
+    first, second = power_of_two(-exponent)
+    for cost in row:
+        if cost != np.inf:
+            steps = cost * first * second / _GRID
+            if steps != math.floor(steps) or (steps == 0.0 and cost != 0.0):
+                return False
+    return True
 
 
 @inner
 def _solve_range(
-    costs: NDArray[np.float64], k: int, start: int, stop: int, solutions: NDArray[np.uint8]
+    costs: NDArray[np.float64],
+    k: int,
+    start: int,
+    stop: int,
+    solutions: NDArray[np.uint8],
+    doubtful: NDArray[np.bool_],
 ) -> None:
     """Solve the instances start <= b < stop of costs (B, E) into solutions (B, E)."""
     n = k - 1
     width = (k + _LANES - 1) // _LANES * _LANES
     masks, rank, steps = _rank_subsets(n)
     offsets, heads = _plan_steps(n, width, masks, rank, steps)
-    splits = _plan_splits(n, width, masks, rank)
+    splits = _plan_splits(n, width, masks, rank, offsets)
     matrix = np.zeros((width, width))
     table = np.empty(masks.shape[0] * width)
     for b in range(start, stop):
-        fill_cost_matrix(costs[b], matrix, k)
+        exponent = fill_cost_matrix(costs[b], matrix, k)
         _fill_table(matrix, table, offsets, heads, n)
-        best, meet = np.inf, 0
+        best, second, meet = np.inf, np.inf, 0
         for pair in range(splits.shape[0]):
             length = table[splits[pair, 0]] + table[splits[pair, 1]]
-            if length < best:
-                best, meet = length, pair
-        _mark_path(matrix, table, offsets, heads, splits[meet, 0], solutions[b], k)
-        _mark_path(matrix, table, offsets, heads, splits[meet, 1], solutions[b], k)
+            if length < second:
+                if length < best:
+                    best, second, meet = length, best, pair
+                else:
+                    second = length
+        if best == np.inf:
+            for city in range(k):
+                mark_edge(solutions[b], city, (city + 1) % k, k)
+            continue
+        slack = best * _ROUNDING + _DENORMAL
+        doubt = second <= best + slack
+        for half in range(2):
+            end = splits[meet, half]
+            doubt |= _mark_path(matrix, table, offsets, heads, end, slack, solutions[b], k)
+        doubtful[b] = doubt and not _sums_are_exact(costs[b], exponent)
 
 
 @kernel()
-def held_karp(costs: NDArray[np.float64], k: int) -> NDArray[np.uint8]:
-    """Optimal tours (B, E) for costs (B, E), 3 <= k <= 12 (Bellman 1962; Held & Karp 1962)."""
+def held_karp(costs: NDArray[np.float64], k: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Tours (B, E) for costs (B, E), 3 <= k <= 12 (Bellman 1962; Held & Karp 1962), and which of
+    them (B,) are in doubt; all others are shortest. Infinite costs are avoided where possible."""
     solutions = np.zeros(costs.shape, dtype=np.uint8)
-    _solve_range(costs, k, 0, costs.shape[0], solutions)
-    return solutions
+    doubtful = np.zeros(costs.shape[0], dtype=np.bool_)
+    _solve_range(costs, k, 0, costs.shape[0], solutions, doubtful)
+    return solutions, doubtful
 
 
 @kernel(parallel=True)
-def held_karp_parallel(costs: NDArray[np.float64], k: int, threads: int) -> NDArray[np.uint8]:
+def held_karp_parallel(
+    costs: NDArray[np.float64], k: int, threads: int
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """The same as held_karp with the batch cut into as many parts as threads."""
     batch = costs.shape[0]
     solutions = np.zeros(costs.shape, dtype=np.uint8)
+    doubtful = np.zeros(batch, dtype=np.bool_)
     for part in prange(threads):
-        _solve_range(costs, k, batch * part // threads, batch * (part + 1) // threads, solutions)
-    return solutions
+        start, stop = batch * part // threads, batch * (part + 1) // threads
+        _solve_range(costs, k, start, stop, solutions, doubtful)
+    return solutions, doubtful

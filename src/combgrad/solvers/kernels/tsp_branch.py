@@ -7,41 +7,29 @@ decides an edge, or for a limited number of times a set, so the search ends with
 """
 
 import math
-from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from combgrad.solvers.kernels import kernel
 from combgrad.solvers.kernels.tsp_clusters import find_clusters
-from combgrad.solvers.kernels.tsp_costs import (
-    copy_square,
-    copy_vector,
-    fill_cost_matrix,
-    inner,
-    least_saving,
-    mark_edge,
-)
+from combgrad.solvers.kernels.tsp_costs import copy_square, copy_vector, inner
 from combgrad.solvers.kernels.tsp_cuts import find_uneven_set
-from combgrad.solvers.kernels.tsp_heuristic import improve_tour, nearest_neighbour, tour_length
 from combgrad.solvers.kernels.tsp_node import (
     Search,
     bound_node,
     fix_node_edges,
-    follow_tree,
     follow_usage,
     keep_better,
-    new_search,
     round_usage,
 )
-from combgrad.solvers.kernels.tsp_one_tree import ascend, fix_edges, one_tree_bound
+from combgrad.solvers.kernels.tsp_pace import must_stop
 from combgrad.solvers.kernels.tsp_propagate import propagate
 from combgrad.solvers.kernels.tsp_relaxation import add_cuts, load_relaxation
 
-_ASCENT_STEPS = 60
-_PARTS_PER_THREAD = 4
+# How a search ends: with the best tour, with a tour so short that other costs matter now, halted.
+SOLVED, SHORT, HALTED = 0, 1, 2
+
 # An edge with this share of the weight between two groups decides as much as the groups do.
 _DOMINANT = 0.999
 
@@ -157,18 +145,16 @@ def _close_leaf(s: Search, allowed: NDArray[np.float64], k: int, length: float) 
 
 
 @inner
-def _branch_and_cut(
-    s: Search, root: NDArray[np.float64], k: int, length: float, saving: float
-) -> None:
-    """Search depth first below the edge states root (k, k) for tours that save at least saving on
-    length; the best is left in s.tour."""
+def branch_and_cut(s: Search, k: int, length: float, saving: float, short: float) -> int:
+    """Search depth first below the edge states s.allowed for tours that save at least saving on
+    length; the best is left in s.tour. Ends early at a tour shorter than short."""
     copy_vector(s.potential, s.base, k)
-    load_relaxation(s.lp, root, s.base, s.ends, s.free_cuts, k)
+    load_relaxation(s.lp, s.allowed, s.base, s.ends, s.free_cuts, k)
     s.levels[0] = find_clusters(s.matrix, s.labels[:-1], s.duals, s.tree, k)
     for v in range(k):
         s.labels[s.levels[0], v] = v
     stack = _new_stack(8, k)
-    copy_square(root, stack.states[0], k)
+    copy_square(s.allowed, stack.states[0], k)
     depth, sets, fresh = 0, 0, True
     while depth >= 0:
         allowed, branch = stack.states[depth], stack.branch[depth]
@@ -179,10 +165,14 @@ def _branch_and_cut(
             depth -= 1
             continue
         bound = bound_node(s, allowed, sets, k, length, saving)
+        if must_stop(s.pace, 0):
+            return HALTED
         if bound < length - saving:
             if not follow_usage(s, k):
                 round_usage(s, k)
             length = keep_better(s, k, length)
+            if length < short:
+                return SHORT
         if bound >= length - saving:
             depth -= 1
             continue
@@ -201,95 +191,4 @@ def _branch_and_cut(
         else:
             sets += 1
         fresh = True
-
-
-@inner
-def _solve_without_branching(
-    s: Search,
-    costs: NDArray[np.float64],
-    warm: NDArray[np.int64],
-    allowed: NDArray[np.float64],
-    k: int,
-) -> tuple[float, float]:
-    """Leave the best tour for costs (E,) that heuristics and ascent find in s.tour.
-
-    Returns its length and the least saving worth a search, infinite if the tour is proven optimal;
-    the search then starts from the edge states allowed (k, k) and the bound of s.potential.
-    """
-    fill_cost_matrix(costs, s.matrix, k)
-    s.potential[:] = 0.0
-    if warm[0] < 0:
-        nearest_neighbour(s.matrix, s.potential, s.tour, k)
-    else:
-        copy_vector(warm, s.tour, k)
-        s.tour[k] = warm[0]
-    improve_tour(s.matrix, s.tour, k)
-    length = tour_length(s.matrix, s.tour, k)
-    saving = least_saving(s.matrix, k)
-    if saving == np.inf:
-        return length, np.inf
-    copy_square(s.matrix, allowed, k)
-    for v in range(k):
-        allowed[v, v] = np.inf
-    enough = length - saving
-    bound = ascend(s.matrix, allowed, s.potential, s.tree, k, length, enough, _ASCENT_STEPS)
-    if bound >= enough:
-        return length, np.inf
-    # Seen through good potentials, the nearest neighbour is mostly the right one.
-    nearest_neighbour(s.matrix, s.potential, s.trial, k)
-    improve_tour(s.matrix, s.trial, k)
-    length = keep_better(s, k, length)
-    bound = one_tree_bound(s.matrix, allowed, s.potential, s.tree, k)
-    if follow_tree(s, k):
-        return keep_better(s, k, length), np.inf
-    if bound >= length - saving:
-        return length, np.inf
-    fix_edges(allowed, s.potential, s.tree, k, length - saving - bound)
-    return length, saving
-
-
-@kernel(nogil=True)
-def _solve_range(
-    costs: NDArray[np.float64],
-    k: int,
-    warm: NDArray[np.int64],
-    start: int,
-    stop: int,
-    solutions: NDArray[np.uint8],
-) -> None:
-    """Solve the instances start <= b < stop of costs (B, E) into solutions (B, E)."""
-    s = new_search(k)
-    allowed = np.zeros((k, k))
-    for b in range(start, stop):
-        length, saving = _solve_without_branching(s, costs[b], warm[b], allowed, k)
-        if saving < np.inf:
-            _branch_and_cut(s, allowed, k, length, saving)
-        for i in range(k):
-            mark_edge(solutions[b], s.tour[i], s.tour[i + 1], k)
-
-
-def branch_and_bound(
-    costs: NDArray[np.float64], k: int, warm: NDArray[np.int64] | None = None, threads: int = 1
-) -> NDArray[np.uint8]:
-    """Optimal tours (B, E) for costs (B, E) of k >= 3 cities.
-
-    warm (B, k) holds tours to start from as cities in order, with -1 in the first place for none.
-    """
-    batch = costs.shape[0]
-    costs = np.ascontiguousarray(costs, dtype=np.float64)
-    if warm is None:
-        warm = np.full((batch, 1), -1, dtype=np.int64)
-    solutions = np.zeros(costs.shape, dtype=np.uint8)
-    if threads == 1:
-        _solve_range(costs, k, warm, 0, batch, solutions)
-        return solutions
-    # Plain threads, as the compiled loop holds no lock: a parallel compilation would take as long
-    # again as the serial one, and instances differ too much in time for even parts.
-    bounds = np.linspace(0, batch, _PARTS_PER_THREAD * threads + 1).astype(int).tolist()
-    with ThreadPoolExecutor(threads) as pool:
-        for part in [
-            pool.submit(_solve_range, costs, k, warm, start, stop, solutions)
-            for start, stop in pairwise(bounds)
-        ]:
-            part.result()
-    return solutions
+    return SOLVED

@@ -10,58 +10,38 @@ from combgrad.solvers.kernels import kernel
 # For functions that only compiled code calls: no entry from Python halves the compile time.
 inner = kernel(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
-# Relative to the largest cost: what adding up a tour may lose, and what counts as no difference.
-_ROUNDING = 1e-12
-_SAME = 1e-11
-# The greatest number of steps between costs that is worth looking for.
-_FINEST_STEP = 1 / 512
+# Relative to the largest cost that is left: what adding up a tour or a bound may lose per city.
+ROUNDING = 1e-15
 
 
 @inner
-def fill_cost_matrix(row: NDArray[np.float64], matrix: NDArray[np.float64], k: int) -> None:
-    """Spread one instance's costs (E,) over matrix (>= k, >= k), scaled by a power of two to
-    max |cost| in [0.5, 1)."""
-    largest = 0.0
+def power_of_two(exponent: int) -> tuple[float, float]:
+    """Two factors whose product is 2 to the exponent; one alone overflows for denormal costs."""
+    half = exponent // 2
+    return math.ldexp(1.0, half), math.ldexp(1.0, exponent - half)
+
+
+@inner
+def fill_cost_matrix(row: NDArray[np.float64], matrix: NDArray[np.float64], k: int) -> int:
+    """Spread one instance's costs (E,) over matrix (>= k, >= k), divided by the power of two whose
+    exponent is returned, so that |cost| < 1, and less the least of them; infinite ones stay so."""
+    largest, least = 0.0, np.inf
     for e in range(row.shape[0]):
-        largest = max(largest, abs(row[e]))
+        if row[e] != np.inf:
+            largest = max(largest, abs(row[e]))
+            least = min(least, row[e])
     exponent = math.frexp(largest)[1]
-    # Two factors, because one alone overflows for denormal costs.
-    half = -exponent // 2
-    first, second = math.ldexp(1.0, half), math.ldexp(1.0, -exponent - half)
+    first, second = power_of_two(-exponent)
+    least = least * first * second if least < np.inf else 0.0
     e = 0
     for i in range(k):
         matrix[i, i] = 0.0
         for j in range(i + 1, k):
-            cost = row[e] * first * second
+            cost = row[e] * first * second - least
             matrix[i, j] = cost
             matrix[j, i] = cost
             e += 1
-
-
-@inner
-def least_saving(matrix: NDArray[np.float64], k: int) -> float:
-    """The least amount by which one tour through scaled costs matrix (k, k) can beat another.
-
-    That is just above rounding, unless all costs are some constant plus multiples of a step, like
-    integers: then nearly the step; infinite if all are equal.
-    """
-    low, high = matrix[0, 1], matrix[0, 1]
-    for i in range(k):
-        for j in range(i):
-            low, high = min(low, matrix[i, j]), max(high, matrix[i, j])
-    if high - low < _SAME:
-        return np.inf
-    step = high - low
-    for i in range(k):
-        for j in range(i):
-            # Euclid's algorithm; remainders of rounding size count as zero.
-            rest = matrix[i, j] - low
-            while rest > _SAME:
-                remainder = step - math.floor(step / rest + _SAME) * rest
-                step, rest = rest, remainder
-            if step < (high - low) * _FINEST_STEP:
-                return k * _ROUNDING
-    return 0.999 * step
+    return exponent
 
 
 @inner

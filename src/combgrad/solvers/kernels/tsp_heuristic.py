@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from combgrad.solvers.kernels.tsp_costs import inner
 
-# An improvement below this is rounding: costs are scaled to at most 1.
-_LEAST_GAIN = 1e-13
+# An improvement below this is rounding: costs are scaled to at most 1, excluded ones to twice the
+# number of cities.
+_LEAST_GAIN = 1e-12
 _LONGEST_SEGMENT = 3
 
 

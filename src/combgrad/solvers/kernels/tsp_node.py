@@ -5,16 +5,18 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from combgrad.solvers.kernels.tsp_costs import copy_square, copy_vector, inner
+from combgrad.solvers.kernels.tsp_costs import ROUNDING, copy_square, copy_vector, inner
 from combgrad.solvers.kernels.tsp_cuts import CutSearch, find_cuts, new_cut_search
 from combgrad.solvers.kernels.tsp_heuristic import improve_tour, nearest_neighbour, tour_length
 from combgrad.solvers.kernels.tsp_one_tree import (
     OneTree,
     fix_edges,
+    lost_to_potentials,
     new_one_tree,
     one_tree_bound,
     tree_edge,
 )
+from combgrad.solvers.kernels.tsp_pace import Pace, must_stop
 from combgrad.solvers.kernels.tsp_relaxation import add_cuts, bound_edges, read_duals, read_usage
 from combgrad.solvers.kernels.tsp_simplex import CUT_OFF, OPTIMAL, Tableau, minimise, new_tableau
 
@@ -28,6 +30,9 @@ class Search(NamedTuple):
     """Memory of the search over tours of k cities, reused from instance to instance."""
 
     matrix: NDArray[np.float64]  # (k, k) scaled costs
+    usable: NDArray[np.float64]  # (k, k) edge states that hold for every shortest tour
+    required: NDArray[np.int64]  # (1,) how many edges are required in usable
+    allowed: NDArray[np.float64]  # (k, k) edge states at the root, for tours shorter than the best
     priced: NDArray[np.float64]  # (k, k) costs with the prices of branching sets
     priced_allowed: NDArray[np.float64]  # (k, k)
     potential: NDArray[np.float64]  # (k,)
@@ -46,13 +51,17 @@ class Search(NamedTuple):
     tree: OneTree
     lp: Tableau
     cuts: CutSearch
+    pace: Pace
 
 
 @inner
-def new_search(k: int) -> Search:
+def new_search(k: int, pace: Pace) -> Search:
     """Allocate the search for k cities."""
     edges, cuts = k * (k - 1) // 2, 4 * k
     return Search(
+        np.zeros((k, k)),
+        np.zeros((k, k)),
+        np.zeros(1, dtype=np.int64),
         np.zeros((k, k)),
         np.zeros((k, k)),
         np.zeros((k, k)),
@@ -72,13 +81,27 @@ def new_search(k: int) -> Search:
         new_one_tree(k),
         new_tableau(k + cuts, edges, edges + k + cuts),
         new_cut_search(k),
+        pace,
     )
+
+
+@inner
+def usable_length(s: Search, tour: NDArray[np.int64], k: int) -> float:
+    """The length of a tour (k + 1,), or more than any can have if it has not all required edges or
+    has excluded ones."""
+    missing = s.required[0]
+    for i in range(k):
+        state = s.usable[tour[i], tour[i + 1]]
+        if state == np.inf:
+            return k + 1.0
+        missing -= state == -np.inf
+    return tour_length(s.matrix, tour, k) if missing == 0 else k + 1.0
 
 
 @inner
 def keep_better(s: Search, k: int, length: float) -> float:
     """Adopt the trial tour if shorter than length, the best tour's; returns the new length."""
-    trial = tour_length(s.matrix, s.trial, k)
+    trial = usable_length(s, s.trial, k)
     if trial < length:
         copy_vector(s.trial, s.tour, k + 1)
         return trial
@@ -137,11 +160,11 @@ def _price_sets(s: Search, allowed: NDArray[np.float64], sets: int, k: int) -> f
     """Add the prices of the sets branched on to the costs; returns the bound's constant part.
 
     Any price gives a bound: it is what the rows x(edges within) + slack = size - 1 add to the
-    costs of 1-trees, less the most that the slack's range can give back.
+    costs of 1-trees, less the most that the slack's range can give back and that rounding loses.
     """
     copy_square(s.matrix, s.priced, k)
     copy_square(allowed, s.priced_allowed, k)
-    constant = 0.0
+    constant, weight = 0.0, 0.0
     for index in range(sets):
         inside, variable = s.sets[index], s.set_variable[index]
         price, size = s.duals[variable], 0
@@ -155,7 +178,8 @@ def _price_sets(s: Search, allowed: NDArray[np.float64], sets: int, k: int) -> f
                     s.priced_allowed[i, j] += price
         slack = s.lp.lower[variable] if price > 0.0 else s.lp.upper[variable]
         constant += price * (slack - (size - 1.0))
-    return constant
+        weight += abs(price)
+    return constant - k * ROUNDING * weight
 
 
 @inner
@@ -166,6 +190,7 @@ def _certify(s: Search, allowed: NDArray[np.float64], sets: int, status: int, k:
     for v in range(k):
         s.potential[v] = s.base[v] + s.duals[edges + v]
     constant = _price_sets(s, allowed, sets, k)
+    constant -= lost_to_potentials(s.potential, k)
     return constant + one_tree_bound(s.priced, s.priced_allowed, s.potential, s.tree, k)
 
 
@@ -178,7 +203,7 @@ def bound_node(
     bound_edges(s.lp, allowed, s.ends, s.lp.used[1])
     cutoff = length - saving
     while True:
-        status = minimise(s.lp, cutoff, _PIVOTS_PER_CITY * k)
+        status = minimise(s.lp, cutoff, _PIVOTS_PER_CITY * k, s.pace)
         bound = _certify(s, allowed, sets, status, k)
         if bound >= length - saving:
             return bound
@@ -186,7 +211,8 @@ def bound_node(
             cutoff = np.inf
             continue
         read_usage(s.lp, s.ends, s.usage)
-        if status != OPTIMAL:
+        # Looking for cuts takes the time of a few pivots.
+        if status != OPTIMAL or must_stop(s.pace, k * k * k):
             return bound
         found = find_cuts(s.usage, s.cuts, k)
         if found == 0:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from combgrad.solvers.kernels.tsp_costs import copy_vector, inner
+from combgrad.solvers.kernels.tsp_costs import ROUNDING, copy_vector, inner
 
 # Steps without a better bound before the ascent's step shrinks, and by how much.
 _PATIENCE = 8
@@ -127,6 +127,15 @@ def one_tree_bound(
 
 
 @inner
+def lost_to_potentials(potential: NDArray[np.float64], k: int) -> float:
+    """What potentials beyond 1, the most that costs are, may add to a bound by rounding."""
+    largest = 1.0
+    for v in range(k):
+        largest = max(largest, abs(potential[v]))
+    return k * ROUNDING * (largest - 1.0)
+
+
+@inner
 def ascend(
     matrix: NDArray[np.float64],
     allowed: NDArray[np.float64],
@@ -166,7 +175,7 @@ def ascend(
         for v in range(k):
             potential[v] += length * direction[v]
     copy_vector(best_potential, potential, k)
-    return best
+    return best - lost_to_potentials(potential, k)
 
 
 @inner

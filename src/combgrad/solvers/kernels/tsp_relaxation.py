@@ -8,7 +8,7 @@ from combgrad.solvers.kernels.tsp_simplex import INFEASIBLE, Tableau, drop_row
 
 _TOLERANCE = 1e-9
 # A violated row becomes a step along its ray that raises the bound by far more than a tour costs.
-_RAY_STEP = 64.0
+_RAY_STEP = 1024.0
 
 
 @inner

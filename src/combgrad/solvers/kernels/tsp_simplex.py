@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from combgrad.solvers.kernels.tsp_costs import copy_vector, inner
+from combgrad.solvers.kernels.tsp_pace import Pace, must_stop
 
 OPTIMAL, INFEASIBLE, CUT_OFF, GAVE_UP = 0, 1, 2, 3
 
@@ -143,11 +144,13 @@ def _move(lp: Tableau, column: int, change: float) -> None:
 
 
 @inner
-def minimise(lp: Tableau, cutoff: float, most_pivots: int) -> int:
+def minimise(lp: Tableau, cutoff: float, most_pivots: int, pace: Pace) -> int:
     """Run the dual simplex with bound flips (Lemke 1954; Wagner 1958) until OPTIMAL, INFEASIBLE,
-    CUT_OFF at an objective of cutoff, or GAVE_UP after most_pivots."""
+    CUT_OFF at an objective of cutoff, or GAVE_UP after most_pivots or where the pace says so."""
     objective = _place_nonbasic(lp)
     for _ in range(most_pivots):
+        if must_stop(pace, lp.used[0] * lp.used[1]):
+            return GAVE_UP
         row, outside, below = _pick_row(lp)
         if row < 0:
             return OPTIMAL
