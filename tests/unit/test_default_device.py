@@ -1,23 +1,14 @@
 """Parts work on the costs' device, whatever torch's default device is: a stranger to the costs."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 
 from combgrad import CombinatorialLayer, losses, metrics
 from combgrad.corruption import GradientNoise, flip_labels
-from combgrad.gradients import (
-    IMLE,
-    L2X,
-    SIMPLE,
-    AdaptiveIMLE,
-    Blackbox,
-    Identity,
-    Perturbed,
-    ScoreFunction,
-    SoftSub,
-    StraightThrough,
-)
+from combgrad.gradients import IMLE, AdaptiveIMLE, Perturbed, ScoreFunction
 from combgrad.margins import InformedMargin, NoiseMargin
 from combgrad.noise import Gumbel, SumOfGamma
 from combgrad.projections import Mean, Norm, Plane, Std
@@ -37,6 +28,7 @@ from combgrad.solvers import (
     from_function,
     move_costs,
 )
+from parts import build, complete
 
 # What is made on this device has no content, so that mixing it with the costs fails at once.
 STRANGER = "meta"
@@ -62,18 +54,13 @@ SOLVERS = {
     "tsp": (lambda: TSP(), (10,), {}),
     "tsp-12": (lambda: TSP(), (66,), {}),
 }  # fmt: skip
-METHODS = {
-    "identity": lambda: Identity(),
-    "blackbox": lambda: Blackbox(1.0),
-    "imle": lambda: IMLE(1.0, SumOfGamma(2), samples=2),
-    "adaptive-imle": lambda: AdaptiveIMLE(Gumbel(), samples=2, symmetric=True),
-    "perturbed": lambda: Perturbed(0.5, 4, variance_reduction="antithetic"),
+VARIANTS = {
+    "imle-noise": lambda: IMLE(1.0, SumOfGamma(2), samples=2),
+    "adaptive-imle-symmetric": lambda: AdaptiveIMLE(Gumbel(), samples=2, symmetric=True),
+    "perturbed-antithetic": lambda: Perturbed(0.5, 4, variance_reduction="antithetic"),
     "perturbed-multiplicative": lambda: Perturbed(0.5, 4, "multiplicative"),
-    "straight-through": lambda: StraightThrough(0.7),
-    "l2x": lambda: L2X(0.7),
-    "softsub": lambda: SoftSub(0.7),
-    "simple": lambda: SIMPLE(0.7),
 }
+METHODS = {option: partial(build, "grad", option) for option in complete("grad")} | VARIANTS
 
 
 def random(*shape, seed=0):
