@@ -1,13 +1,21 @@
-"""Solvers live through forks, threads and signals; every script here has a time limit."""
+"""Solvers live through forks, threads and signals; every script has a time limit."""
 
+import copy
 import os
+import pickle
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import torch
+
+from combgrad.errors import SolverUnavailableError
+from combgrad.solvers import ILP, GurobiTSP, Solver
+from combgrad.solvers.threads import Turn
 
 forking = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 
@@ -142,6 +150,59 @@ def script(tmp_path):
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+
+class Busy(Solver):
+    """Marks how many threads are in it at once."""
+
+    def __init__(self):
+        self.turn, self.inside, self.most = Turn(), 0, 0
+
+    def _solve(self, costs):
+        with self.turn:
+            self.inside += 1
+            self.most = max(self.most, self.inside)
+            time.sleep(0.001)
+            self.inside -= 1
+        return costs.clone()
+
+
+def together(work, threads=4):
+    """What `work` answers in several threads at once."""
+    with ThreadPoolExecutor(threads) as pool:
+        return [call.result() for call in [pool.submit(work) for _ in range(threads)]]
+
+
+def test_a_turn_lets_one_thread_in_and_a_copy_has_its_own():
+    solver = Busy()
+    together(lambda: [solver(torch.ones(1, 1)) for _ in range(10)])
+    assert solver.most == 1
+    with solver.turn:
+        assert copy.deepcopy(solver)(torch.ones(1, 1)) == 1
+        assert pickle.loads(pickle.dumps(Turn())).__enter__() is None
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        pytest.param(lambda: ILP(A=[[1, 1, 1], [1, 2, 0]], upper=2), id="highs"),
+        pytest.param(
+            lambda: ILP(A=[[1, 1, 1], [1, 2, 0]], upper=2, backend="gurobi"),
+            id="gurobi",
+            marks=pytest.mark.gurobi,
+        ),
+        pytest.param(GurobiTSP, id="gurobi-tsp", marks=pytest.mark.gurobi),
+    ],
+)
+def test_threads_may_share_a_solver_whose_backend_takes_one(build):
+    costs = torch.randn(10, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    try:
+        solver = build()
+        expected = solver(costs)
+    except SolverUnavailableError as error:
+        pytest.skip(str(error))
+    answers = together(lambda: [solver(costs) for _ in range(10)])
+    assert all(torch.equal(answer, expected) for several in answers for answer in several)
 
 
 def finish(process):

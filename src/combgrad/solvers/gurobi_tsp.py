@@ -11,6 +11,7 @@ from torch import Tensor
 from combgrad.errors import SolverInputError, SolverUnavailableError
 from combgrad.solvers.base import Solver, Trait, to_array, to_tensor
 from combgrad.solvers.edges import city_count, edge_ends
+from combgrad.solvers.threads import Turn
 from combgrad.solvers.tsp import check_edges, is_node_potential
 
 #: Reaching this many cities needs no licence check of ours: the bundled licence stops at k = 63.
@@ -118,6 +119,7 @@ class GurobiTSP(Solver):
         self._gurobi = import_gurobi()
         self._models: dict[int, _TourModel] = {}
         self._environment: Any = None
+        self._turn = Turn()
 
     def _check_shape(self, shape: torch.Size) -> None:
         check_edges(self, shape, MOST_CITIES)
@@ -167,9 +169,10 @@ class GurobiTSP(Solver):
         span = above.max(axis=1, keepdims=True)
         scaled = above / np.where(span > 0, span, 1.0)
         try:
-            model = self._model(city_count(costs.shape[1]))
-            pairs = zip(scaled, forbidden, strict=True)
-            tours = np.stack([model.solve(row, out) for row, out in pairs])
+            with self._turn:
+                model = self._model(city_count(costs.shape[1]))
+                pairs = zip(scaled, forbidden, strict=True)
+                tours = np.stack([model.solve(row, out) for row, out in pairs])
         except self._gurobi.GurobiError as error:
             raise SolverUnavailableError(
                 f"GurobiTSP: Gurobi refused the problem (error {error.errno}: {error}). Its "

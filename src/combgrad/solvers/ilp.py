@@ -29,6 +29,7 @@ from combgrad.solvers.ilp_backends import (
     Highs,
 )
 from combgrad.solvers.ilp_program import checked_program, checked_rows
+from combgrad.solvers.threads import Turn
 
 #: Costs that spread by less are told apart well by every backend.
 MODEST_SPREAD = 1e5
@@ -104,6 +105,7 @@ class ILP(Solver):
         self.program = checked_program(blocks, bounds, integrality)
         self.backend, self.time_limit = backend, time_limit
         self.traits = checked_traits("ILP", traits)
+        self._turn = Turn()
         self._model: Backend | None = BACKENDS[backend](self.program, time_limit)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -123,9 +125,10 @@ class ILP(Solver):
         return torch.from_numpy(self.program.contains(to_array(solution))).to(solution.device)
 
     def _solve(self, costs: Tensor) -> Tensor:
-        points = np.stack(
-            [self._solve_one(row, index) for index, row in enumerate(to_array(costs))]
-        )
+        with self._turn:
+            points = np.stack(
+                [self._solve_one(row, index) for index, row in enumerate(to_array(costs))]
+            )
         wrong = ~self.program.contains(points)
         if wrong.any():
             raise SolverFailedError(

@@ -1,7 +1,9 @@
-"""How many threads a batch deserves: one on little work, where more are slower, or after a fork."""
+"""Threads of a solver, few on little work and one after a fork, and of the user, one at a time."""
 
 import multiprocessing
 import os
+import threading
+from typing import Any
 
 import numba
 import torch
@@ -48,3 +50,24 @@ def thread_count(work_seconds: float, asked: int | None = None) -> int:
     if _forked or work_seconds < WORTH_SPLITTING_SECONDS:
         return 1
     return min(torch.get_num_threads(), most)
+
+
+class Turn:
+    """A lock for solvers whose backend takes one thread at a time: `with turn: ...`.
+
+    It goes along with its solver: a copy, and the child of a fork, has an open one of its own.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._process = threading.Lock(), os.getpid()
+
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        return Turn, ()
+
+    def __enter__(self) -> None:
+        if self._process != os.getpid():
+            self._lock, self._process = threading.Lock(), os.getpid()
+        self._lock.acquire()
+
+    def __exit__(self, *reason: Any) -> None:
+        self._lock.release()
