@@ -214,6 +214,14 @@ def test_a_curve_that_does_not_fit_the_others_is_left_out_and_named(changes):
     assert f"without the numbers that others have: {data.unfit[0]}" in " ".join(footer(data, 9999))
 
 
+def test_a_cell_whose_only_record_lacks_the_curve_does_not_hide_the_other_cells():
+    strange = a_record(0, grad="Blackbox", name="strange", curves={})
+    cells = [a_cell(), a_cell(grad="Blackbox")]
+    data = collect(a_sketch("curves", cells), [a_record(0), strange], "paper", "regenerated")
+    assert [len(series.x) for series in data.panels[0].series] == [EPOCHS, 0]
+    assert data.unfit == (strange.file_name,)
+
+
 def test_a_record_without_the_metric_does_not_hide_the_others():
     records = [a_record(0, 0.8), a_record(1, 0.9), a_record(2, name="strange", metrics={})]
     data = collect(a_sketch("values", [a_cell()]), records, "paper", "regenerated")

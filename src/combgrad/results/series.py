@@ -155,19 +155,25 @@ def collect(
 ) -> FigureData:
     """The numbers of a figure from the records of one profile and source.
 
-    Raises FigureError where all records of a cell lack what is drawn, or two cells stand in one
-    place; a record that lacks what others of its cell have is left out.
+    Raises FigureError where all records lack what is drawn, or two cells stand in one place; a
+    record that lacks what others have is left out.
     """
     kept = [r for r in records if (r.profile, r.data_source) == (profile, source)]
     cells = [(point, own(marks, kept)) for point, marks in sketch.asked]
     panels, drawn, unfit = [], set(), set()
     for metric in sketch.layout.metrics:
-        fitting = [(point, *fit(sketch, metric, counted(runs)[0])) for point, runs in cells]
+        fitting = [(point, *fit(sketch.kind, metric, counted(runs)[0])) for point, runs in cells]
         lines = [(point, runs) for point, runs, _ in fitting]
+        strange = [record.file_name for _, _, others in fitting for record in others]
+        if strange and not any(runs for _, runs in lines):
+            raise FigureError(
+                f"{sketch.name}: {', '.join(strange)}: no {metric.name!r} in there; mend its name "
+                f"in the plan, or delete the record and run it again."
+            )
         series = value_series if sketch.kind == "values" else curve_series
         panels.append(Panel(metric.title, series(sketch, lines, metric)))
         drawn |= {record.key for _, runs in lines for record in runs}
-        unfit |= {record.file_name for _, _, others in fitting for record in others}
+        unfit |= set(strange)
     ends = {margin_end(record.config) for _, runs in cells for record in runs}
     left_out = [record.file_name for _, runs in cells for record in counted(runs)[1]]
     return FigureData(
@@ -188,14 +194,14 @@ def collect(
 
 
 def fit(
-    sketch: Sketch, metric: Metric, runs: list[RunRecord]
+    kind: str, metric: Metric, runs: list[RunRecord]
 ) -> tuple[list[RunRecord], list[RunRecord]]:
     """The runs of one cell that can be drawn together, and the others.
 
     Those have the metric; of curves, as many epochs as most have, of equal numbers the most, and
-    the best epoch among them. Raises FigureError where no run has any.
+    the best epoch among them.
     """
-    if sketch.kind == "values":
+    if kind == "values":
         usable = [run for run in runs if number_of(run, metric) is not None]
     else:
         lengths = {id(run): len(run.curves.get(metric.name, ())) for run in runs}
@@ -203,11 +209,6 @@ def fit(
         counts = Counter(lengths[id(run)] for run in usable)
         length = max(counts, key=lambda length: (counts[length], length), default=0)
         usable = [run for run in usable if lengths[id(run)] == length]
-    if runs and not usable:
-        raise FigureError(
-            f"{sketch.name}: {', '.join(run.file_name for run in runs)}: no {metric.name!r} in "
-            f"there; mend its name in the plan, or delete the record and run it again."
-        )
     chosen = set(map(id, usable))
     return usable, [run for run in runs if id(run) not in chosen]
 
