@@ -302,6 +302,31 @@ def test_files_are_read_and_summed_once(written, tmp_path, monkeypatch):
         assert small(**settings).data_fingerprint == fresh.data_fingerprint
 
 
+def test_a_wrong_checksum_in_the_record_is_not_believed(written, tmp_path):
+    settings = {"source": "original", "path": str(written), "cache": str(tmp_path / "cache")}
+    mark = small(**settings).data_fingerprint
+    record = tmp_path / "cache" / RECORD
+    known = json.loads(record.read_text())
+    for name, value in (("sha256", "0" * 64), ("size", 5), ("seal", ""), ("sha256", None)):
+        changed = {path: entry | {name: value} for path, entry in known.items()}
+        record.write_text(json.dumps(changed))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert small(**settings).data_fingerprint == mark
+        assert json.loads(record.read_text()) == known
+
+
+def test_a_change_that_sets_the_time_back_is_seen(written, tmp_path):
+    settings = {"source": "original", "path": str(written), "cache": str(tmp_path / "cache")}
+    mark = small(**settings).data_fingerprint
+    path = find(written, 1).train
+    before, content = path.stat(), path.read_bytes()
+    path.write_bytes(content.replace(b"0", b"1", 1))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.warns(UserWarning, match="do not compare"):
+        assert small(**settings).data_fingerprint != mark
+
+
 def test_a_file_that_changed_is_read_anew_with_a_warning(written, tmp_path):
     settings = {"source": "original", "path": str(written), "cache": str(tmp_path / "cache")}
     before = loaded(**settings)

@@ -6,6 +6,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from combgrad.data.splits import fingerprint
 from combgrad.files import write_text_atomically
 
 RECORD = "reviews-checksums.json"
@@ -24,9 +25,9 @@ def sha256_of(files: list[Path], cache: Path | None) -> list[str]:
         path, state = str(file.resolve()), file.stat()
         # The last one tells a change that set the time back, too.
         times = {"mtime_ns": state.st_mtime_ns, "ctime_ns": state.st_ctime_ns}
-        entry = {"size": state.st_size, **times}
+        entry: dict[str, Any] = {"size": state.st_size, **times}
         old = known.get(path, {})
-        if not (isinstance(old.get("sha256"), str) and entry.items() <= old.items()):
+        if not entry.items() <= old.items():
             digest = _sha256(file)
             if old.get("sha256", digest) != digest:
                 warnings.warn(
@@ -34,7 +35,8 @@ def sha256_of(files: list[Path], cache: Path | None) -> list[str]:
                     f"{digest} now; runs from before and after do not compare.",
                     stacklevel=2,
                 )
-            known[path] = entry | {"sha256": digest}
+            entry["sha256"] = digest
+            known[path] = entry | {"seal": _seal(path, entry)}
         digests.append(str(known[path]["sha256"]))
     if cache is not None and known != before:
         write_text_atomically(cache / RECORD, json.dumps(known, indent=1, sort_keys=True) + "\n")
@@ -47,7 +49,7 @@ def _sha256(file: Path) -> str:
 
 
 def _read(cache: Path | None) -> dict[str, dict[str, Any]]:
-    """What is recorded; nothing where the record is missing or damaged, since it can be renewed."""
+    """What is recorded; nothing that is missing or damaged, since it can be renewed."""
     if cache is None:
         return {}
     try:
@@ -56,4 +58,17 @@ def _read(cache: Path | None) -> dict[str, dict[str, Any]]:
         return {}
     if not isinstance(stored, dict):
         return {}
-    return {path: entry for path, entry in stored.items() if isinstance(entry, dict)}
+    return {path: entry for path, entry in stored.items() if _is_whole(path, entry)}
+
+
+def _seal(path: str, entry: dict[str, Any]) -> str:
+    return fingerprint(path, sorted(entry.items()))
+
+
+def _is_whole(path: str, entry: Any) -> bool:
+    if not isinstance(entry, dict) or not isinstance(entry.get("sha256"), str):
+        return False
+    rest = {name: value for name, value in entry.items() if name != "seal"}
+    # Earlier versions wrote none, and no time of change, so that these are never just believed.
+    sealed = entry.get("seal") == _seal(path, rest)
+    return sealed or not {"seal", "ctime_ns"} & entry.keys()
