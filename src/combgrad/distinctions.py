@@ -42,9 +42,12 @@ def _below(key: str, nodes: Collection[str]) -> bool:
 
 
 def labels(values: Mapping[str, Any]) -> list[str]:
-    """Short names of values: `lam5` for `grad.lam` of 5, `noise.k5` where another `k` differs."""
+    """Short names of values: `lam5` for `grad.lam` of 5, `noise.k5` where another `k` differs.
+
+    A `seed` that is not the run's own is `data.seed5`.
+    """
     last = {key: key.rpartition(".")[2] for key in values}
-    shared = {name for name in last.values() if list(last.values()).count(name) > 1}
+    shared = {name for name in last.values() if list(last.values()).count(name) > 1} | {"seed"}
     return [
         _label(".".join(key.split(".")[-2:]) if last[key] in shared else last[key], value)
         for key, value in values.items()

@@ -36,8 +36,8 @@ def prepare(requests: Sequence[Request], compose: Compose) -> list[Job]:
         try:
             full = compose(request.overrides)
             HydraConfig.instance().set_config(full)
+            check_repeatable(full)
             config = resolved(full)
-            check_repeatable(full, config)
             key = check(config)
         except Exception as error:
             errors.append((request, error))
@@ -57,6 +57,7 @@ def _reasons(errors: Sequence[tuple[Request, Exception]]) -> str:
     found: dict[str, list[Request]] = {}
     for request, error in errors:
         reason = absent.get(_group(error)) or describe(error, request.overrides)
+        reason = "; ".join(line.strip() for line in reason.splitlines() if line.strip())
         found.setdefault(reason, []).append(request)
     lines = []
     for reason, jobs in found.items():
@@ -87,9 +88,9 @@ def _absent_options(errors: Iterable[Exception]) -> dict[str, str]:
     }
 
 
-def check_repeatable(full: DictConfig, config: DictConfig) -> None:
+def check_repeatable(full: DictConfig) -> None:
     """ValueError where the configuration will be another one when the job starts, or next time."""
-    asked = scientific(config)
+    asked = scientific(full)
     with _another_time():
         later = scientific(full)
     changed = [key for key, value in later.items() if value != asked.get(key)]
