@@ -33,6 +33,8 @@ HEAVY = ("pytorch_lightning", "hydra", "wandb", "pandas", "ray", "torchvision", 
 #: Backends that a file imports when it is chosen; the next test shows that it is not before.
 OPTIONAL = {"gurobi_tsp.py": {"gurobipy"}, "ilp_backends.py": {"gurobipy", "highspy"}}
 FRAMEWORK = {
+    "explanations",
+    "unknown_keys",
     "callbacks",
     "checks",
     "configuration",

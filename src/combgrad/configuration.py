@@ -19,10 +19,8 @@ from combgrad.callbacks import deciding_callbacks
 from combgrad.checks import check_configuration, without_hydra
 from combgrad.distinctions import differing, file_word, flat, labels, shortened
 from combgrad.environment import check_science, from_environment, literal
-from combgrad.places import absolute
+from combgrad.places import CONFIG_FOLDER, absolute, checked_configs
 from combgrad.results.identity import digest, identity
-
-CONFIG_FOLDER = Path(__file__).resolve().parents[2] / "configs"
 
 #: Top-level nodes that say where, how and how visibly to run, but not what is computed; whatever is
 #: not listed counts. (Of the callbacks those count that `deciding_callbacks` finds.)
@@ -279,14 +277,14 @@ def _settled(config: DictConfig) -> DictConfig:
 
 def profile_names(folder: Path = CONFIG_FOLDER) -> list[str]:
     """All profiles there are."""
-    return sorted(path.stem for path in (folder / "profile").glob("*.yaml"))
+    return sorted(path.stem for path in (checked_configs(folder) / "profile").glob("*.yaml"))
 
 
 def compose_lazily(overrides: Sequence[str] = (), folder: Path = CONFIG_FOLDER) -> DictConfig:
     """The configuration of OVERRIDES with its interpolations still open."""
     register_resolvers()
     GlobalHydra.instance().clear()
-    with hydra.initialize_config_dir(str(folder), version_base="1.3"):
+    with hydra.initialize_config_dir(str(checked_configs(folder)), version_base="1.3"):
         full = hydra.compose("train", list(overrides), return_hydra_config=True)
     HydraConfig.instance().set_config(full)
     return full

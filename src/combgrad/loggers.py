@@ -15,6 +15,7 @@ from matplotlib.image import imread
 
 from combgrad import provenance
 from combgrad.configuration import chosen_options, profile_label, scientific
+from combgrad.errors import CombgradError
 from combgrad.lightning import pl
 from combgrad.redaction import redacted
 from combgrad.results.identity import signature
@@ -40,6 +41,10 @@ def describe(config: Any, data: Any) -> dict[str, Any]:
         "data_fingerprint": data.data_fingerprint,
         "commit": provenance.commit(),
     }
+
+
+class LoggerError(CombgradError, RuntimeError):
+    """A logger that cannot be opened."""
 
 
 @contextmanager
@@ -92,7 +97,7 @@ def _redacted_command_line() -> Iterator[None]:
 @pl.utilities.rank_zero_only
 def _open(logger: Any, description: dict[str, Any]) -> None:
     with _redacted_command_line():
-        run = logger.experiment
+        run = _opened(logger)
     logger.log_hyperparams(description)
     if hasattr(run, "define_metric"):
         run.define_metric("epoch")
@@ -100,6 +105,18 @@ def _open(logger: Any, description: dict[str, Any]) -> None:
             run.define_metric(curve, step_metric="epoch")
         # Only now known: the profile may be `custom`, and the data module says what it found.
         run.tags = (*(run.tags or ()), description["profile"], description["data_source"])
+
+
+def _opened(logger: Any) -> Any:
+    try:
+        return logger.experiment
+    except Exception as error:
+        if not type(error).__module__.startswith("wandb"):
+            raise
+        raise LoggerError(
+            f"W&B cannot be used: {str(error).strip()} Run `wandb login` once, or set "
+            f"WANDB_API_KEY; or write logger.offline=true, which needs no account."
+        ) from error
 
 
 @pl.utilities.rank_zero_only

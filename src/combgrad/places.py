@@ -1,6 +1,26 @@
-"""Paths as they are meant: absolute, with `~` for the user's home."""
+"""Where things lie: the configurations that came with the code, and paths as they are meant."""
 
 import os
+from pathlib import Path
+
+from combgrad.errors import CombgradError
+
+CONFIG_FOLDER = Path(__file__).resolve().parents[2] / "configs"
+
+
+class NoConfigurationsError(CombgradError, FileNotFoundError):
+    """An installation that has the package alone, without what can be chosen."""
+
+
+def checked_configs(folder: Path) -> Path:
+    """`folder`, where it holds configurations; NoConfigurationsError says where to get them."""
+    if not (folder / "train.yaml").is_file():
+        raise NoConfigurationsError(
+            f"there are no configurations in {folder}: they, train.py, the tables and the figures "
+            f"come with the repository, not with the installed package. Clone it and run "
+            f"pip install -e '.[experiments]' there; import combgrad alone needs none."
+        )
+    return folder
 
 
 def absolute(path: str, start: str) -> str:

@@ -14,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from combgrad.configuration import CONFIG_FOLDER, compose_lazily, profile_names, scientific
 from combgrad.errors import CombgradError
+from combgrad.places import checked_configs
 from combgrad.results.identity import signature
 from combgrad.results.layout import read_layout
 from combgrad.results.paper import paper_values
@@ -48,7 +49,7 @@ class Plan:
 
 def names(kind: str, folder: Path = CONFIG_FOLDER) -> list[str]:
     """The names of all plans of a kind, such as `table6`, sorted."""
-    return sorted(path.stem for path in (folder / kind).glob(f"{kind}*.yaml"))
+    return sorted(path.stem for path in (checked_configs(folder) / kind).glob(f"{kind}*.yaml"))
 
 
 def load_plans(kind: str, which: str, folder: Path = CONFIG_FOLDER) -> list[Plan]:

@@ -46,6 +46,7 @@ from combgrad.results.record import RunRecord
 from combgrad.results.store import Shelf, save_record
 from combgrad.settings import check_settings
 from combgrad.stopping import AnswersSignals, stoppable
+from combgrad.tracebacks import kept_in
 
 log = logging.getLogger(__name__)
 
@@ -246,7 +247,10 @@ def run(config: DictConfig) -> RunRecord:
         for message in MISPLACED_ADVICE:
             warnings.filterwarnings("ignore", message=message)
         parts = build(config)
-        with claim(output, sweep=config.sweep or "") if first_process() else nullcontext():
+        with (
+            claim(output, sweep=config.sweep or "") if first_process() else nullcontext(),
+            kept_in(output),
+        ):
             return _run(config, parts)
 
 

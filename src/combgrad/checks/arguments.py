@@ -121,6 +121,7 @@ def _of_node(node: dict[str, Any], key: str, texts: Any, config: DictConfig) -> 
         more, open_ended = arguments_of(_imported(forward))
         names = {**more, **names}
     given = GIVEN_BY_RUN.get(key, frozenset())
+    unknown: list[str] = []
     for name, value in node.items():
         place = f"{key}.{name}"
         text = texts.get(name) if isinstance(texts, dict) else None
@@ -129,7 +130,7 @@ def _of_node(node: dict[str, Any], key: str, texts: Any, config: DictConfig) -> 
         if name in given:
             yield f"{place} would be ignored: the run sets it itself. Leave it out."
         elif name not in names and not open_ended:
-            yield _unknown(place, str(name), sorted(names.keys() - given), node)
+            unknown.append(str(name))
         elif value == "???":
             yield f"{place} has no value and needs one; write {place}=<value>."
         elif isinstance(value, dict) and "_target_" in value:
@@ -138,14 +139,28 @@ def _of_node(node: dict[str, Any], key: str, texts: Any, config: DictConfig) -> 
             # As it was typed: what it stands for may be a secret.
             shown = text if "${" in str(text) else repr(value)
             yield f"{place} is {shown}; it must be {expected(names[name])}."
+    if unknown:
+        yield _unknown(key, unknown, sorted(names.keys() - given), node)
 
 
-def _unknown(place: str, name: str, names: list[str], node: dict[str, Any]) -> str:
+def takes(node: DictConfig, key: str, name: str) -> bool:
+    """Whether what a node builds has an argument of this name that a configuration may give."""
+    if "_target_" not in node or name in GIVEN_BY_RUN.get(key, ()):
+        return False
+    try:
+        return name in arguments_of(_imported(str(node["_target_"])))[0]
+    except Exception:  # reported when it is built
+        return False
+
+
+def _unknown(key: str, unknown: list[str], names: list[str], node: dict[str, Any]) -> str:
     built = str(node["_target_"]).rpartition(".")[2]
-    close = difflib.get_close_matches(name, names, n=1)
-    hint = f" Did you mean {place.rpartition('.')[0]}.{close[0]}?" if close else ""
+    given = ", ".join(f"{key}.{name}" for name in unknown)
+    close = [match for name in unknown for match in difflib.get_close_matches(name, names, n=1)]
+    hint = f" Did you mean {key}.{close[0]}?" if close else ""
     takes = f"it takes {', '.join(names)}" if names else "it takes nothing"
-    return f"{place} is unknown to {built}: {takes}.{hint} Leave it out otherwise."
+    are = "is" if len(unknown) == 1 else "are"
+    return f"{given} {are} unknown to {built}: {takes}.{hint} Leave it out otherwise."
 
 
 @cache

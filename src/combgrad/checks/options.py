@@ -10,6 +10,11 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
+from combgrad.places import CONFIG_FOLDER
+
+#: So many options fit into one line.
+MANY = 20
+
 
 def value_of(config: DictConfig, key: str) -> Any:
     """The value of a key, None where there is none."""
@@ -17,9 +22,9 @@ def value_of(config: DictConfig, key: str) -> Any:
 
 
 def config_folders() -> tuple[Path, ...]:
-    """The folders that the current configuration was composed from; () outside of Hydra."""
+    """The folders that the current configuration was composed from."""
     if not HydraConfig.initialized():
-        return ()
+        return (CONFIG_FOLDER,)
     sources = HydraConfig.get().runtime.config_sources
     return tuple(Path(source.path) for source in sources if source.schema == "file")
 
@@ -65,4 +70,5 @@ def no_option(group: str, option: str, names: list[str]) -> str:
     """What to say of an option that a group does not have."""
     close = difflib.get_close_matches(option, names, n=1, cutoff=0.5)
     hint = f" Did you mean {group}={close[0]}?" if close else ""
-    return f"there is no {group}={option}.{hint} There are: {', '.join(names)}."
+    all_names = ", ".join(names) if len(names) <= MANY else f"the files of configs/{group}"
+    return f"there is no {group}={option}.{hint} There are: {all_names}."

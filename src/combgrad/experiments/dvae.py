@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from combgrad.experiments.base import Batch, Experiment
+from combgrad.experiments.fitting import check_has
 from combgrad.losses import kl_to_share, kl_to_uniform, pixel_cross_entropy
 from combgrad.networks.dvae import DVAE
 from combgrad.noise import Noise
@@ -37,6 +38,7 @@ class DVAEExperiment(Experiment):
         self, noise: Noise | None = None, divergence: Divergence = "rows", **parts: Any
     ) -> None:
         super().__init__(**parts)
+        check_has(self.net, ("encode", "decode"), "model=dvae")
         if divergence not in get_args(Divergence):
             raise ValueError(f"task.divergence is {divergence!r}; choose 'rows' or 'entries'.")
         self.noise = noise or None

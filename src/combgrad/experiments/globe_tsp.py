@@ -8,6 +8,7 @@ from torch import Tensor
 
 from combgrad.errors import IncompatibleError
 from combgrad.experiments.base import Batch, Experiment
+from combgrad.experiments.fitting import check_answers
 from combgrad.experiments.globe_pictures import Moment, best_seen, draw, draw_moments
 from combgrad.experiments.snapshots import moments_of
 from combgrad.losses import hamming
@@ -52,6 +53,7 @@ class GlobeTSPExperiment(Experiment):
     ) -> None:
         super().__init__(**parts)
         check_answers_tours(self.layer.solver)
+        check_answers(self.net, torch.zeros(2, 3, 20, 40), (2, 3), "model=globe_net")
         if pixels not in PIXELS:
             raise ValueError(f"pixels is {pixels!r}; it must be one of {', '.join(PIXELS)}.")
         self.pixels = pixels

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from combgrad.errors import IncompatibleError
 from combgrad.experiments.base import Batch, Experiment
+from combgrad.experiments.fitting import check_has
 from combgrad.metrics import subset_precision
 from combgrad.networks.l2x import L2XNet
 from combgrad.noise import Noise
@@ -39,6 +40,7 @@ class L2XExperiment(Experiment):
 
     def __init__(self, noise: Noise | None = None, **parts: Any) -> None:
         super().__init__(**parts)
+        check_has(self.net, ("selector", "predictor", "dims"), "model=l2x")
         if not isinstance(self.layer.solver, TopK):
             raise IncompatibleError(
                 f"Learning to Explain chooses k words; solver={type(self.layer.solver).__name__} "

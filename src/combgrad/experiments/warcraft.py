@@ -9,6 +9,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from combgrad.errors import IncompatibleError, SolverInputError
 from combgrad.experiments.base import Batch, Experiment
+from combgrad.experiments.fitting import check_forward
 from combgrad.experiments.snapshots import moments_of
 from combgrad.gradients import Identity
 from combgrad.losses import hamming
@@ -95,6 +96,8 @@ class WarcraftExperiment(Experiment):
                 f"{type(self.net).__name__} is no network for this. Use experiment=warcraft12 "
                 f"with model=terrain_net, or experiment=warcraft12_direct with model=path_net."
             )
+        option = "model=path_net" if self.direct else "model=terrain_net"
+        check_forward(self.net, option)
         layer = self.layer
         choices = (layer.projection, layer.margin, layer.gradient_noise)
         plain = choices == (None, None, None) and isinstance(layer.gradient, Identity)

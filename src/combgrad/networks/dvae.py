@@ -25,6 +25,11 @@ class DVAE(nn.Module):
         self, hidden: Sequence[int] = (512, 256), rows: int = 20, entries: int = 20
     ) -> None:
         super().__init__()
+        if min(*hidden, rows, entries) < 1:
+            raise ValueError(
+                f"model.hidden is {list(hidden)}, model.rows {rows} and model.entries {entries}; "
+                f"all must be at least 1."
+            )
         self.rows, self.entries = rows, entries
         sizes = [PIXELS, *hidden, rows * entries]
         self.encoder = dense(sizes)

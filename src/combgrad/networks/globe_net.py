@@ -22,6 +22,8 @@ class GlobeNet(nn.Module):
 
     def __init__(self, hidden: int = 500) -> None:
         super().__init__()
+        if hidden < 1:
+            raise ValueError(f"model.hidden is {hidden}; it must be at least 1.")
         self.features = nn.Sequential(
             nn.Conv2d(3, 20, kernel_size=4, stride=2),
             nn.ReLU(),

@@ -13,10 +13,10 @@ from tqdm import tqdm
 
 from combgrad.configuration import resolved, run_name, scientific
 from combgrad.errors import CombgradError
+from combgrad.explanations import describe
 from combgrad.results.identity import digest, run_key
 from combgrad.sweeps.expansion import Request
 from combgrad.sweeps.jobs import Job
-from combgrad.terminal import describe
 
 #: Composes the overrides of one job, with its `hydra` node.
 Compose = Callable[[Sequence[str]], DictConfig]

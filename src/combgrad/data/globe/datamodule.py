@@ -81,6 +81,8 @@ class GlobeTSP(TensorDataModule):
                 f"data.source={source} needs data.path=<where it lies>, or COMBGRAD_DATA set; "
                 f"data.source=regenerated needs nothing."
             )
+        if cities < 3:
+            raise ValueError(f"data.cities is {cities}; a tour needs at least 3.")
         self.cities, self.source, self.distance = cities, source, distance
         self.seed = seed
         self.label_probability = check_range("corruption.label_rho", label_rho, cities) / cities

@@ -1,0 +1,133 @@
+"""What was wrong with a command, in one line: the thing, its key, and the remedy."""
+
+import re
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra.errors import (
+    HydraException,
+    InstantiationException,
+    MissingConfigException,
+    OverrideParseException,
+)
+from omegaconf.errors import (
+    InterpolationKeyError,
+    InterpolationResolutionError,
+    MissingMandatoryValue,
+    OmegaConfBaseException,
+)
+
+from combgrad.checks.options import no_option, options_with
+from combgrad.errors import CombgradError
+from combgrad.redaction import redacted
+from combgrad.unknown_keys import valid_keys
+
+LAUNCHERS_MISSING = (
+    "The launchers are an extra: pip install -c constraints.txt -e '.[sweep]' (docs/scale-out.md)."
+)
+UNKNOWN_KEY = re.compile(r"Could not override '([\w.@/]+)'")
+AMBIGUOUS = re.compile(r"Ambiguous value for argument '(.*)'")
+SWEEPING = re.compile(r"Sweep parameters? '(.*)' require")
+FULL_KEY = re.compile(r"full_key: (\S+)")
+
+#: Errors whose text is meant for people; of all others the kind and the place are told too.
+TOLD = (CombgradError, OSError, ValueError, HydraException, OmegaConfBaseException)
+
+
+def explain(error: BaseException, arguments: Sequence[str]) -> str:
+    """One message for an error a user can mend, and how to see more of it."""
+    return f"error: {describe(error, arguments)}\n(HYDRA_FULL_ERROR=1 shows where it was raised)"
+
+
+def describe(error: BaseException, arguments: Sequence[str]) -> str:
+    """What an error says, or what Hydra wrapped in it; with the valid keys where one is unknown."""
+    unknown = UNKNOWN_KEY.search(str(error))
+    if unknown is not None:
+        return f"unknown key {unknown.group(1)!r}. {valid_keys(unknown.group(1), arguments)}"
+    key = FULL_KEY.search(str(error)) if isinstance(error, InstantiationException) else None
+    cause = _cause(error)
+    text = redacted(_said(cause))
+    if key is not None and not isinstance(cause, CombgradError) and key.group(1) not in text:
+        return f"{key.group(1)}: {text}"
+    return text
+
+
+def _cause(error: BaseException) -> BaseException:
+    """What Hydra or OmegaConf wrapped."""
+    while True:
+        wrapped = error.__cause__ or error.__context__
+        resolving = type(error) is InterpolationResolutionError and "raised while" in str(error)
+        if wrapped is None or not (resolving or isinstance(error, HydraException)):
+            return error
+        if isinstance(error, MissingConfigException | OverrideParseException) or isinstance(
+            wrapped, SystemExit
+        ):
+            return error
+        error = wrapped
+
+
+def _said(error: BaseException) -> str:
+    text = str(error).strip() or type(error).__name__
+    if isinstance(error, MissingConfigException):
+        return _of_missing_option(error)
+    if isinstance(error, InterpolationKeyError):
+        return _of_interpolation(error)
+    if isinstance(error, MissingMandatoryValue):
+        key = getattr(error, "full_key", None) or text.rpartition(" ")[2]
+        return f"{key} has no value and needs one; write {key}=<value>."
+    if (ambiguous := AMBIGUOUS.search(text)) is not None:
+        word = ambiguous.group(1)
+        key, _, values = word.partition("=")
+        return (
+            f"{word} names several values: add -m for a sweep (python train.py -m {word} ...), "
+            f"or write {key}=[{values}] for one list."
+        )
+    if (sweeping := SWEEPING.search(text)) is not None:
+        word = sweeping.group(1)
+        return f"{word} chooses options for a sweep: add -m (python train.py -m '{word}' ...)."
+    if isinstance(error, OverrideParseException):
+        word = str(error.override)
+        key, _, value = word.partition("=")
+        quoted = f"\"{key}='{value}'\""
+        return f"{word} cannot be read; put what has special characters in quotes: {quoted}."
+    if isinstance(error, CombgradError):
+        return text
+    line = " ".join(part.strip() for part in text.splitlines())
+    if isinstance(error, TOLD):
+        return line
+    notes = "".join(f"; {note}" for note in getattr(error, "__notes__", ()))
+    return f"{type(error).__name__}: {line}{_place(error)}{notes}"
+
+
+def _place(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    if not frames:
+        return ""
+    ours = [frame for frame in frames if f"combgrad{'/'}" in Path(frame.filename).as_posix()]
+    frame = (ours or frames)[-1]
+    return f" ({'/'.join(Path(frame.filename).parts[-3:])}, line {frame.lineno}, in {frame.name})"
+
+
+def _of_missing_option(error: MissingConfigException) -> str:
+    group, _, option = str(error.missing_cfg_file or "").rpartition("/")
+    if not error.options:
+        text = " ".join(part.strip() for part in str(error).splitlines() if part.strip())
+        missing = f"{text}\n{LAUNCHERS_MISSING}" if "hydra/launcher" in text else text
+        return missing.partition(" Config search path")[0]
+    if "hydra/launcher" in group:
+        return f"there is no {group}={option}. {LAUNCHERS_MISSING}"
+    return no_option(group, option, list(error.options))
+
+
+def _of_interpolation(error: InterpolationKeyError) -> str:
+    wanted = re.search(r"Interpolation key '([^']*)'", str(error))
+    name, key = (wanted.group(1) if wanted else "?"), error.full_key
+    group, _, last = name.partition(".")
+    having = options_with(re.compile(rf"^{re.escape(last)}:", re.MULTILINE))
+    having = [option for option in having if option.startswith(f"{group}=")]
+    remedy = f"choose {' or '.join(having)}" if having else f"choose another {group}"
+    return (
+        f"{key} takes its value from {name}, which the chosen {group} does not have; {remedy}, "
+        f"or give {key} a value."
+    )

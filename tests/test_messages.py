@@ -1,0 +1,111 @@
+"""What a newcomer may type by mistake is answered in one line: what is wrong, where, the remedy."""
+
+import pytest
+
+from combgrad.command_line import in_order
+from combgrad.configuration import compose_lazily, resolved
+from combgrad.explanations import describe
+from combgrad.run import build
+from combgrad.sweeps.expansion import arranged
+
+
+def answer(words: list[str], root) -> str:
+    """What train.py would say, up to the point where a run would start."""
+    try:
+        words = arranged(in_order([f"paths.root='{root}'", *words]))
+        config = compose_lazily(words)
+        str(config.hydra.run.dir)
+        build(resolved(config))
+    except Exception as error:
+        return describe(error, words)
+    return ""
+
+
+MISTAKES = {
+    # Words
+    "--experiment tsp5": "there is no option --experiment; write experiment=tsp5, without dashes.",
+    "--experiment=tsp5": "write experiment=tsp5, without dashes",
+    "-experiment tsp5": "write experiment=tsp5, without dashes",
+    "--multi-run seed=0,1": "Did you mean --multirun?",
+    "--cfg": "--cfg needs a value: job, hydra or all.",
+    "experiment tsp5": "'experiment' has no '='; write experiment=tsp5.",
+    "experiment = tsp5": "write experiment=tsp5, without blanks around the '='",
+    "experiment =tsp5": "write experiment=tsp5, without blanks around the '='",
+    "experiment= tsp5": "'tsp5' has no '='",
+    "=tsp5": "has no key before its '='",
+    "margin.alpha": "'margin.alpha' has no '='; write margin.alpha=<value>.",
+    "\u2014experiment=tsp5": "begins with a typographic dash; write experiment=tsp5.",
+    "\u2013m seed=0,1": "begins with a typographic dash; write -m.",
+    "seed=0,1": "add -m for a sweep (python train.py -m seed=0,1 ...), or write seed=[0,1]",
+    "proj=std,mean": "add -m for a sweep",
+    "paths.root=~/exp": "put what has special characters in quotes: \"paths.root='~/exp'\"",
+    "experiment=tsp5)": "cannot be read; put what has special characters in quotes",
+    "table=6": "python train.py -m table=6",
+    # Options
+    "experiment=tsp7": "there is no experiment=tsp7. Did you mean experiment=tsp5?",
+    "experiment=": "there is no experiment=.",
+    "grad=banana": "there is no grad=banana. There are: adaptive_imle,",
+    "grad=glob(*)": "grad=glob(*) chooses options for a sweep",
+    "grad=[identity]": "grad",
+    "grad='black box'": "Did you mean grad=blackbox?",
+    "data=globe": "Did you mean data=globe_tsp?",
+    "profile=full": "There are: paper, reduced, smoke.",
+    "tuned=tsp5_blackbocks": "Did you mean tuned=tsp5_blackbox?",
+    "gradient=identity": "Did you mean grad?",
+    "expriment=tsp5": "Did you mean experiment?",
+    "optimizer=adam": "write +optimizer=<option> to put one of adam, sgd in its place",
+    "method=identity": "Did you mean grad?",
+    # Keys
+    "lr=0.1": "unknown key 'lr'. Did you mean optimizer.lr?",
+    "epochs=3": "unknown key 'epochs'. Did you mean trainer.max_epochs?",
+    "batch_size=10": "Did you mean data.batch_size?",
+    "hidden=10": "Did you mean model.hidden?",
+    "lam=10 grad=blackbox": "Did you mean grad.lam?",
+    "size.epochs=3": "set trainer.max_epochs or budget.reduced.epochs instead",
+    "size.train_size=3": "set data.train_size or budget.reduced.train_size instead",
+    "grad.lam=-1": "'grad' (grad=identity) has no keys; choose grad=blackbox or grad=imle first.",
+    "margin.alpha=0.1": "choose margin=informed or margin=noise first",
+    "solver.k=1000": "choose solver=topk first",
+    "task.pixels=raw": "write +task.pixels=<value>",
+    "grad=blackbox grad.lamda=1": "Did you mean grad.lam?",
+    "optimizer.learning_rate=1": "'optimizer' has",
+    # Values
+    "optimizer.lr=abc": "optimizer.lr is 'abc'; it must be a number.",
+    "optimizer.lr=-1": "optimizer.lr=-1",
+    "seed=abc": "seed is 'abc'; it must be a whole number.",
+    "margin=noise margin.alpha=high": "margin.alpha is 'high'; it must be a number.",
+    "data.train_size=abc": "data.train_size is 'abc'; it must be a whole number.",
+    "data.cities=0": "data.cities is 0",
+    "grad=blackbox grad.lam=-1": "grad.lam is -1",
+    "grad=blackbox grad.lam=": "grad.lam is ''; it must be a number.",
+    "experiment=dvae solver.k=1000": "noise.k is 1000",
+    "experiment=dvae data.split=70": "data.split is 70",
+    "trainer.devices=two": "trainer",
+    "trainer=gpu": "trainer",
+    "pictures=maybe": "pictures is 'maybe'; it must be true or false.",
+    "model.hidden=0": "model.hidden is 0",
+    "optimizer._target_=torch.optim.Adamm": "optimizer._target_ is 'torch.optim.Adamm'",
+    # Parts that do not fit
+    "experiment=tsp5 data=mnist": "task.distance takes its value from data.distance",
+    "experiment=tsp5 model=dvae": "DVAE",
+    "experiment=warcraft12 model=dvae": "DVAE has no forward",
+    "experiment=dvae model=globe_net": "GlobeNet",
+    "experiment=l2x_k5 model=globe_net": "GlobeNet",
+    "experiment=tsp5 model=l2x": "L2XNet",
+    "solver=topk": "choose solver=tsp",
+    "experiment=warcraft12 data=mnist": "data",
+    "experiment=warcraft12 data=globe_tsp data.cities=5": "",
+    "data._target_=torch.nn.Identity": "data",
+    "callbacks=none": "There are: default.",
+}
+
+
+@pytest.mark.parametrize(("typed", "message"), MISTAKES.items())
+def test_a_mistake_is_answered_in_one_line_with_the_remedy(typed, message, tmp_path):
+    words = ["grad='black box'"] if "black box" in typed else typed.split()
+    said = answer(words, tmp_path)
+    assert message in said
+    assert said
+    assert "\n" not in said
+    assert len(said) < 420
+    assert not list(tmp_path.iterdir())
