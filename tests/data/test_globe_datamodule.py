@@ -1,5 +1,6 @@
 """Globe TSP instances: right labels, repeatable, cached, honest about their source."""
 
+import dataclasses
 import os
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 import torch
 
 from combgrad.configuration import compose
+from combgrad.data.globe.countries import regenerated
 from combgrad.data.globe.datamodule import GlobeTSP
 from combgrad.data.globe.instances import choose_cities
 from combgrad.solvers import TSP, BruteForceTSP
@@ -63,6 +65,26 @@ def test_the_cache_gives_the_same_instances(tmp_path, monkeypatch):
         for name, column in in_memory.instances[split].columns().items():
             for other in (fresh, again):
                 assert torch.equal(column, other.instances[split].columns()[name])
+
+
+def test_all_that_decides_the_instances_decides_where_they_are_kept(tmp_path, monkeypatch):
+    def kept(**changes):
+        small(cache=str(tmp_path), **changes)
+        return len(list(tmp_path.glob("globe-*")))
+
+    count = kept()
+    for name, value in (("batch_size", 3), ("order_seed", 2), ("label_rho", 0.5)):
+        assert kept(**{name: value}) == count == 3
+    for name, value in (("cities", 6), ("seed", 1), ("distance", "great_circle")):
+        count += 3
+        assert kept(**{name: value}) == count
+    assert kept(train_size=61) == count + 1
+    monkeypatch.setattr("combgrad.data.globe.instances.GENERATOR_VERSION", 0)
+    assert kept() == count + 4
+    lonlat = regenerated().lonlat
+    other = dataclasses.replace(regenerated(), lonlat=lonlat[::-1].copy())
+    monkeypatch.setattr("combgrad.data.globe.countries.regenerated", lambda: other)
+    assert kept() == count + 7
 
 
 def test_labels_are_exact_whatever_solver_a_run_trains_with(tmp_path):
