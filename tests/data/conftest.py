@@ -16,6 +16,7 @@ class Handler(BaseHTTPRequestHandler):
 
     content: ClassVar[bytes]
     tag: ClassVar[str]
+    changed: ClassVar[str]
     plan: ClassVar[list[str]]
     seen: ClassVar[list[dict[str, str]]]
     barrier: ClassVar[threading.Event]
@@ -39,7 +40,8 @@ class Handler(BaseHTTPRequestHandler):
         """Send the content, or as much of it as was asked for."""
         cls = type(self)
         wanted = self.headers.get("Range")
-        same = self.headers.get("If-Range", cls.tag) == cls.tag or behaviour == "ignore if-range"
+        given = self.headers.get("If-Range")
+        same = given in (None, cls.tag, cls.changed) or behaviour == "ignore if-range"
         start = 0
         if wanted and same and behaviour != "ignore range":
             start = int(wanted.removeprefix("bytes=").removesuffix("-"))
@@ -50,6 +52,8 @@ class Handler(BaseHTTPRequestHandler):
             self.send_response(200)
         if cls.tag:
             self.send_header("ETag", cls.tag)
+        if cls.changed:
+            self.send_header("Last-Modified", cls.changed)
         if behaviour not in ("no length", "endless", "longer"):
             self.send_header("Content-Length", str(len(cls.content) - start))
         self.end_headers()
@@ -77,7 +81,13 @@ class Server:
     def __init__(self) -> None:
         plan: list[str] = []
         seen: list[dict[str, str]] = []
-        fields: dict[str, Any] = {"content": b"", "tag": '"one"', "plan": plan, "seen": seen}
+        fields: dict[str, Any] = {
+            "content": b"",
+            "tag": '"one"',
+            "changed": "",
+            "plan": plan,
+            "seen": seen,
+        }
         fields["barrier"] = threading.Event()
         self.handler: Any = type("Handler", (Handler,), fields)
         self.plan, self.seen = plan, seen

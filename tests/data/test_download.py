@@ -9,7 +9,9 @@ import os
 import shutil
 import sys
 import threading
+import time
 import traceback
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +137,33 @@ def test_a_cut_file_of_no_known_version_starts_again(
     fetch(server.url, target)
     assert not {"Range", "If-Range"} & server.seen[1].keys()
     assert target.read_bytes() == CONTENT[::-1] + more
+
+
+@pytest.mark.parametrize(
+    ("age", "resumed"), [(3600, True), (61, True), (0, False), (-3600, False), (None, False)]
+)
+def test_a_date_names_a_version_once_it_is_settled(
+    server: Any, target: Path, age: int | None, resumed: bool
+) -> None:
+    server.handler.tag = ""
+    server.handler.changed = "never" if age is None else formatdate(time.time() - age, usegmt=True)
+    server.plan += ["cut"]
+    fetch(server.url, target)
+    assert server.seen[1].get("If-Range") == (server.handler.changed if resumed else None)
+    assert target.read_bytes() == CONTENT
+
+
+def test_a_file_of_another_date_starts_again(server: Any, target: Path) -> None:
+    server.handler.tag = ""
+    server.handler.changed = formatdate(1e9, usegmt=True)
+    server.plan += ["cut"]
+    with pytest.raises(DownloadError):
+        fetch(server.url, target, retries=0)
+    server.handler.content = CONTENT[::-1]
+    server.handler.changed = formatdate(1e9 + 1, usegmt=True)
+    fetch(server.url, target)
+    assert "Range" in server.seen[1]
+    assert target.read_bytes() == CONTENT[::-1]
 
 
 def test_a_server_that_forgets_the_version_starts_again(server: Any, target: Path) -> None:

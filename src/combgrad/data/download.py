@@ -11,6 +11,8 @@ import stat
 import time
 import urllib.error
 from dataclasses import asdict, dataclass
+from email.message import Message
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import IO
 
@@ -23,6 +25,9 @@ from combgrad.redaction import redacted
 CHUNK_BYTES = 1 << 18
 LIMIT_BYTES = 10 * 10**9
 FIRST_PAUSE_SECONDS = 1.0
+
+#: Dates count in seconds; one that old names one version of a file (RFC 9110, 8.8.2.2).
+SETTLED_SECONDS = 60.0
 
 _HEX_DIGITS = {"md5": 32, "sha256": 64}
 _RANGE_NOT_SATISFIABLE = 416
@@ -216,7 +221,7 @@ def _describe(reply: http.client.HTTPResponse, url: str) -> tuple[int, _Remote]:
     """Where the body of a reply starts in the file, and which version of the file it is of."""
     url, tag = redacted(url), reply.headers.get("ETag", "")
     # A weak tag does not promise equal bytes, and If-Range must not carry one (RFC 9110, 13.1.5).
-    validator = reply.headers.get("Last-Modified", "") if tag[:2] in ("", "W/") else tag
+    validator = _settled_date(reply.headers) if tag[:2] in ("", "W/") else tag
     if reply.status != http.client.PARTIAL_CONTENT:
         length = reply.headers.get("Content-Length", "")
         return 0, _Remote(url, validator, int(length) if _is_size(length) else None)
@@ -226,6 +231,16 @@ def _describe(reply: http.client.HTTPResponse, url: str) -> tuple[int, _Remote]:
     if place is None:
         raise http.client.HTTPException("the server sent a part without saying which")
     return int(place[1]), _Remote(url, validator, None if place[2] == "*" else int(place[2]))
+
+
+def _settled_date(headers: Message) -> str:
+    """When the file was last changed; "" where it may have changed again within that second."""
+    changed = headers.get("Last-Modified", "")
+    try:
+        age = parsedate_to_datetime(headers.get("Date", "")) - parsedate_to_datetime(changed)
+        return changed if age.total_seconds() >= SETTLED_SECONDS else ""
+    except (ValueError, TypeError):
+        return ""
 
 
 def _is_size(text: str) -> bool:
