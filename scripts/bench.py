@@ -4,10 +4,12 @@ import argparse
 from pathlib import Path
 
 from combgrad.bench import PROBLEMS, UnknownProblemError, run
+from combgrad.output import write_anywhere
 
 
 def main() -> None:
     """Run the benchmark that the command line asks for."""
+    write_anywhere()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "--only", metavar="NAME,...", help=f"problems to measure: {', '.join(PROBLEMS)}"

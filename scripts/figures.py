@@ -7,6 +7,7 @@ from pathlib import Path
 
 from combgrad.configuration import profile_names
 from combgrad.errors import CombgradError
+from combgrad.output import write_anywhere
 from combgrad.pictures.plots import draw_figure, save_plot
 from combgrad.plans import Plan, PlanError, load_plans, names, sketch_of
 from combgrad.results.record import SOURCES
@@ -71,6 +72,7 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     """Draw what the command line asks for; a figure that cannot be drawn does not stop others."""
+    write_anywhere()
     warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     asked = arguments()
     if asked.selection.hidden:

@@ -4,12 +4,14 @@ import argparse
 from pathlib import Path
 
 from combgrad.data.globe.countries import regenerated
+from combgrad.output import write_anywhere
 from combgrad.pictures import save_figure
 from combgrad.pictures.flag_sheet import draw_flag_sheet
 
 
 def main() -> None:
     """Draw the flags and save the sheet."""
+    write_anywhere()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("docs/images/flags.png"))
     arguments = parser.parse_args()

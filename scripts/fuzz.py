@@ -10,9 +10,12 @@ import subprocess
 import sys
 import time
 
+from combgrad.output import write_anywhere
+
 
 def main() -> int:
     """Repeat the solver tests with new seeds; return 1 at the first failure."""
+    write_anywhere()
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from combgrad.files import write_text_atomically
+from combgrad.output import write_anywhere
 from combgrad.results import load_record
 from combgrad.results.migrations import changes
 
@@ -33,6 +34,7 @@ def rewrite(path: Path, dry: bool) -> list[str]:
 
 def main() -> None:
     """Run the script; a record that cannot be read is named, left alone, and fails the command."""
+    write_anywhere()
     asked = arguments()
     counts = {"changed": 0, "unchanged": 0, "unreadable": 0}
     for path in sorted(asked.folder.glob("[!.]*.json")):

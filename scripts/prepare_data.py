@@ -10,6 +10,7 @@ from combgrad.data.reviews.stand_in import Recipe, write_stand_in
 from combgrad.data.reviews.summary import summary
 from combgrad.errors import CombgradError
 from combgrad.files import write_text_atomically
+from combgrad.output import write_anywhere
 
 
 def count(text: str) -> int:
@@ -44,6 +45,7 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     """Run the script; an error that the user can mend is told in one line."""
+    write_anywhere()
     asked = arguments()
     try:
         if asked.stand_in:

@@ -10,6 +10,7 @@ from pathlib import Path
 from combgrad import plans, provenance
 from combgrad.errors import CombgradError
 from combgrad.files import write_text_atomically
+from combgrad.output import write_anywhere
 from combgrad.pictures.plots import draw_figure, save_plot
 from combgrad.results.report import Drawing, Report, to_page
 from combgrad.results.selection import Selection, add_arguments, chosen
@@ -79,6 +80,7 @@ def make(asked: argparse.Namespace) -> Report:
 
 def main() -> None:
     """Run the script; an error that the user can mend is told in one line."""
+    write_anywhere()
     warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     asked = arguments()
     if asked.selection.hidden:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from combgrad.configuration import profile_names
 from combgrad.errors import CombgradError
 from combgrad.files import write_text_atomically
+from combgrad.output import write_anywhere
 from combgrad.plans import load_plans, names, tables_of
 from combgrad.results.record import SOURCES
 from combgrad.results.selection import Selection, add_arguments, chosen
@@ -78,6 +79,7 @@ def show(asked: argparse.Namespace) -> None:
 
 def main() -> None:
     """Run the script; an error that the user can mend is told in one line."""
+    write_anywhere()
     warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     asked = arguments()
     if asked.selection.hidden:

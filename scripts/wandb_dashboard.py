@@ -5,6 +5,7 @@ from typing import Any
 
 from combgrad.dashboard import Dashboard, Panel, Section, outline
 from combgrad.errors import CombgradError
+from combgrad.output import write_anywhere
 from combgrad.plans import KINDS, load_plans
 
 #: W&B shows ten bars or lines unless told otherwise.
@@ -109,6 +110,7 @@ def refused(error: Exception) -> DashboardError:
 
 def main() -> None:
     """Build the dashboards that the command line asks for."""
+    write_anywhere()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("which", help="6 or table6 for Table 6, figure4a for Figure 4a")
     parser.add_argument("--entity", default="", help="the W&B account or team")

@@ -13,15 +13,28 @@ PACKAGES = ("combgrad", "torch", "numpy", "numba", "pytorch-lightning", "gurobip
 
 
 def commit() -> str:
-    """The commit of this checkout, with `+changes` where it is not clean; `unknown` outside one."""
-    folder = Path(__file__).resolve().parent
+    """The commit of this checkout, with `+changes` where it is not clean; `unknown` outside one.
+
+    A repository that holds an installed copy, as one around a virtual environment, is not ours.
+    """
+    file = Path(__file__).resolve()
+    folder = file.parent
+    # As set in a hook of another repository, these would name that one.
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
 
     def git(*words: str) -> str:
         return subprocess.run(
-            ["git", *words], cwd=folder, capture_output=True, text=True, check=True, timeout=20
+            ["git", *words],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=20,
         ).stdout.strip()
 
     try:
+        git("ls-files", "--error-unmatch", "--", str(file))
         changed = git("status", "--porcelain", "--untracked-files=no", "--", str(folder))
         return git("rev-parse", "HEAD") + ("+changes" if changed else "")
     except (OSError, subprocess.SubprocessError):

@@ -1,0 +1,66 @@
+"""What is printed reaches any terminal, in other letters where its encoding lacks some."""
+
+import io
+import os
+import subprocess
+import sys
+
+import pytest
+from rich.console import Console
+from rich.table import Table
+
+from combgrad.configuration import CONFIG_FOLDER
+from combgrad.output import write_anywhere
+
+ROOT = CONFIG_FOLDER.parent
+
+
+def replaced_stdout(monkeypatch, encoding):
+    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding, newline="\n")
+    monkeypatch.setattr(sys, "stdout", stream)
+    write_anywhere()
+    return stream
+
+
+def text_of(stream) -> str:
+    stream.flush()
+    return stream.buffer.getvalue().decode(stream.encoding)
+
+
+def test_letters_that_are_lacking_are_written_in_others(monkeypatch):
+    stdout = replaced_stdout(monkeypatch, "ascii")
+    print("99.4 ± 0.1, ξ = 0.2, σ, λ, 12×12, é, ü, “x” – … → ■ 漢")  # noqa: RUF001
+    numbers = "99.4 +- 0.1, xi = 0.2, sigma, lambda, 12x12"
+    assert text_of(stdout) == f'{numbers}, e, u, "x" - ... -> ? ?\n'
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "latin-1", "cp437", "utf-8"])
+def test_tables_of_the_terminal_are_printed_whatever_the_encoding(monkeypatch, encoding):
+    stdout = replaced_stdout(monkeypatch, encoding)
+    table = Table("metric", title="ξ ± 1")
+    table.add_row("漢 é")
+    Console(file=stdout, width=40).print(table)
+    found = text_of(stdout)
+    assert "metric" in found
+    assert ("±" if encoding != "ascii" else "+-") in found
+    assert ("ξ" if encoding == "utf-8" else "xi") in found
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+@pytest.mark.parametrize("words", [["tables.py", "6"], ["tables.py", "9"], ["figures.py", "99"]])
+def test_scripts_print_and_complain_under_any_encoding(encoding, words):
+    environment = {**os.environ, "PYTHONIOENCODING": encoding, "LC_ALL": "C"}
+    command = [sys.executable, str(ROOT / "scripts" / words[0]), *words[1:]]
+    done = subprocess.run(command, capture_output=True, env=environment, cwd=ROOT, timeout=280)
+    assert b"Traceback" not in done.stderr
+    if words[1] == "6":
+        assert done.returncode == 0, done.stderr
+        assert b"xi = " in done.stdout
+    else:
+        assert done.returncode in (1, 2)
+        assert b"there is no" in done.stderr
+
+
+def test_every_script_writes_anywhere():
+    for path in (ROOT / "scripts").glob("*.py"):
+        assert "    write_anywhere()\n" in path.read_text(encoding="utf-8"), path

@@ -1,0 +1,59 @@
+"""The commit in a record is that of this code, and of no other repository around it."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from combgrad import provenance
+
+PATH = "/usr/local/bin:/usr/bin:/bin"
+SHOW = "from combgrad.provenance import commit; print(commit())"
+
+
+def git(folder, *words):
+    command = ["git", "-c", "user.name=x", "-c", "user.email=x@example.org", *words]
+    return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.fixture
+def copied(tmp_path):
+    """A repository of a user's own, with a copy of the package in an ignored folder, and out."""
+    git(tmp_path, "init", "-q")
+    (tmp_path / ".gitignore").write_text("env\n")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-qm", "mine")
+    package = tmp_path / "env" / "combgrad"
+    package.mkdir(parents=True)
+    source = Path(provenance.__file__)
+    shutil.copy(source, package / "provenance.py")
+    (package / "__init__.py").write_text("")
+    return tmp_path
+
+
+def shown(folder) -> str:
+    command = [sys.executable, "-c", SHOW]
+    found = subprocess.run(
+        command, check=True, capture_output=True, text=True, cwd=folder, env={"PATH": PATH}
+    )
+    return found.stdout.strip()
+
+
+def test_an_installed_copy_inside_another_repository_has_no_commit(copied):
+    assert shown(copied / "env") == "unknown"
+
+
+def test_a_tracked_file_has_the_commit_of_its_repository(copied):
+    git(copied, "add", "-f", "env")
+    git(copied, "commit", "-qm", "with the package")
+    head = git(copied, "rev-parse", "HEAD").strip()
+    assert shown(copied / "env") == head
+    (copied / "env" / "combgrad" / "__init__.py").write_text("# changed\n")
+    assert shown(copied / "env") == f"{head}+changes"
+
+
+def test_a_hook_of_another_repository_does_not_mislead(copied, monkeypatch):
+    monkeypatch.setenv("GIT_DIR", str(copied / ".git"))
+    assert provenance.commit() != git(copied, "rev-parse", "HEAD").strip()
