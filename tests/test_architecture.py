@@ -19,6 +19,7 @@ CORE = {
     "files",
     "gamma_sum",
     "gradients",
+    "labels",
     "layer",
     "losses",
     "margins",

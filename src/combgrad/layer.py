@@ -120,21 +120,13 @@ class CombinatorialLayer(nn.Module):
             if torch.get_autocast_dtype(device) == torch.float16 and costs.requires_grad:
                 self.check_loss_scale()
             with torch.autocast(device, enabled=False):
-                single = costs.float() if costs.dtype in HALF else costs
-                return self._answer(single, target, instance)
+                return self._answer(_single(costs), target, instance)
         undo = _LossFactor(self.shares, self.loss_scale)
         if undo.needed and costs.requires_grad:
             costs = costs.view_as(costs)
             costs.register_hook(undo.put_back)
-        after = self.margin is not None and self.margin.position == "after"
-        if self.margin is not None and not after:
-            costs = self.margin(costs, target)
         dtype = costs.dtype
-        if self.projection is not None:
-            options = {"widen": True} if self.projection.widens else {}
-            costs = self.projection(costs, **options)
-        if self.margin is not None and after:
-            costs = self.margin(costs, target)
+        costs = self._perturbed_and_projected(costs, target)
         solution = solve(self.solver, self.gradient, costs, self.training, **instance)
         if solution.requires_grad:
             if undo.needed:
@@ -156,7 +148,42 @@ class CombinatorialLayer(nn.Module):
                 f"or train in bfloat16, which needs no scale."
             )
 
+    def prepare(self, costs: Tensor, target: Tensor | None = None) -> Tensor:
+        """P(w + margin), (B, *S), differentiable: what the solver is to see of costs (B, *S).
+
+        For losses of the costs, which solve them on their own terms. While training, the layer's
+        gradient noise falls on the gradient of what is returned.
+        """
+        self.solver.check_form(costs)
+        if torch.is_autocast_enabled(costs.device.type):
+            with torch.autocast(costs.device.type, enabled=False):
+                return self.prepare(_single(costs), target)
+        prepared = self._perturbed_and_projected(costs, target)
+        if self.gradient_noise is not None and self.training and prepared.requires_grad:
+            prepared = prepared.view_as(prepared)
+            prepared.register_hook(self.gradient_noise)
+        return prepared
+
+    def _perturbed_and_projected(self, costs: Tensor, target: Tensor | None) -> Tensor:
+        after = self.margin is not None and self.margin.position == "after"
+        if self.margin is not None and not after:
+            costs = self.margin(costs, target)
+        costs = self.project(costs)
+        if self.margin is not None and after:
+            costs = self.margin(costs, target)
+        return costs
+
+    def project(self, costs: Tensor) -> Tensor:
+        """P(w), (B, *S), of costs (B, *S); in double precision where a narrower one would ruin it."""
+        if self.projection is None:
+            return costs
+        return self.projection(costs, **({"widen": True} if self.projection.widens else {}))
+
     def extra_repr(self) -> str:
         """The parts that are no modules, for print(layer)."""
         noise = f", gradient_noise={self.gradient_noise!r}" if self.gradient_noise else ""
         return f"solver={self.solver!r}, gradient={self.gradient!r}{noise}"
+
+
+def _single(costs: Tensor) -> Tensor:
+    return costs.float() if costs.dtype in HALF else costs

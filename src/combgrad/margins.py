@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from combgrad.described import Described
+from combgrad.labels import need
 from combgrad.solvers.base import Trait
 
 Position = Literal["before", "after"]
@@ -38,7 +39,7 @@ class Margin(Described, nn.Module, ABC):
     """
 
     requires: frozenset[Trait] = frozenset()
-    needs_target = False
+    needs: frozenset[str] = frozenset()
 
     def __init__(
         self, alpha: float, until: float | None = None, position: Position = "before"
@@ -72,12 +73,8 @@ class Margin(Described, nn.Module, ABC):
         """
         if not self.active:
             return costs
-        if self.needs_target and (target is None or target.shape != costs.shape):
-            shape = None if target is None else tuple(target.shape)
-            raise ValueError(
-                f"{type(self).__name__} needs the true solution: pass target of shape "
-                f"{tuple(costs.shape)} to the layer (got {shape}), or use NoiseMargin."
-            )
+        if "target" in self.needs:
+            target = need(type(self).__name__, "target", target, costs, ", or use NoiseMargin")
         return costs + self._offset(costs.detach(), target)
 
     @abstractmethod
@@ -120,7 +117,7 @@ class InformedMargin(Margin):
     Source: paper, section 3.6 (A-02).
     """
 
-    needs_target = True
+    needs = frozenset({"target"})
 
     def _offset(self, costs: Tensor, target: Tensor | None) -> Tensor:
         assert target is not None  # checked by forward

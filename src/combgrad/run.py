@@ -102,6 +102,7 @@ def build_experiment(config: DictConfig) -> Experiment:
     experiment: Experiment = instantiate(config.task)(
         net=instantiate(config.model),
         layer=layer,
+        loss=instantiate(config.loss) if config.loss else None,
         optimizer=instantiate(config.optimizer),
         schedule=instantiate(config.schedule) if config.schedule else None,
         seed=config.seed,

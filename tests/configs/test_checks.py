@@ -107,7 +107,7 @@ def test_the_list_of_what_the_code_reads_is_what_it_reads():
         ("+task.seed=1", "task.seed would be ignored: the run sets it itself"),
         ("+task.layer=1", "task.layer would be ignored"),
         ("+task.pixel=raw", "Did you mean task.pixels?"),
-        ("+task.loss.x=1", "task.loss.x is unknown to hamming"),
+        ("+loss.x=1", "loss.x is unknown to Hamming"),
         ("+trainer.logger=true", "trainer.logger would be ignored"),
         ("+trainer.callbacks=[]", "trainer.callbacks would be ignored"),
         ("+trainer.default_root_dir=x", "trainer.default_root_dir would be ignored"),

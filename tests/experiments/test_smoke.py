@@ -93,7 +93,7 @@ def test_another_seed_gives_another_run(record, tmp_path):
         (
             "experiment=tsp5",
             "data.distance=great_circle",
-            "task.loss._target_=combgrad.losses.bilinear_hamming",
+            "loss=bilinear",
         ),
     ],
     ids=["tsp10-blackbox", "informed-after", "bf16", "corrupted", "great-circle-bilinear"],

@@ -14,7 +14,7 @@ from combgrad.errors import IncompatibleError
 from combgrad.experiments import WarcraftExperiment, warcraft
 from combgrad.gradients import Blackbox, Identity
 from combgrad.layer import CombinatorialLayer
-from combgrad.losses import bilinear_hamming
+from combgrad.losses import BilinearHamming, Hamming
 from combgrad.margins import NoiseMargin
 from combgrad.metrics import is_cheapest, wrong_entries
 from combgrad.networks import PathNet, TerrainNet
@@ -39,7 +39,11 @@ class Given(nn.Module):
 def make(answer, gradient=None, direct=False):
     layer = CombinatorialLayer(ShortestPath(negative="clamp"), gradient or Identity())
     experiment = WarcraftExperiment(
-        direct=direct, net=Given(answer), layer=layer, optimizer=torch.optim.Adam
+        direct=direct,
+        net=Given(answer),
+        layer=layer,
+        optimizer=torch.optim.Adam,
+        loss=None if direct else Hamming(),
     )
     statistics = {"channel_mean": torch.tensor([10.0, 20, 30]), "channel_std": torch.ones(3) * 5}
     experiment.trainer = SimpleNamespace(datamodule=SimpleNamespace(**statistics))
@@ -124,12 +128,14 @@ def test_an_answer_without_a_solver_counts_only_if_it_is_a_path():
 def test_solvers_of_other_things_are_refused(solver):
     layer = CombinatorialLayer(solver, Identity())
     with pytest.raises(IncompatibleError, match=r"8 neighbours, which Warcraft needs\. Use"):
-        WarcraftExperiment(net=nn.Identity(), layer=layer, optimizer=None)
+        WarcraftExperiment(net=nn.Identity(), layer=layer, optimizer=None, loss=Hamming())
 
 
 def test_a_wrapped_solver_of_the_same_paths_is_welcome():
     layer = CombinatorialLayer(Cached(ShortestPath(negative="clamp")), Identity())
-    assert not WarcraftExperiment(net=nn.Identity(), layer=layer, optimizer=None).direct
+    assert not WarcraftExperiment(
+        net=nn.Identity(), layer=layer, optimizer=None, loss=Hamming()
+    ).direct
 
 
 def test_a_projection_that_changes_paths_is_refused():
@@ -150,8 +156,9 @@ def test_a_projection_that_changes_paths_is_refused():
 )
 def test_choices_that_do_not_fit_the_baseline_are_refused(direct, network, parts, match):
     layer = CombinatorialLayer(ShortestPath(), parts.pop("gradient", Identity()), **parts)
+    loss = None if direct else Hamming()
     with pytest.raises(IncompatibleError, match=match):
-        WarcraftExperiment(direct=direct, net=network, layer=layer, optimizer=None)
+        WarcraftExperiment(direct=direct, net=network, layer=layer, optimizer=None, loss=loss)
 
 
 def test_a_network_for_other_maps_is_named():
@@ -163,7 +170,7 @@ def test_a_network_for_other_maps_is_named():
 def test_the_loss_is_a_choice():
     batch, answer = a_batch(), torch.rand(BATCH, K, K, generator=torch.Generator().manual_seed(1))
     experiment = make(answer)
-    experiment.loss = bilinear_hamming
+    experiment._loss = BilinearHamming()
     experiment.step(batch, "train")[0].backward()
     torch.testing.assert_close(experiment.net.answer.grad, (2 * batch["target"] - 1) / BATCH)
 
@@ -312,6 +319,6 @@ def test_the_protocol_of_the_original_is_a_choice():
     for config in (identity, blackbox):
         assert (config.optimizer.lr, config.schedule.at) == (5e-4, [0.6, 0.8])
     assert "lam" not in identity.grad
-    assert "loss" not in identity.task
-    assert blackbox.task.loss._target_ == "combgrad.losses.bilinear_hamming"
+    assert identity.loss._target_ == "combgrad.losses.Hamming"
+    assert blackbox.loss._target_ == "combgrad.losses.BilinearHamming"
     assert blackbox.grad.lam == 20.0

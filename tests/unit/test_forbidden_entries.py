@@ -15,11 +15,11 @@ from combgrad.gradients import (
     Blackbox,
     Identity,
     Perturbed,
-    ScoreFunction,
     SoftSub,
     StraightThrough,
 )
-from combgrad.losses import fenchel_young
+from combgrad.labels import Labels
+from combgrad.losses import FenchelYoung, ScoreFunction, SPOPlus
 from combgrad.margins import InformedMargin, NoiseMargin
 from combgrad.metrics import column_cost_ratio, cost_norm, cost_ratio
 from combgrad.noise import Gumbel
@@ -129,11 +129,10 @@ def test_methods_that_draw_stay_finite_and_choose_what_is_allowed(method):
 
 
 def test_score_function_gives_forbidden_entries_no_gradient():
-    full = forbid(random(5, 7)).requires_grad_()
-    layer = CombinatorialLayer(TopK(K), ScoreFunction(0.5, 4, generator=generator()))
-    samples = layer(full)
-    losses = (samples.detach() * random(1, 10, seed=1)).sum(dim=1)
-    layer.gradient.objective(samples, losses).backward()
+    full, prices = forbid(random(5, 7)).requires_grad_(), random(1, 10, seed=1)
+    layer = CombinatorialLayer(TopK(K), Identity())
+    score = ScoreFunction(lambda y, _: (y * prices).sum(dim=1), 0.5, 4, generator=generator())
+    score(layer, full, Labels()).loss.backward()
     assert bool(torch.isfinite(full.grad).all())
     assert float(full.grad[:, [1, 5, 7]].abs().max()) == 0
     assert float(full.grad.abs().sum()) > 0
@@ -152,12 +151,24 @@ def test_margins_leave_forbidden_entries_and_treat_the_others_as_ever():
 def test_fenchel_young_has_the_gradient_target_minus_mean_solution():
     full = forbid(random(4, 7)).requires_grad_()
     target = TopK(K)(forbid(random(4, 7, seed=2)))
-    loss = fenchel_young(full, target, TopK(K), Perturbed(0.6, 8, generator=generator()))
+    layer = CombinatorialLayer(TopK(K), Identity())
+    loss = FenchelYoung(0.6, 8, generator=generator())(layer, full, Labels(target)).loss
     loss.backward()
     z = torch.randn((8, 4, 10), dtype=torch.float64, generator=generator())
     mean = TopK(K)((full.detach() + 0.6 * z).flatten(0, 1)).view(8, 4, 10).mean(0)
     assert bool(torch.isfinite(loss.detach()))
     torch.testing.assert_close(full.grad, (target - mean) / 4)
+
+
+def test_spo_plus_has_the_gradient_of_the_entries_that_are_there():
+    full, true = forbid(random(4, 7)).requires_grad_(), forbid(random(4, 7, seed=2))
+    layer, target = CombinatorialLayer(TopK(K), Identity()), TopK(K)(true)
+    loss = SPOPlus()(layer, full, Labels(target, true)).loss
+    loss.backward()
+    rest = TopK(K)(2 * full.detach()[:, KEPT] - true[:, KEPT])
+    assert bool(torch.isfinite(loss.detach()))
+    torch.testing.assert_close(full.grad[:, KEPT], 2 * (target[:, KEPT] - rest) / 4)
+    assert float(full.grad[:, [1, 5, 7]].abs().max()) == 0
 
 
 def test_metrics_do_not_count_what_is_not_used():

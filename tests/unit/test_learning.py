@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from combgrad import gradients as g
+from combgrad.labels import Labels
 from combgrad.layer import CombinatorialLayer
-from combgrad.losses import fenchel_young
+from combgrad.losses import FenchelYoung, Hamming, ScoreFunction, SPOPlus
 from combgrad.noise import Gumbel
 from combgrad.projections import Std
 from combgrad.solvers import TopK
@@ -25,17 +26,14 @@ def by_positive_costs(method):
     return lambda costs, target: loss(costs.exp(), target)  # in the same order
 
 
-def by_fenchel_young(method):
-    return lambda costs, target: fenchel_young(costs, target, TopK(3), method)
+def by_costs(loss):
+    layer = CombinatorialLayer(TopK(3), g.Identity())
+    return lambda costs, target: loss(layer, costs, Labels(target)).loss
 
 
-def by_score_function(method):
-    def loss(costs, target):
-        samples = CombinatorialLayer(TopK(3), method)(costs)
-        wrong = (samples - target.repeat(method.samples, 1)).square().sum(1)
-        return method.objective(samples, wrong.detach())
-
-    return loss
+def by_spo_plus(costs, target):
+    # True costs that the target is a solution of, without a tie.
+    return SPOPlus()(CombinatorialLayer(TopK(3), g.Identity()), costs, Labels(target, -target)).loss
 
 
 #: Every method there is, as its YAML says, beside those that have rows of their own.
@@ -48,9 +46,10 @@ LOSSES = {option: by_layer(build("grad", option)) for option in complete("grad")
     "adaptive_imle-symmetric": by_layer(g.AdaptiveIMLE(Gumbel(), 4, symmetric=True)),
     "perturbed": by_layer(g.Perturbed(0.5, 10)),
     "multiplicative": by_positive_costs(g.Perturbed(0.5, 10, "multiplicative", "antithetic")),
-    "fenchel-young": by_fenchel_young(g.Perturbed(0.5, 4)),
-    "fenchel-young-multiplicative": by_fenchel_young(g.Perturbed(0.5, 4, "multiplicative")),
-    "score-function": by_score_function(g.ScoreFunction(0.5, 16)),
+    "fenchel_young": by_costs(FenchelYoung(0.5, 4)),
+    "fenchel_young-multiplicative": by_costs(FenchelYoung(0.5, 4, "multiplicative")),
+    "score_function": by_costs(ScoreFunction(Hamming(), 0.5, 16)),
+    "spo_plus": by_spo_plus,
     "straight_through": by_layer(g.StraightThrough()),
     "l2x": by_layer(g.L2X(0.5)),
     "l2x-tfi": by_layer(g.L2X(0.5, "tfi")),

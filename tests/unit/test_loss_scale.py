@@ -9,7 +9,7 @@ import torch
 from combgrad import CombinatorialLayer, IncompatibleError, SolverInputError
 from combgrad.corruption import GradientNoise
 from combgrad.experiments import Experiment
-from combgrad.gradients import IMLE, Blackbox, Identity, ScoreFunction
+from combgrad.gradients import IMLE, Blackbox, Identity
 from combgrad.projections import Std
 from combgrad.solvers import TSP, TopK
 from parts import build, complete
@@ -59,20 +59,6 @@ def test_a_known_scale_is_taken_out_and_put_back(method):
 def test_homogeneous_is_what_needs_no_scale(method):
     same = torch.allclose(slope_of(layer_of(method), SCALE) / SCALE, slope_of(layer_of(method), 1))
     assert same == method.homogeneous
-
-
-def test_the_score_function_is_homogeneous():
-    def slope(factor):
-        torch.manual_seed(0)
-        layer = layer_of(ScoreFunction(0.5, 4))
-        costs = costs_and_upstream()[0].requires_grad_()
-        samples = layer(costs)
-        losses = samples.detach()[:, :3].sum(dim=1)
-        (factor * layer.gradient.objective(samples, losses)).backward()
-        return costs.grad
-
-    assert ScoreFunction.homogeneous
-    torch.testing.assert_close(slope(SCALE), slope(1.0) * SCALE)
 
 
 def test_gradient_noise_does_not_shrink_under_a_scale():

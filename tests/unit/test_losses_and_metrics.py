@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from combgrad.losses import bilinear_hamming, hamming
+from combgrad.losses import BilinearHamming, Hamming
 from combgrad.metrics import (
     column_cost_ratio,
     cost_norm,
@@ -28,7 +28,7 @@ def tours(seed, rows=8):
 
 def test_hamming_counts_wrong_edges_and_its_gradient_is_the_sign():
     solution, target = tours(0).requires_grad_(), tours(1)
-    loss = hamming(solution, target)
+    loss = Hamming.of_each(solution, target).mean()
     pairs = list(zip(solution.tolist(), target.tolist(), strict=True))
     wrong = [sum(a != b for a, b in zip(*pair, strict=True)) for pair in pairs]
     assert float(loss.detach()) == pytest.approx(sum(wrong) / len(wrong))
@@ -38,8 +38,9 @@ def test_hamming_counts_wrong_edges_and_its_gradient_is_the_sign():
 
 def test_bilinear_hamming_has_the_same_value_and_a_constant_gradient():
     solution, target = tours(0).requires_grad_(), tours(1)
-    loss = bilinear_hamming(solution, target)
-    assert float(loss.detach()) == pytest.approx(float(hamming(solution, target).detach()))
+    loss = BilinearHamming.of_each(solution, target).mean()
+    same = Hamming.of_each(solution, target).mean()
+    assert float(loss.detach()) == pytest.approx(float(same.detach()))
     loss.backward()
     torch.testing.assert_close(solution.grad, (1 - 2 * target) / 8)
 

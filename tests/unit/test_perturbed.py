@@ -7,7 +7,6 @@ import torch
 
 from combgrad import CombinatorialLayer, IncompatibleError, SolverInputError
 from combgrad.gradients.perturbed import Perturbed
-from combgrad.losses import fenchel_young
 from combgrad.solvers import BruteForceTSP, TopK
 
 KINDS = ["additive", "multiplicative"]
@@ -132,50 +131,6 @@ def test_the_noise_is_fresh_and_comes_from_the_seed_or_the_generator():
     assert not torch.equal(first, second)
     given.generator.manual_seed(7)
     assert torch.equal(solution(given, 1), first)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_fenchel_young_equals_its_formula_in_a_plain_loop(kind):
-    costs, sigma, oracle = random(3, 10).requires_grad_(), 0.6, BruteForceTSP()
-    target = oracle(random(3, 10, seed=5))
-    method = Perturbed(sigma, 4, kind, generator=seeded())
-    loss = fenchel_young(costs, target, oracle, method)
-    loss.backward()
-    noise, value = draws("none", 4, 3, 10), 0.0
-    for row in range(3):
-        w, slope = costs.detach()[row], target[row].clone()
-        value += float((w * target[row]).sum()) / 3
-        for z in noise[:, row]:
-            u = moved(w, z, sigma, kind)
-            y = oracle(u.unsqueeze(0))[0]
-            value -= float((u * y).sum()) / 4 / 3
-            slope -= (y if kind == "additive" else y * u / w) / 4
-        torch.testing.assert_close(costs.grad[row], slope / 3)
-    assert float(loss.detach()) == pytest.approx(value)
-
-
-def test_fenchel_young_has_the_gradient_target_minus_mean_solution():
-    costs, solver = random(4, 10).requires_grad_(), TopK(3)
-    target = solver(random(4, 10, seed=5))
-    fenchel_young(costs, target, solver, Perturbed(0.6, 8, generator=seeded())).backward()
-    mean = CombinatorialLayer(solver, Perturbed(0.6, 8, generator=seeded()))(costs).detach()
-    torch.testing.assert_close(costs.grad, (target - mean) / 4)
-    assert float(costs.grad.abs().max()) > 0.1
-
-
-def test_fenchel_young_is_least_at_the_target_and_never_negative():
-    solver, costs = TopK(3), random(20, 10)
-    method = Perturbed(0.5, 500, generator=seeded())
-    best = float(fenchel_young(costs, solver(costs), solver, method))
-    other = float(fenchel_young(costs, solver(-costs), solver, method))
-    assert 0 < best < other
-    far = float(fenchel_young(1e3 * costs, solver(costs), solver, method))
-    assert abs(far) < 5 * 0.5 * 3**0.5 / (500 * 20) ** 0.5  # no noise turns such costs
-
-
-def test_fenchel_young_refuses_a_target_of_another_shape():
-    with pytest.raises(ValueError, match=r"\(1, 10\)"):
-        fenchel_young(random(4, 10), random(1, 10), TopK(3), Perturbed(0.5, 2))
 
 
 def test_in_evaluation_the_answer_is_the_plain_solution_without_a_gradient():

@@ -19,7 +19,7 @@ from combgrad.data.warcraft.generated import Recipe, generate
 from combgrad.data.warcraft.tiles import PIXELS
 from combgrad.gradients import Blackbox
 from combgrad.layer import CombinatorialLayer
-from combgrad.losses import hamming
+from combgrad.losses import Hamming
 from combgrad.networks import TerrainNet
 from combgrad.solvers import ShortestPath
 from combgrad.solvers.shortest_path import Cells
@@ -108,7 +108,7 @@ def training_step(
 
         def step() -> Tensor:
             solution = layer(network(standardised(maps)))
-            hamming(solution, target).backward()
+            Hamming.of_each(solution, target).mean().backward()
             optimizer.step()
             optimizer.zero_grad()
             return solution.detach()

@@ -19,7 +19,7 @@ HYDRAS = frozenset({"_target_", "_partial_", "_args_", "_recursive_", "_convert_
 
 #: Arguments that the run gives to a node, whatever the configuration says.
 GIVEN_BY_RUN = {
-    "task": frozenset({"net", "layer", "optimizer", "schedule", "seed"}),
+    "task": frozenset({"net", "layer", "loss", "optimizer", "schedule", "seed"}),
     "trainer": frozenset({"logger", "callbacks", "default_root_dir"}),
     "optimizer": frozenset({"params"}),
 }

@@ -11,7 +11,18 @@ from combgrad.checks.options import options_with, value_of
 
 #: Nodes that are built: all below them are arguments of something, which knows their names.
 BUILT = (
-    *("callbacks", "data", "grad", "logger", "margin", "model", "optimizer", "proj", "schedule"),
+    *(
+        "callbacks",
+        "data",
+        "grad",
+        "logger",
+        "loss",
+        "margin",
+        "model",
+        "optimizer",
+        "proj",
+        "schedule",
+    ),
     *("solver", "task", "trainer"),
 )
 

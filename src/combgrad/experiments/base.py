@@ -7,8 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from combgrad.compatibility import name_of
+from combgrad.errors import IncompatibleError
+from combgrad.gradients import Identity
+from combgrad.labels import Labels, check_needs
 from combgrad.layer import CombinatorialLayer
 from combgrad.lightning import pl
+from combgrad.losses import Loss, Outcome
 
 Batch = dict[str, Tensor]
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
@@ -25,6 +30,31 @@ def drops(at: Iterable[float], factor: float) -> Callable[[float], float]:
     return lambda progress: factor ** sum(progress >= fraction for fraction in fractions)
 
 
+def check_choices(
+    task: str, layer: CombinatorialLayer, loss: Loss | None, provides: Iterable[str]
+) -> None:
+    """Raise IncompatibleError where a task cannot train what was chosen, with the remedy."""
+    provides = frozenset(provides)
+    if layer.margin is not None:
+        remedy = "use margin=noise or margin=none"
+        check_needs(f"{name_of(layer.margin)} of {task}", layer.margin.needs, provides, remedy)
+    if loss is None:
+        if provides:
+            raise IncompatibleError(f"{task} has no loss of its own; choose one, as loss=hamming.")
+        return
+    if not provides:
+        raise IncompatibleError(
+            f"{task} has a loss of its own, which {name_of(loss)} cannot replace; leave out loss=."
+        )
+    check_needs(f"{name_of(loss)} of {task}", loss.needs, provides, "choose another loss")
+    if not (loss.through_layer or isinstance(layer.gradient, Identity)):
+        raise IncompatibleError(
+            f"{name_of(loss)} is a loss of the costs and asks no gradient method, so "
+            f"{name_of(layer.gradient)} would be ignored; leave out grad=, or take a loss of the "
+            f"solution such as loss=hamming."
+        )
+
+
 class Experiment(pl.LightningModule, ABC):
     """A network, a combinatorial layer and an optimizer; a subclass adds `step`.
 
@@ -37,6 +67,11 @@ class Experiment(pl.LightningModule, ABC):
         optimizer: makes the optimizer from the parameters.
         schedule: maps progress (0 to 1) to a factor of the learning rate, or None.
         seed: of the random numbers drawn while training.
+        loss: what is trained on; None for a task whose loss is its own.
+        provides: the labels that a batch has, for a loss and a margin; none for such a task.
+
+    Raises IncompatibleError where loss or margin need labels that the task does not have, or the
+    gradient method would not be asked.
     """
 
     def __init__(
@@ -46,16 +81,28 @@ class Experiment(pl.LightningModule, ABC):
         optimizer: OptimizerFactory,
         schedule: Callable[[float], float] | None = None,
         seed: int = 0,
+        loss: Loss | None = None,
+        provides: Iterable[str] = (),
     ) -> None:
         super().__init__()
+        check_choices(type(self).__name__.removesuffix("Experiment"), layer, loss, provides)
         self.net = net
         self.layer = layer
         self.seed = seed
+        self._loss = loss
         self._optimizer = optimizer
         self._schedule = schedule
         self._base_rates: list[float] = []
         self._totals: dict[str, dict[str, Tensor]] = {}
         self._counts: dict[str, int] = {}
+
+    def judge(self, costs: Tensor, labels: Labels) -> Outcome:
+        """The loss of costs (B, *S), and y(w) where it is found on the way or not in training."""
+        assert self._loss is not None  # check_choices refuses a task that asks for this without one
+        outcome = self._loss(self.layer, costs, labels)
+        if outcome.solution is None and not self.training:
+            return Outcome(outcome.loss, self.layer(costs, target=labels.target))
+        return outcome
 
     @abstractmethod
     def step(self, batch: Batch, stage: str) -> tuple[Tensor, dict[str, Tensor]]:

@@ -1,6 +1,5 @@
 """Globe TSP: learn where capitals lie from their flags, supervised by optimal tours alone."""
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -11,7 +10,7 @@ from combgrad.experiments.base import Batch, Experiment
 from combgrad.experiments.fitting import check_answers
 from combgrad.experiments.globe_pictures import Moment, best_seen, draw, draw_moments
 from combgrad.experiments.snapshots import moments_of
-from combgrad.losses import hamming
+from combgrad.labels import Labels
 from combgrad.metrics import cost_norm, cost_ratio, edge_accuracy, entry_accuracy, tour_accuracy
 from combgrad.networks.globe_net import PIXELS, Pixels, as_images
 from combgrad.solvers.base import Solver
@@ -38,7 +37,6 @@ class GlobeTSPExperiment(Experiment):
     Args:
         distance: between points, the one that labelled the data.
         pixels: `standardised`, or `raw` (0 to 255).
-        loss: of solution and target, both (B, E); each undirected edge counts once.
         **parts: see Experiment.
     """
 
@@ -48,17 +46,15 @@ class GlobeTSPExperiment(Experiment):
         self,
         distance: Distance = "chord",
         pixels: Pixels = "standardised",
-        loss: Callable[[Tensor, Tensor], Tensor] = hamming,
         **parts: Any,
     ) -> None:
-        super().__init__(**parts)
+        super().__init__(provides=("target", "true_costs"), **parts)
         check_answers_tours(self.layer.solver)
         check_answers(self.net, torch.zeros(2, 3, 20, 40), (2, 3), "model=globe_net")
         if pixels not in PIXELS:
             raise ValueError(f"pixels is {pixels!r}; it must be one of {', '.join(PIXELS)}.")
         self.pixels = pixels
         self.distance = distance
-        self.loss = loss
 
     def setup(self, stage: str) -> None:
         """Take the flags from the data module; they are data, not weights."""
@@ -74,17 +70,16 @@ class GlobeTSPExperiment(Experiment):
         """Loss and metrics of a batch of instances."""
         target = batch["target"]
         costs = self.costs(batch["cities"])
-        solution = self.layer(costs, target=target)
-        loss = self.loss(solution, target)
-        found = solution.detach()
+        outcome = self.judge(costs, Labels(target, batch["true_costs"]))
         values = {"cost_norm": cost_norm(costs.detach())}
-        if stage == "train":
-            return loss, values
+        if stage == "train" or outcome.solution is None:
+            return outcome.loss, values
+        found = outcome.solution.detach()
         values["edge_accuracy"] = edge_accuracy(found, target)
         values["tour_accuracy"] = tour_accuracy(found, target)
         values["entry_accuracy"] = entry_accuracy(found, target)
         values["cost_ratio"] = cost_ratio(found, target, batch["true_costs"])
-        return loss, values
+        return outcome.loss, values
 
     def snapshot(self) -> Tensor:
         """Where the network puts all countries: points (C, 3)."""

@@ -1,6 +1,5 @@
 """Warcraft: learn what terrain costs from the cheapest paths across maps alone."""
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -12,7 +11,7 @@ from combgrad.experiments.base import Batch, Experiment
 from combgrad.experiments.fitting import check_forward
 from combgrad.experiments.snapshots import moments_of
 from combgrad.gradients import Identity
-from combgrad.losses import hamming
+from combgrad.labels import Labels
 from combgrad.metrics import (
     column_cost_ratio,
     cost_norm,
@@ -68,7 +67,6 @@ class WarcraftExperiment(Experiment):
 
     Args:
         direct: whether the network is a PathNet that does without the solver.
-        loss: of solution and target, both (B, k, k); not used where the network is `direct`.
         **parts: see Experiment; the network is a TerrainNet otherwise.
 
     Raises IncompatibleError for a solver of other paths, for the network of the other kind, and for
@@ -81,13 +79,11 @@ class WarcraftExperiment(Experiment):
     def __init__(
         self,
         direct: bool = False,
-        loss: Callable[[Tensor, Tensor], Tensor] = hamming,
         **parts: Any,
     ) -> None:
-        super().__init__(**parts)
+        super().__init__(provides=() if direct else ("target", "true_costs"), **parts)
         check_answers_paths(self.layer.solver)
         self.direct = direct
-        self.loss = loss
         self._check_network()
 
     def _check_network(self) -> None:
@@ -128,14 +124,16 @@ class WarcraftExperiment(Experiment):
                 f"the network answers for {tuple(answer.shape[1:])} cells and the maps have "
                 f"{tuple(target.shape[1:])}. Set data.cells alone, which model.cells follows."
             )
-        values = {}
+        values: dict[str, Tensor] = {}
         if self.direct:
             entries = binary_cross_entropy_with_logits(answer, target, reduction="none")
             loss, found = entries.flatten(1).sum(dim=1).mean(), (answer.detach() > 0).to(target)
         else:
-            solution = self.layer(answer, target=target)
-            loss, found = self.loss(solution, target), solution.detach()
-            values["cost_norm"] = cost_norm(answer.detach())
+            outcome = self.judge(answer, Labels(target, batch["true_costs"]))
+            loss, values = outcome.loss, {"cost_norm": cost_norm(answer.detach())}
+            if outcome.solution is None:
+                return loss, values
+            found = outcome.solution.detach()
         values["wrong_cells"] = wrong_entries(found, target)
         if stage != "train":
             values |= self._of_paths(found, batch)

@@ -6,7 +6,6 @@ from combgrad.gradients.identity import Identity
 from combgrad.gradients.imle import IMLE, AdaptiveIMLE
 from combgrad.gradients.perturbed import Perturbed
 from combgrad.gradients.relaxations import L2X, SoftSub
-from combgrad.gradients.score_function import ScoreFunction
 from combgrad.gradients.simple import SIMPLE
 from combgrad.gradients.straight_through import StraightThrough
 
@@ -19,7 +18,6 @@ __all__ = [
     "GradientMethod",
     "Identity",
     "Perturbed",
-    "ScoreFunction",
     "SoftSub",
     "StraightThrough",
 ]

@@ -35,7 +35,27 @@ def labels_by_the_exact_solver(fields: Fields) -> Fields:
     return fields
 
 
-STEPS: tuple[Callable[[Fields], Fields], ...] = (key_from_identity, labels_by_the_exact_solver)
+def loss_of_its_own(fields: Fields) -> Fields:
+    """Format 3 had the loss of a solution as an option of the task, `hamming` where it had none."""
+    config = fields.get("config")
+    task = config.get("task") if isinstance(config, dict) else None
+    if not (isinstance(config, dict) and isinstance(task, dict)):
+        return fields
+    name = str(task.get("_target_")).rpartition(".")[2]
+    if name == "GlobeTSPExperiment" or (name == "WarcraftExperiment" and not task.get("direct")):
+        loss = task.pop("loss", None)
+        target = loss.get("_target_") if isinstance(loss, dict) else "combgrad.losses.hamming"
+        prefix, _, last = str(target).rpartition(".")
+        renamed = {"hamming": "Hamming", "bilinear_hamming": "BilinearHamming"}
+        config["loss"] = {"_target_": f"{prefix}.{renamed.get(last, last)}"}
+    return fields
+
+
+STEPS: tuple[Callable[[Fields], Fields], ...] = (
+    key_from_identity,
+    labels_by_the_exact_solver,
+    loss_of_its_own,
+)
 
 #: The format that this version writes.
 FORMAT = len(STEPS) + 1

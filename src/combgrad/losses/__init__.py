@@ -1,0 +1,22 @@
+"""What is trained on: losses of the solution, losses of the costs, and those of auto-encoders."""
+
+from combgrad.losses.auto_encoder import kl_to_share, kl_to_uniform, pixel_cross_entropy
+from combgrad.losses.base import Loss, Outcome
+from combgrad.losses.fenchel_young import FenchelYoung
+from combgrad.losses.score_function import ScoreFunction
+from combgrad.losses.solution import BilinearHamming, Hamming, SolutionLoss
+from combgrad.losses.spo_plus import SPOPlus
+
+__all__ = [
+    "BilinearHamming",
+    "FenchelYoung",
+    "Hamming",
+    "Loss",
+    "Outcome",
+    "SPOPlus",
+    "ScoreFunction",
+    "SolutionLoss",
+    "kl_to_share",
+    "kl_to_uniform",
+    "pixel_cross_entropy",
+]

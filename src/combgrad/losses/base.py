@@ -1,0 +1,37 @@
+"""What every loss is: one call from a layer, costs and labels to a scalar."""
+
+from abc import ABC, abstractmethod
+from typing import Any, NamedTuple
+
+from torch import Tensor, nn
+
+from combgrad.described import Described
+from combgrad.labels import Labels
+from combgrad.layer import CombinatorialLayer
+
+
+class Outcome(NamedTuple):
+    """A loss, a scalar, and the solution (B, *S) it was found by where that is y(w), else None."""
+
+    loss: Tensor
+    solution: Tensor | None = None
+
+
+class Loss(Described, nn.Module, ABC):
+    """What a network is trained on: a scalar of a layer, the costs w (B, *S) and the labels.
+
+    A loss of the solution calls the layer, so that the gradient method speaks. A loss of the costs
+    calls `layer.prepare` and the layer's solver, so that margin and projection hold for it too, and
+    the gradient method is not asked.
+
+    `needs` are the labels it cannot do without, `through_layer` whether it is one of the solution.
+    """
+
+    needs: frozenset[str] = frozenset({"target"})
+    through_layer = False
+
+    @abstractmethod
+    def forward(
+        self, layer: CombinatorialLayer, costs: Tensor, labels: Labels, **instance: Any
+    ) -> Outcome:
+        """The loss of a batch, a mean over it; keyword arguments describe the instances."""

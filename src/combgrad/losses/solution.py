@@ -1,0 +1,55 @@
+"""Losses of the solution: how far y(w) is from y*; the gradient passes through the layer."""
+
+from abc import abstractmethod
+from typing import Any
+
+from torch import Tensor
+
+from combgrad.labels import Labels, need
+from combgrad.layer import CombinatorialLayer
+from combgrad.losses.base import Loss, Outcome
+
+
+class SolutionLoss(Loss):
+    """Mean over the batch of `of_each(y(w), y*)`."""
+
+    through_layer = True
+
+    @staticmethod
+    @abstractmethod
+    def of_each(solution: Tensor, target: Tensor) -> Tensor:
+        """The loss (B,) of each of the solutions (B, *S), given the targets (B, *S)."""
+
+    def forward(
+        self, layer: CombinatorialLayer, costs: Tensor, labels: Labels, **instance: Any
+    ) -> Outcome:
+        """The loss and y(w) (B, *S); ValueError without a target of the costs' shape."""
+        target = need(type(self).__name__, "target", labels.target, costs)
+        solution = layer(costs, target=target, **instance)
+        return Outcome(self.of_each(solution, target).mean(), solution)
+
+
+class Hamming(SolutionLoss):
+    """L1 form of the Hamming distance: sum |y - y*| of each instance.
+
+    Its derivative is sign(y - y*)/B, 0 where they agree (A-04). Source: paper, section 3.1.
+    """
+
+    @staticmethod
+    def of_each(solution: Tensor, target: Tensor) -> Tensor:
+        """The distance (B,) of solutions from targets, both (B, *S)."""
+        return (solution - target).abs().flatten(1).sum(dim=1)
+
+
+class BilinearHamming(SolutionLoss):
+    """Bilinear form of the Hamming distance: sum y(1 - y*) + (1 - y)y* of each instance.
+
+    Equal to `Hamming` on 0/1 solutions, but its derivative (1 - 2y*)/B never vanishes: under the
+    identity gradient the prediction then has no influence on the update (A-04). Source: code of
+    Vlastelica et al., 2020.
+    """
+
+    @staticmethod
+    def of_each(solution: Tensor, target: Tensor) -> Tensor:
+        """The distance (B,) of solutions from targets, both (B, *S)."""
+        return (solution * (1 - target) + (1 - solution) * target).flatten(1).sum(dim=1)

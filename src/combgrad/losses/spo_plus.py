@@ -1,0 +1,43 @@
+"""SPO+: a convex bound on the regret of deciding by predicted costs."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from combgrad.gradients.sampling import within_reach
+from combgrad.labels import Labels, need
+from combgrad.layer import CombinatorialLayer
+from combgrad.losses.base import Loss, Outcome
+from combgrad.solvers.spending import spent
+
+
+class SPOPlus(Loss):
+    """Mean over the batch of 2<w, y*> - <c, y*> - min over y of <2w - c, y>.
+
+    c are the true costs and y* their solutions. It is convex in w, at least the regret
+    <c, y(w)> - <c, y*>, and 0 at w = c; its subgradient is 2(y* - y(2w - c))/B. With a projection
+    both w and c are the projected costs, whose solutions are the same. Source: Elmachtoub and
+    Grigas, Management Science 2022, definition 3 and proposition 3.
+    """
+
+    needs = frozenset({"target", "true_costs"})
+
+    def forward(
+        self, layer: CombinatorialLayer, costs: Tensor, labels: Labels, **instance: Any
+    ) -> Outcome:
+        """The loss; ValueError without target and true costs of the costs' shape."""
+        target = need("SPOPlus", "target", labels.target, costs)
+        true_costs = need("SPOPlus", "true_costs", labels.true_costs, costs).to(costs.device)
+        prepared = layer.prepare(costs, target)
+        with torch.no_grad():
+            true_costs = layer.project(true_costs.to(costs.dtype)).to(prepared.dtype)
+        # An entry forbidden by either stays forbidden: inf - inf would be nothing at all.
+        forbidden = (prepared == torch.inf) | (true_costs == torch.inf)
+        either = prepared.masked_fill(forbidden, torch.inf)
+        shifted = within_reach(
+            (2 * prepared - true_costs).masked_fill(forbidden, torch.inf), either
+        )
+        solution = layer.solver(shifted.detach(), **instance)
+        bound = 2 * spent(prepared, target) - spent(true_costs, target) - spent(shifted, solution)
+        return Outcome(bound.mean())
