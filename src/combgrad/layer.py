@@ -174,7 +174,7 @@ class CombinatorialLayer(nn.Module):
         return costs
 
     def project(self, costs: Tensor) -> Tensor:
-        """P(w), (B, *S), of costs (B, *S); in double precision where a narrower one would ruin it."""
+        """P(w), (B, *S), of costs (B, *S); in double precision where theirs would ruin it."""
         if self.projection is None:
             return costs
         return self.projection(costs, **({"widen": True} if self.projection.widens else {}))

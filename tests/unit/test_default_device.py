@@ -8,7 +8,8 @@ import torch
 
 from combgrad import CombinatorialLayer, losses, metrics
 from combgrad.corruption import GradientNoise, flip_labels
-from combgrad.gradients import IMLE, AdaptiveIMLE, Perturbed, ScoreFunction
+from combgrad.gradients import IMLE, AdaptiveIMLE, Identity, Perturbed
+from combgrad.labels import Labels
 from combgrad.margins import InformedMargin, NoiseMargin
 from combgrad.noise import Gumbel, SumOfGamma
 from combgrad.projections import Mean, Norm, Plane, Std
@@ -90,17 +91,25 @@ def test_layers_train_on_the_device_of_the_costs(name, projection, margin):
         layer = CombinatorialLayer(
             TopK(2), METHODS[name](), projection(), margin(0.1), GradientNoise(0.1)
         )
-        losses.hamming(layer(costs, target), target).backward()
+        losses.Hamming()(layer, costs, Labels(target)).loss.backward()
     assert bool(torch.isfinite(costs.grad).all())
 
 
-def test_score_function_works_on_the_device_of_the_costs():
-    costs = random(3, 6).requires_grad_()
+LOSSES = {
+    "fenchel-young": lambda: losses.FenchelYoung(0.5, 4),
+    "score-function": lambda: losses.ScoreFunction(losses.BilinearHamming(), 0.5, 4),
+    "spo-plus": lambda: losses.SPOPlus(),
+}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_losses_of_the_costs_work_on_the_device_of_the_costs(name):
+    costs, true = random(3, 6).requires_grad_(), random(3, 6, seed=1)
+    labels = Labels(TopK(2)(true), true)
     with torch.device(STRANGER):
-        layer = CombinatorialLayer(TopK(2), ScoreFunction(0.5, 4))
-        samples = layer(costs)
-        layer.gradient.objective(samples, samples.detach().sum(dim=1)).backward()
-    assert costs.grad.shape == costs.shape
+        layer = CombinatorialLayer(TopK(2), Identity(), Std(), NoiseMargin(0.1))
+        LOSSES[name]()(layer, costs, labels).loss.backward()
+    assert bool(torch.isfinite(costs.grad).all())
 
 
 def test_losses_metrics_and_labels_stay_on_the_device_of_the_costs():
@@ -110,8 +119,7 @@ def test_losses_metrics_and_labels_stay_on_the_device_of_the_costs():
     generator = torch.Generator("cpu").manual_seed(0)
     grid = ShortestPath()(random(2, 3, 3))
     with torch.device(STRANGER):
-        total = losses.bilinear_hamming(solution + 0 * costs, target)
-        total = total + losses.fenchel_young(costs, target, TopK(2), Perturbed(0.5, 4))
+        total = losses.BilinearHamming.of_each(solution + 0 * costs, target).sum()
         total = total + losses.kl_to_uniform(logits).sum() + losses.kl_to_share(logits, 0.5).sum()
         total = total + losses.pixel_cross_entropy(costs, target).sum()
         total.backward()

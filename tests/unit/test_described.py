@@ -12,20 +12,19 @@ import torch
 import combgrad
 from combgrad import margins, projections, solvers
 from combgrad.corruption import GradientNoise
-from combgrad.gradients import Blackbox, Perturbed, ScoreFunction
+from combgrad.gradients import Blackbox, Perturbed
 from combgrad.solvers import TSP, Cached, Knapsack, TopK, from_function
 from parts import build, complete
 
 PARTS = {
     f"{group}-{option}": build(group, option)
-    for group in ("solver", "grad", "proj")
+    for group in ("solver", "grad", "proj", "loss")
     for option in complete(group)
     if option != "none"
 } | {
     "margin-noise": margins.NoiseMargin(0.1, "uniform", 0.5, "after"),
     "margin-informed": margins.InformedMargin(0.2),
     "gradient-noise": GradientNoise(0.5),
-    "score-function": ScoreFunction(0.5, 3, baseline=False),
 }
 
 
@@ -107,7 +106,7 @@ def test_every_public_name_is_there_after_import_combgrad():
         assert getattr(combgrad, name) is not None
         assert name in dir(combgrad)
     run("import combgrad; combgrad.metrics.edge_accuracy")
-    run("import combgrad; combgrad.losses.hamming; combgrad.noise.Gumbel")
+    run("import combgrad; combgrad.losses.Hamming; combgrad.noise.Gumbel")
 
 
 def test_all_rooms_of_the_library_are_public():

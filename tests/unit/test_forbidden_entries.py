@@ -19,7 +19,7 @@ from combgrad.gradients import (
     StraightThrough,
 )
 from combgrad.labels import Labels
-from combgrad.losses import FenchelYoung, ScoreFunction, SPOPlus
+from combgrad.losses import FenchelYoung, Hamming, ScoreFunction, SPOPlus
 from combgrad.margins import InformedMargin, NoiseMargin
 from combgrad.metrics import column_cost_ratio, cost_norm, cost_ratio
 from combgrad.noise import Gumbel
@@ -189,7 +189,6 @@ def test_metrics_do_not_count_what_is_not_used():
         Perturbed(1e6, 8),
         Perturbed(2.0, 64, "multiplicative"),
         IMLE(lam=1.0, noise=Gumbel(1e6)),
-        ScoreFunction(1e6, 8),
     ],
     ids=lambda method: type(method).__name__,
 )
@@ -205,3 +204,16 @@ def test_what_a_method_makes_infinite_is_refused_and_forbids_nothing(method):
 
     with pytest.raises(SolverInputError, match=r"batch index \d become inf in torch.float16"):
         step()
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [SPOPlus(), FenchelYoung(1e6, 8), ScoreFunction(Hamming(), 1e6, 8)],
+    ids=lambda loss: type(loss).__name__,
+)
+def test_what_a_loss_makes_infinite_is_refused_and_forbids_nothing(loss):
+    torch.manual_seed(0)
+    costs, true = torch.full((2, 10), 5e4, dtype=torch.float16), torch.zeros(2, 10).half()
+    layer = CombinatorialLayer(TopK(K), Identity())
+    with pytest.raises(SolverInputError, match=r"batch index \d become inf in torch.float16"):
+        loss(layer, costs, Labels(TopK(K)(costs), true))

@@ -10,6 +10,7 @@ from combgrad.gradients.sampling import check_positive, check_samples, solve_sam
 from combgrad.labels import Labels, need
 from combgrad.layer import CombinatorialLayer
 from combgrad.losses.base import Loss, Outcome
+from combgrad.losses.solution import SolutionLoss
 
 #: Losses (N,) of solutions (N, *S) given targets (N, *S), or None where there are no targets.
 LossOfEach = Callable[[Tensor, Any], Tensor]
@@ -36,7 +37,7 @@ class ScoreFunction(Loss):
 
     def __init__(
         self,
-        of_each: LossOfEach | Loss,
+        of_each: LossOfEach | SolutionLoss,
         sigma: float,
         samples: int,
         baseline: bool = True,
@@ -50,8 +51,8 @@ class ScoreFunction(Loss):
                 "loss.samples is 1 and leaves no other sample for the baseline; take at least 2, "
                 "or baseline=False."
             )
-        self.needs = of_each.needs if isinstance(of_each, Loss) else frozenset()
-        self.of_each: LossOfEach = getattr(of_each, "of_each", of_each)
+        self.needs = of_each.needs if isinstance(of_each, SolutionLoss) else frozenset()
+        self.of_each = of_each
         self.baseline, self.generator = baseline, generator
 
     def forward(
@@ -84,7 +85,9 @@ class ScoreFunction(Loss):
         return Outcome(losses.mean() + carrier)
 
     def _losses(self, solutions: Tensor, labels: Labels) -> Tensor:
-        losses = self.of_each(solutions, labels.target)
+        own = self.of_each
+        judge: LossOfEach = own.of_each if isinstance(own, SolutionLoss) else own
+        losses = judge(solutions, labels.target)
         if losses.shape != (len(solutions),):
             raise ValueError(
                 f"ScoreFunction: the losses have shape {tuple(losses.shape)} for samples of shape "

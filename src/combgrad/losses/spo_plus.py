@@ -34,10 +34,8 @@ class SPOPlus(Loss):
             true_costs = layer.project(true_costs.to(costs.dtype)).to(prepared.dtype)
         # An entry forbidden by either stays forbidden: inf - inf would be nothing at all.
         forbidden = (prepared == torch.inf) | (true_costs == torch.inf)
-        either = prepared.masked_fill(forbidden, torch.inf)
-        shifted = within_reach(
-            (2 * prepared - true_costs).masked_fill(forbidden, torch.inf), either
-        )
+        shifted = (2 * prepared - true_costs).masked_fill(forbidden, torch.inf)
+        shifted = within_reach(shifted, prepared.masked_fill(forbidden, torch.inf))
         solution = layer.solver(shifted.detach(), **instance)
         bound = 2 * spent(prepared, target) - spent(true_costs, target) - spent(shifted, solution)
         return Outcome(bound.mean())
