@@ -4,9 +4,8 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -105,15 +104,19 @@ def run_alone(command: Sequence[str], folder: Path) -> None:
 
     Lightning starts rank 1 by the command line of rank 0; inside a sweep that line is the sweep's.
 
-    Raises RunBusyError, ProcessDiedError or JobFailedError where it does not end well.
+    Raises RunBusyError, ProcessDiedError or JobFailedError where it does not end well, and Stopped
+    where a signal ends this process, which then leaves none behind.
     """
+    # Torch takes seconds to import, and a sweep's own process may do without it.
+    from combgrad.stopping import stoppable
+
     if is_claimed(folder):
         raise RunBusyError(f"another process is at work on this run ({folder.name}).")
     before = read_status(folder)
     environment = {key: value for key, value in os.environ.items() if key not in TASKS}
     process = subprocess.Popen(command, env=environment)
     try:
-        with _terminable():
+        with stoppable():
             code = process.wait()
     except BaseException:
         _end(process)
@@ -141,20 +144,3 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
             return
     process.kill()
     process.wait()
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """SIGTERM raises SystemExit, so that a worker told to end does not leave its process behind."""
-
-    def stop(number: int, _: Any) -> None:
-        sys.exit(128 + number)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    old = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, old)
