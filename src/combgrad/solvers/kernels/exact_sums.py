@@ -42,7 +42,8 @@ def sums_are_exact(costs: NDArray[np.floating], bound: float) -> bool:
     odd = np.int64(0)
     for i in range(costs.shape[0]):
         cost = np.float64(costs[i])
-        odd += cost <= bound and (cost + anchor) - anchor != cost
+        # Without a branch, several costs are looked at together.
+        odd += (cost <= bound) & ((cost + anchor) - anchor != cost)
     return bool(odd == 0)
 
 

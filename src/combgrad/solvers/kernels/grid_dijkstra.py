@@ -14,7 +14,7 @@ from numba import prange
 from numpy.typing import NDArray
 
 from combgrad.solvers.kernels import kernel
-from combgrad.solvers.kernels.exact_sums import sums_are_exact
+from combgrad.solvers.kernels.grid_certainty import is_alone, is_certain
 from combgrad.solvers.kernels.tsp_costs import inner
 
 # A power of two; fewer buckets hold more vertices each, more buckets are more often empty.
@@ -185,15 +185,6 @@ def _pad(costs: NDArray[np.float64], factor: float, padded: NDArray[np.float64])
 
 
 @inner
-def _is_certain(costs: NDArray[np.float64], factor: float, length: float) -> bool:
-    """Whether no sum up to the length found for costs (n,) times factor was rounded."""
-    if factor == 1.0:
-        return sums_are_exact(costs, length)
-    scaled = costs * factor
-    return bool(np.all(scaled / factor == costs)) and sums_are_exact(scaled, length)
-
-
-@inner
 def _solve_range(
     costs: NDArray[np.float64],
     starts: NDArray[np.int64],
@@ -223,6 +214,7 @@ def _solve_range(
         if max(costs[b, starts[b, 0], starts[b, 1]], costs[b, ends[b, 0], ends[b, 1]]) == np.inf:
             continue
         for factor in (1.0, _SHRINK):
+            labels[:] = np.inf
             largest = _pad(costs[b], factor, padded)
             inverse_width = _FINEST if largest == 0.0 else min((_BUCKETS - 2) / largest, _FINEST)
             if not _label_by_buckets(
@@ -234,7 +226,9 @@ def _solve_range(
                 break
         if padded[end] < np.inf:
             continue
-        certain[b] = _is_certain(costs[b].reshape(-1), factor, labels[end])
+        certain[b] = is_certain(costs[b].reshape(-1), factor, labels[end])
+        if not certain[b] and start != end:
+            certain[b] = is_alone(padded, start, end, steps, labels, before)
         cell = end
         while cell != start:
             solutions[b, cell // row - 1, cell % row - 1] = 1
