@@ -132,7 +132,8 @@ def test_every_job_is_a_run_of_its_own(jobs):
 def test_a_run_is_named_grouped_and_tagged(jobs):
     (first, record), _, (third, _) = jobs
     assert first.run.project == "combgrad"
-    assert first.run.display_name == record.name == "tsp5-identity-std-noise0.2-custom-seed3"
+    assert first.run.display_name == record.name
+    assert record.name == "tsp5-identity-std-noise0.2-max_epochs3-custom-seed3"
     assert (first.run.run_group, first.run.job_type) == ("table6", "train")
     assert third.run.run_group == "tsp5"
     named = {"identity", "proj-std", "margin-noise", "regenerated"}
