@@ -232,7 +232,7 @@ def test_what_makes_no_sense_is_refused(make, message):
 
 
 def test_the_group_gives_the_noise_it_names():
-    config = compose(["solver=topk", "solver.k=7", "+noise=sum_of_gamma", "noise.tau=10.0"])
+    config = compose(["experiment=dvae", "solver.k=7", "noise=sum_of_gamma", "noise.tau=10.0"])
     assert instantiate(config.noise) == SumOfGamma(7, 10.0, s=10, form="scale")
     assert instantiate(OmegaConf.load(CONFIG_FOLDER / "noise" / "gumbel.yaml")) == Gumbel(1.0)
     assert not OmegaConf.load(CONFIG_FOLDER / "noise" / "none.yaml")
