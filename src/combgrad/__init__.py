@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         solvers,
     )
     from combgrad.errors import IncompatibleError, SolverInputError, SolverUnavailableError
+    from combgrad.labels import Labels
     from combgrad.layer import CombinatorialLayer
 
 __version__ = "0.1.0"
@@ -28,6 +29,7 @@ __version__ = "0.1.0"
 __all__ = [
     "CombinatorialLayer",
     "IncompatibleError",
+    "Labels",
     "SolverInputError",
     "SolverUnavailableError",
     "__version__",
@@ -45,6 +47,7 @@ __all__ = [
 _HOMES = {
     "CombinatorialLayer": "layer",
     "IncompatibleError": "errors",
+    "Labels": "labels",
     "SolverInputError": "errors",
     "SolverUnavailableError": "errors",
 }
