@@ -27,7 +27,7 @@ def main(config: DictConfig) -> float:
     from combgrad.terminal import print_summary
 
     try:
-        record = run(config)
+        record = run(config, by_command=True)
     except Exception as error:
         if config.sweep is not None:  # the sweep will say what became of its jobs
             raise

@@ -40,6 +40,7 @@ FRAMEWORK = {
     "checks",
     "configuration",
     "environment",
+    "parts",
     "plans",
     "run",
     "sweeps",

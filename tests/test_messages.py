@@ -5,7 +5,7 @@ import pytest
 from combgrad.command_line import in_order
 from combgrad.configuration import compose_lazily, resolved
 from combgrad.explanations import describe
-from combgrad.run import build
+from combgrad.parts import build
 from combgrad.sweeps.expansion import arranged
 
 

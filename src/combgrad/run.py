@@ -5,13 +5,10 @@ import logging
 import os
 import warnings
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
-from hydra.utils import instantiate
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from combgrad import loggers, provenance
@@ -24,28 +21,15 @@ from combgrad.configuration import (
     resolved,
     scientific,
 )
-from combgrad.corruption import GradientNoise
-from combgrad.data.datamodule import checked_fingerprint
-from combgrad.environment import for_logger, hidden_environment, written
-from combgrad.experiments import Experiment
-from combgrad.experiments.checkpoints import (
-    BEST,
-    LAST,
-    Checkpoints,
-    WholeFiles,
-    clear,
-    last_to_resume,
-)
-from combgrad.experiments.history import History
+from combgrad.environment import written
+from combgrad.experiments.checkpoints import BEST, LAST, clear, last_to_resume
 from combgrad.files import check_writable
-from combgrad.layer import CombinatorialLayer
-from combgrad.lightning import pl
+from combgrad.parts import Parts, build
 from combgrad.pictures import Page, save_picture
-from combgrad.results.identity import run_key
 from combgrad.results.record import RunRecord
 from combgrad.results.store import Shelf, save_record
 from combgrad.settings import check_settings
-from combgrad.stopping import AnswersSignals, stoppable
+from combgrad.stopping import stoppable
 from combgrad.tracebacks import kept_in
 
 log = logging.getLogger(__name__)
@@ -58,90 +42,6 @@ MISPLACED_ADVICE = (
     ".*Experiment logs directory .* exists.*",
     ".*The `srun` command is available.*",
 )
-
-#: How Lightning says that it cannot do what it was asked for.
-REFUSALS = (
-    pl.utilities.exceptions.MisconfigurationException,
-    ImportError,
-    TypeError,
-    ValueError,
-)
-
-
-@dataclass
-class Parts:
-    """What a configuration describes, built."""
-
-    experiment: Experiment
-    data: Any
-    trainer: pl.Trainer
-    history: History
-    checkpoints: Path
-    key: str
-
-
-def build_layer(config: DictConfig) -> CombinatorialLayer:
-    """The layer of a configuration; IncompatibleError where its parts do not fit."""
-
-    def part(node: DictConfig) -> Any:
-        return instantiate(node) if node else None
-
-    sigma = config.corruption.gradient_sigma
-    return CombinatorialLayer(
-        solver=instantiate(config.solver),
-        gradient=instantiate(config.grad),
-        projection=part(config.proj),
-        margin=part(config.margin),
-        gradient_noise=GradientNoise(sigma) if sigma != 0 else None,
-    )
-
-
-def build_experiment(config: DictConfig) -> Experiment:
-    """Network, layer and optimizer; ValueError where the optimizer refuses its settings."""
-    layer = build_layer(config)
-    experiment: Experiment = instantiate(config.task)(
-        net=instantiate(config.model),
-        layer=layer,
-        loss=instantiate(config.loss) if config.loss else None,
-        optimizer=instantiate(config.optimizer),
-        schedule=instantiate(config.schedule) if config.schedule else None,
-        seed=config.seed,
-    )
-    try:
-        experiment.configure_optimizers()  # only to see whether it can be made
-    except (TypeError, ValueError) as error:
-        given = (f"optimizer.{k}={v!r}" for k, v in config.optimizer.items() if k[0] != "_")
-        raise ValueError(f"no optimizer can be made with {', '.join(given)}: {error}") from error
-    return experiment
-
-
-def build_trainer(config: DictConfig, callbacks: list[pl.Callback]) -> pl.Trainer:
-    """Lightning's trainer; ValueError where it cannot do what is asked for on this machine."""
-    own = (config.trainer.get("plugins") and instantiate(config.trainer.plugins)) or []
-    plugins = [WholeFiles(), *(own if isinstance(own, list | ListConfig) else [own])]
-    with hidden_environment():  # instantiate() resolves texts that were to stay
-        logger = instantiate(for_logger(config)) if config.logger else False
-    make = instantiate(config.trainer, default_root_dir=config.paths.output)
-    try:
-        return make(logger=logger, callbacks=callbacks, plugins=plugins)
-    except REFUSALS as error:
-        raise ValueError(
-            f"trainer: {str(error).strip()} (trainer=default takes whatever device is at hand)"
-        ) from error
-
-
-def build(config: DictConfig) -> Parts:
-    """Everything a run needs; the cheap checks come first, the data last."""
-    torch.manual_seed(config.seed)
-    experiment = build_experiment(config)
-    folder = Path(config.paths.output) / "checkpoints"
-    history = History()
-    checkpoints = Checkpoints(folder, config.monitor.metric, config.monitor.mode)
-    others = [instantiate(node) for node in config.callbacks.values()]
-    trainer = build_trainer(config, [AnswersSignals(), *others, history, checkpoints])
-    data = instantiate(config.data)
-    history.run_key = run_key(scientific(config), checked_fingerprint(data))
-    return Parts(experiment, data, trainer, history, folder, history.run_key)
 
 
 def checkpoint_to_resume(config: DictConfig, parts: Parts) -> Path | None:
@@ -230,8 +130,11 @@ def make_record(config: DictConfig, parts: Parts, started: str) -> RunRecord:
     )
 
 
-def run(config: DictConfig) -> RunRecord:
+def run(config: DictConfig, by_command: bool = False) -> RunRecord:
     """Train, test and record what `config` describes; the record lies in `paths.results`.
+
+    `by_command` is whether the command line of this process means this very run, so that Lightning
+    can start further processes by it.
 
     With `resume=true` an interrupted run goes on from its last epoch; on the CPU the result is the
     same, bit for bit, as that of an uninterrupted run.
@@ -247,10 +150,11 @@ def run(config: DictConfig) -> RunRecord:
     with warnings.catch_warnings(), stoppable():
         for message in MISPLACED_ADVICE:
             warnings.filterwarnings("ignore", message=message)
-        parts = build(config)
+        parts = build(config, by_command)
         with (
             claim(output, sweep=config.sweep or "") if first_process() else nullcontext(),
             kept_in(output),
+            stoppable(),  # once more, so that the claim hears of the signal
         ):
             return _run(config, parts)
 

@@ -9,7 +9,7 @@ from hydra.utils import instantiate
 from combgrad.configuration import CONFIG_FOLDER, compose, run_folder, run_name, scientific
 from combgrad.errors import IncompatibleError
 from combgrad.explanations import explain
-from combgrad.run import build_layer
+from combgrad.parts import build_layer
 from combgrad.unknown_keys import valid_keys
 from parts import complete, missing, options, words
 

@@ -7,7 +7,8 @@ import torch
 
 from combgrad.configuration import compose
 from combgrad.experiments.snapshots import Pictured, Snapshots, moments_of, only_looking
-from combgrad.run import build, fit, run
+from combgrad.parts import build
+from combgrad.run import fit, run
 
 WORDS = [
     "experiment=tsp5", "profile=smoke", "margin=noise", "margin.alpha=0.2", "logger=none",

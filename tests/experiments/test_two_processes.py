@@ -4,7 +4,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from combgrad.configuration import compose
 from combgrad.results import load_records
+from combgrad.run import run
 
 TRAIN = Path(__file__).parents[2] / "train.py"
 
@@ -29,3 +33,9 @@ def test_two_processes_find_what_one_finds(tmp_path):
         assert abs(two.metrics[name] - value) <= 1e-4 * abs(value), name
     tours = 21 * two.metrics["last/tour_accuracy"]
     assert abs(tours - round(tours)) < 1e-3
+
+
+def test_several_processes_are_refused_where_no_command_line_can_start_them(tmp_path):
+    words = ["experiment=tsp5", "profile=smoke", "logger=none", "trainer=ddp"]
+    with pytest.raises(ValueError, match=r"2 processes.*python train\.py.*trainer\.devices=1"):
+        run(compose([*words, f"paths.root={tmp_path}"]))

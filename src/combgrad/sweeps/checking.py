@@ -129,7 +129,7 @@ class Checker:
         from hydra.utils import instantiate
 
         from combgrad.data.datamodule import checked_fingerprint
-        from combgrad.run import build_layer
+        from combgrad.parts import build_layer
         from combgrad.settings import check_settings
 
         check_settings(config.seed, config.threads, config.trainer)
