@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 from combgrad.command_line import in_order
 from combgrad.configuration import register_resolvers
 from combgrad.output import write_anywhere
+from combgrad.places import check_start
 from combgrad.sweeps.expansion import arranged, is_sweep
 
 #: Hydra's own short form drops the cause of an error, so it is told to raise; the traceback is then
@@ -50,6 +51,7 @@ def stop(error: Exception) -> NoReturn:
 if __name__ == "__main__":
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
+        check_start(os.getcwd())
         sys.argv[1:] = arranged(in_order(sys.argv[1:]))
         main()
     except KeyboardInterrupt as interrupt:

@@ -23,6 +23,19 @@ def checked_configs(folder: Path) -> Path:
     return folder
 
 
+class FolderNameError(CombgradError, ValueError):
+    """A folder whose name means something else in a configuration."""
+
+
+def check_start(folder: str) -> None:
+    """FolderNameError for a folder that a configuration cannot hold as it is."""
+    if "${" in folder:
+        raise FolderNameError(
+            f"{folder} has '${{' in its name, which a configuration takes for a reference; choose "
+            f"another folder to start in."
+        )
+
+
 def absolute(path: str, start: str) -> str:
     """A path as an absolute one; a relative one starts in the folder `start`."""
     return os.path.abspath(os.path.join(start, os.path.expanduser(path)))
