@@ -28,11 +28,12 @@ def refusal(found) -> str:
 
 
 def test_a_value_that_the_clock_decides_is_refused_and_named():
-    for word in ("+note=${now:%H%M%S}", "+note=${now:%Y}", "+a.b=x${now:%d}"):
-        text = refusal([asked("seed=1"), asked(word)])
-        assert text.startswith("1 of 2 jobs cannot run, and none was started: ")
-        assert f"{word[1]}" in text
-        assert "depends on the time it is read at" in text
+    for key, value in {"data.seed": "%H%M%S", "+note": "%Y", "+a.b": "x%d"}.items():
+        text = refusal([asked("seed=1"), asked(f"{key}=${{now:{value}}}")])
+        assert text.startswith(
+            f"1 of 2 jobs cannot run, and none was started: {key.removeprefix('+')} depends on the "
+            "time it is read at, so that no run could be found again; give it a fixed value"
+        )
         assert "\n" not in text
     # The clock is Hydra's own again, and what is no science may follow it.
     assert OmegaConf.create({"a": "${now:%Y}"}).a.startswith("20")

@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from tqdm import tqdm
 
 from combgrad.configuration import resolved, run_name, scientific
+from combgrad.distinctions import flat
 from combgrad.errors import CombgradError
 from combgrad.explanations import describe
 from combgrad.results.identity import digest, run_key
@@ -90,9 +91,9 @@ def _absent_options(errors: Iterable[Exception]) -> dict[str, str]:
 
 def check_repeatable(full: DictConfig) -> None:
     """ValueError where the configuration will be another one when the job starts, or next time."""
-    asked = scientific(full)
+    asked = flat(scientific(full))
     with _another_time():
-        later = scientific(full)
+        later = flat(scientific(full))
     changed = [key for key, value in later.items() if value != asked.get(key)]
     if changed:
         raise ValueError(

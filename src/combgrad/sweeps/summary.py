@@ -33,10 +33,11 @@ def print_plan(entries: Sequence[Progress], records: Sequence[RunRecord], rerun:
     undone = [(entry.job, 1.0) for entry in entries if entry.state != State.SKIPPED]
     console = Console()
     console.print(table)
-    total = total_duration(total_time(undone, records))
+    total = total_time(undone, records)
+    order = " one after the other" if total.known else ""
     console.print(
-        f"{len(entries)} jobs, {len(entries) - len(undone)} done, {len(undone)} to run: "
-        f"{total} one after the other"
+        f"{len(entries)} jobs, {len(entries) - len(undone)} done, {len(undone)} to run; "
+        f"time: {total_duration(total)}{order}"
     )
 
 
