@@ -15,7 +15,12 @@ from combgrad.results import RunRecord, save_record
 from combgrad.results.identity import run_key
 from combgrad.results.record import file_name
 from combgrad.sweeps.jobs import Job
-from combgrad.sweeps.summary import JobsFailedError, print_summary, raise_if_any_failed
+from combgrad.sweeps.summary import (
+    JobsFailedError,
+    print_plan,
+    print_summary,
+    raise_if_any_failed,
+)
 from combgrad.sweeps.sweep import FINAL, Progress, State, Sweep
 from combgrad.sweeps.task import Outcome, ProcessDiedError
 
@@ -123,6 +128,17 @@ def test_a_committed_record_that_claims_to_be_of_the_future_is_run_again_once(tm
     sweep, launcher = outcome(tmp_path, 1, finish, rerun=True)
     assert launcher.calls == [["seed=0"]]
     assert (sweep.progress[0].state, sweep.progress[0].note) == (State.DONE, "")
+
+
+def test_a_dry_sweep_lists_its_jobs_and_what_is_not_known_of_their_time(tmp_path, capsys):
+    done = make_job(tmp_path, 1)
+    save_record(make_record(done), done.results)
+    jobs = [make_job(tmp_path, seed) for seed in range(2)]
+    print_plan(Sweep(jobs, Launcher(jobs, finish), root=str(tmp_path)).progress, [], rerun=False)
+    lines = capsys.readouterr().out.splitlines()
+    cells = [[word.strip() for word in line.split("│")[1:-1]] for line in lines if "│" in line]
+    assert cells == [["run0", "to run", "unknown"], ["run1", "done", ""]]
+    assert lines[-1] == "2 jobs, 1 done, 1 to run; time: unknown"
 
 
 def test_the_summary_has_means_over_seeds(tmp_path, capsys):
