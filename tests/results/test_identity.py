@@ -16,6 +16,7 @@ from combgrad.results.identity import identity, public_name, run_key, signature
 from combgrad.results.migrations import FORMAT, STEPS, changes, migrated
 
 COMMITTED = load_records(CONFIG_FOLDER.parent / "results" / "runs")
+WEIGHTS = "pytorch_lightning.callbacks.ModelCheckpoint"
 EARLY_STOPPING = (
     "+callbacks.early._target_=pytorch_lightning.callbacks.EarlyStopping",
     "+callbacks.early.monitor=val/edge_accuracy",
@@ -120,21 +121,26 @@ def test_callbacks_count_but_for_those_that_only_look_on():
         key("monitor.mode=min"),
         key(*EARLY_STOPPING),
         key(*EARLY_STOPPING, "+callbacks.early.patience=1"),
-        key("callbacks.snapshots._target_=elsewhere.Meddler"),
+        key(
+            "callbacks.progress._target_=pytorch_lightning.callbacks.RichProgressBar",
+            "~callbacks.progress.metric",
+            "~callbacks.progress.folder",
+            "~callbacks.progress.bar",
+        ),
         key(),
     }
     assert len(counting) == 6
 
 
 def test_a_callback_may_name_the_runs_folder_and_the_key_stays_where_it_moves():
-    mine = {"_target_": "my.Callback", "file": "${paths.output}/x.txt"}
+    mine = {"_target_": WEIGHTS, "dirpath": "${paths.output}/x"}
     keys = []
     for root in ("here", "elsewhere"):
         config = compose_lazily(["experiment=tsp5", f"paths.root={root}"])
         OmegaConf.set_struct(config, False)
         config.callbacks.mine = mine
         keys += [run_key(scientific(c), "data") for c in (config, resolved(config))]
-        assert resolved(config).callbacks.mine.file == f"{resolved(config).paths.output}/x.txt"
+        assert resolved(config).callbacks.mine.dirpath == f"{resolved(config).paths.output}/x"
     assert len(set(keys)) == 1
     assert keys[0] != key()
 

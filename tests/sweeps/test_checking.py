@@ -42,9 +42,8 @@ def test_a_value_that_the_clock_decides_is_refused_and_named():
 
 
 def test_every_reason_is_said_once_with_its_number_of_jobs():
-    words = ["solver=topk", "solver.k=2"]  # `std` fits it, so that only `plane` is refused
     found = [asked(f"seed={seed}", "proj=mean", "solver=shortest_path") for seed in range(3)]
-    text = refusal([*found, asked("grad.lamda=3"), asked("seed=1", *words)])
+    text = refusal([*found, asked("grad.lamda=3"), asked("seed=1")])
     assert text.startswith("4 of 5 jobs cannot run, and none was started: \n")
     _, first, second = text.splitlines()
     assert "(3 jobs, such as experiment=tsp5 profile=smoke seed=0" in first
@@ -70,3 +69,21 @@ def test_a_job_with_settings_that_no_run_can_have_is_refused():
     text = refusal([asked("trainer=ddp", "+trainer.num_nodes=2")])
     assert "the processes of a run are on one machine" in text
     assert "seed is 1.5" in refusal([asked("seed=1.5")])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("experiment=dvae", "margin=informed"), "InformedMargin of DVAE needs true solutions"),
+        (("experiment=dvae", "loss=spo_plus"), "DVAE has a loss of its own"),
+        (("experiment=l2x_k5", "loss=hamming"), "L2X has a loss of its own"),
+        (("experiment=tsp5", "loss=none"), "GlobeTSP has no loss of its own"),
+        (("experiment=tsp5", "loss=fenchel_young", "grad=blackbox"), "Blackbox would be ignored"),
+        (("experiment=warcraft12_direct", "loss=spo_plus"), "Warcraft has a loss of its own"),
+        (("experiment=tsp5", "optimizer.lr=-1"), "no optimizer can be made with"),
+    ],
+)
+def test_what_no_experiment_can_train_is_refused_before_the_first_job(words, message):
+    with pytest.raises(InvalidJobsError, match="1 of 2 jobs cannot run") as caught:
+        prepare([asked("experiment=tsp5", "seed=1"), asked(*words)], compose_lazily)
+    assert message in str(caught.value)

@@ -117,11 +117,18 @@ def _another_time() -> Iterator[None]:
         setup_globals()
 
 
+#: The nodes that an experiment is built from.
+BUILT_TOGETHER = (
+    *("solver", "grad", "proj", "margin", "corruption"),
+    *("model", "task", "loss", "optimizer", "schedule"),
+)
+
+
 class Checker:
-    """Builds the cheap parts of a configuration, each different one once, and gives its key."""
+    """Builds what a run builds before it trains, each different part once, and gives its key."""
 
     def __init__(self) -> None:
-        self._layers: set[str] = set()
+        self._experiments: set[str] = set()
         self._fingerprints: dict[str, str] = {}
 
     def __call__(self, config: DictConfig) -> str:
@@ -130,15 +137,14 @@ class Checker:
         from hydra.utils import instantiate
 
         from combgrad.data.datamodule import checked_fingerprint
-        from combgrad.parts import build_layer
+        from combgrad.parts import build_experiment
         from combgrad.settings import check_settings
 
         check_settings(config.seed, config.threads, config.trainer)
-        nodes = ("solver", "grad", "proj", "margin", "corruption")
-        parts = digest(*(str(config[node]) for node in nodes))
-        if parts not in self._layers:
-            build_layer(config)
-            self._layers.add(parts)
+        parts = digest(*(str(config[node]) for node in BUILT_TOGETHER))
+        if parts not in self._experiments:
+            build_experiment(config)
+            self._experiments.add(parts)
         data = digest(str(config.data))
         if data not in self._fingerprints:
             self._fingerprints[data] = checked_fingerprint(instantiate(config.data))
