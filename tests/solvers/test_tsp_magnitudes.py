@@ -210,3 +210,10 @@ def test_nan_and_minus_inf_stay_refused(k):
         costs[1, 3] = value
         with pytest.raises(SolverInputError, match="batch index 1 contain NaN or -inf"):
             TSP()(costs)
+
+
+@pytest.mark.parametrize("unit", [5e-324, 1.5e-323, 2.0**1023])
+def test_costs_that_differ_by_the_least_or_the_largest_double(unit):
+    marks = (torch.rand(50, 66, generator=torch.Generator().manual_seed(0)) < 0.6).double()
+    dear = (TSP()(marks * unit) * marks).sum(dim=1)
+    assert torch.equal(dear, (TSP()(marks) * marks).sum(dim=1))

@@ -54,9 +54,13 @@ def fill_undecided(
                 low, high = min(low, row[e]), max(high, row[e])
             required += allowed[i, j] == -np.inf
             e += 1
-    # Half of each, because the difference of two finite costs can overflow.
-    half = 0.5 * high - 0.5 * low if high > low else 0.0
-    first, second = power_of_two(-math.frexp(half)[1] - 1)
+    equal = not high > low
+    span = 0.0 if equal else high - low
+    exponent = math.frexp(span)[1]
+    if span == np.inf:
+        # The difference of two finite costs can overflow, that of their halves cannot.
+        exponent = math.frexp(0.5 * high - 0.5 * low)[1] + 1
+    first, second = power_of_two(-exponent)
     base = low * first * second
     e = 0
     for i in range(k):
@@ -64,7 +68,7 @@ def fill_undecided(
         for j in range(i + 1, k):
             if allowed[i, j] == np.inf:
                 cost = 2.0 * k
-            elif allowed[i, j] == -np.inf or half == 0.0:
+            elif allowed[i, j] == -np.inf or equal:
                 cost = 0.0
             else:
                 cost = row[e] * first * second - base
