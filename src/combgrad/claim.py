@@ -37,6 +37,7 @@ class Status:
         epoch, epochs: finished and wanted ones; 0 before the first.
         error: the last line of what went wrong, or "".
         record: where the run's record lies, absolute; "" as long as there is none.
+        found: whether the record was there already, so that there was nothing to do.
     """
 
     state: str
@@ -48,6 +49,7 @@ class Status:
     epochs: int = 0
     error: str = ""
     record: str = ""
+    found: bool = False
 
     @classmethod
     def mine(cls, sweep: str = "") -> "Status":
@@ -73,9 +75,9 @@ def note_epoch(folder: Path, epoch: int, epochs: int) -> None:
     _amend(folder, epoch=epoch, epochs=epochs)
 
 
-def note_record(folder: Path, record: Path) -> None:
-    """Write into the status where the run's record lies."""
-    _amend(folder, record=str(record.absolute()))
+def note_record(folder: Path, record: Path, found: bool = False) -> None:
+    """Write into the status where the run's record lies, and whether it was `found` there."""
+    _amend(folder, record=str(record.absolute()), found=found)
 
 
 def is_claimed(folder: Path) -> bool:

@@ -168,7 +168,7 @@ def _run(config: DictConfig, parts: Parts) -> RunRecord:
     started, output = _now(), Path(config.paths.output)
     finished = finished_record(config, parts.key) if config.resume else None
     if finished is not None and finished.path is not None:
-        note_record(output, finished.path)
+        note_record(output, finished.path, found=True)
         return finished
     check_writable(Path(config.paths.results))
     OmegaConf.save(written(config), output / "config.yaml")

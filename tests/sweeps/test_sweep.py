@@ -237,6 +237,17 @@ def test_a_run_that_another_process_is_at_is_waited_for_and_not_done_twice(tmp_p
     assert [e.state for e in sweep.progress] == [State.ELSEWHERE, State.DONE]
 
 
+def test_a_job_that_finds_its_record_made_meanwhile_was_done_elsewhere(tmp_path):
+    def act(job, sweep):
+        path = save_record(make_record(job), job.results)  # another sweep was quicker
+        with claim(job.folder, sweep):
+            note_record(job.folder, path, found=True)
+
+    sweep, launcher = outcome(tmp_path, 1, act)
+    assert launcher.calls == [["seed=0"]]
+    assert sweep.progress[0].state == State.ELSEWHERE
+
+
 def test_a_run_whose_other_process_died_is_taken_over(tmp_path):
     turns = []
 

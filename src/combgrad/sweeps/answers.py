@@ -16,7 +16,7 @@ class Answer:
 
     Attributes:
         launched: whether the job was started at all, or is said to have been.
-        ours: whether it was this sweep that worked on it.
+        ours: whether it was this sweep that worked on it, rather than finding it done.
         record: where the job says its record lies, or None.
         final: whether its error would only come again.
         error: why there may be no record.
@@ -45,7 +45,8 @@ def answer_of(
     final, error = _error(_raised(result), status, trouble)
     return Answer(
         launched=began or result is not None,
-        ours=began or (result is not None and not isinstance(_raised(result), RunBusyError)),
+        ours=not (status is not None and status.found)
+        and (began or (result is not None and not isinstance(_raised(result), RunBusyError))),
         record=_record(result, status),
         final=final,
         error=error,

@@ -131,7 +131,7 @@ class Sweep:
         for entry in entries:
             if self._look(entry, known):
                 status = read_status(entry.job.folder)
-                ours = status is not None and status.sweep == self.id
+                ours = status is not None and status.sweep == self.id and not status.found
                 entry.state = _kind_of_success(entry, ours)
             elif entry.launches > self.retries and not entry.job.is_running():
                 entry.state = State.FAILED
