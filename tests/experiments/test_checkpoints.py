@@ -168,6 +168,18 @@ def test_a_run_goes_on_through_a_link_and_more_than_once(undisturbed, interrupte
     assert record.resumed_at == [2, 3]
 
 
+def test_tensorboard_shows_every_epoch_once_after_a_resumption(undisturbed, tmp_path):
+    reading = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    run_until(configured(tmp_path, "logger=tensorboard"), 3)
+    record = run(configured(tmp_path, "logger=tensorboard", "resume=true"))
+    assert outcome(record) == outcome(undisturbed[1])
+    (folder,) = (tmp_path / "outputs").glob("*/tensorboard")
+    events = reading.EventAccumulator(str(folder))
+    events.Reload()
+    for name, curve in record.curves.items():
+        assert [scalar.value for scalar in events.Scalars(name)] == pytest.approx(curve, rel=1e-5)
+
+
 def test_a_best_that_no_last_knows_of_is_made_again(tmp_path):
     words = ["monitor.metric=val/cost_norm", "monitor.mode=min", "trainer.max_epochs=2"]
     run_until(configured(tmp_path, *words), 1)
