@@ -54,7 +54,7 @@ def test_loggers_write_into_the_run_folder(tmp_path, logger, file):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["grad=banana"], "Available options in 'grad'"),
+        (["grad=banana"], "there is no grad=banana. There are: adaptive_imle"),
         (["margin=noise", "margin.alfa=1"], "Did you mean margin.alpha?"),
         (["proj=plane", "proj.a=[1,2,3,4,5,6,7,8,9,10]"], "Choose another `a`"),
         (["data.source=original"], "COMBGRAD_DATA"),
@@ -92,14 +92,14 @@ def test_no_secret_reaches_any_file(tmp_path, monkeypatch):
     words = ["experiment=tsp5", "profile=smoke", "logger=wandb", "pictures=false"]
     secrets = [
         "+logger.notes=${oc.env:MY_SECRET}",
-        "data.url='https://me:hunter2@example.org/x?token=hunter2'",
+        "logger.job_type='https://me:hunter2@example.org/x?token=hunter2'",
     ]
     train(tmp_path, *words, *secrets)
     (record,) = load_records(tmp_path / "results" / "own")
     assert shlex.split(record.command) == [
         *("python", "train.py", *words),
         "+logger.notes=${oc.env:MY_SECRET}",
-        "data.url='https://example.org/x'",
+        "logger.job_type='https://example.org/x'",
     ]
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert any(path.suffix == ".wandb" for path in files)

@@ -99,7 +99,12 @@ def for_logger(config: DictConfig) -> DictConfig:
         for key in config.environment
         if any(key == name or str(key).startswith(f"{name}.") for name in keys)
     ]
-    return _with_texts(config, known).logger
+    shown = _with_texts(config, known).logger
+    for name in FOR_READERS:
+        text = shown.get(name)
+        if isinstance(text, str) and redacted(text) != text:
+            shown[name] = literal(redacted(text))
+    return shown
 
 
 def literal(value: Any) -> Any:

@@ -6,10 +6,19 @@ import pytest
 from hydra.errors import ConfigCompositionException, MissingConfigException
 from hydra.utils import instantiate
 
-from combgrad.configuration import CONFIG_FOLDER, compose, run_folder, run_name, scientific
+from combgrad.configuration import (
+    CONFIG_FOLDER,
+    compose,
+    profile_names,
+    run_folder,
+    run_name,
+    scientific,
+)
 from combgrad.errors import IncompatibleError
 from combgrad.explanations import explain
 from combgrad.parts import build_layer
+from combgrad.places import NoConfigurationsError
+from combgrad.plans import load_plans, names
 from combgrad.unknown_keys import valid_keys
 from parts import complete, missing, options, words
 
@@ -135,7 +144,7 @@ def test_unknown_options_and_keys_name_the_valid_ones():
     with pytest.raises(ConfigCompositionException) as error:
         compose(wrong)
     message = explain(error.value, wrong)
-    assert "'grad' has lam" in message
+    assert "'grad' (grad=blackbox) has lam" in message
     assert "Did you mean grad.lam?" in message
     assert "Did you mean seed?" in valid_keys("sed", ["sed=1"])
     assert "Did you mean experiment?" in valid_keys("expriment", ["expriment=tsp5"])
@@ -151,3 +160,21 @@ def test_nothing_in_the_configs_names_a_machine():
     for path in Path(CONFIG_FOLDER).rglob("*.yaml"):
         assert "/home/" not in path.read_text(), path
         assert "/root/" not in path.read_text(), path
+
+
+def test_an_installation_without_configurations_says_what_is_missing(tmp_path):
+    for call in (
+        lambda: compose(folder=tmp_path),
+        lambda: names("table", tmp_path),
+        lambda: load_plans("figure", "4", tmp_path),
+        lambda: profile_names(tmp_path),
+    ):
+        with pytest.raises(NoConfigurationsError, match="come with the repository") as caught:
+            call()
+        assert "\n" not in str(caught.value)
+
+
+def test_an_option_takes_the_place_of_what_the_experiment_sets_itself():
+    assert "eps" not in compose(["experiment=tsp5"]).optimizer
+    config = compose(["experiment=tsp5", "+optimizer=adam"])
+    assert (config.optimizer.eps, config.optimizer.lr) == (1e-7, 1e-3)

@@ -8,10 +8,10 @@ import torch
 from hydra.errors import InstantiationException
 
 from combgrad.configuration import compose
+from combgrad.explanations import describe
 from combgrad.lightning import pl
 from combgrad.results import load_records
 from combgrad.run import run
-from combgrad.terminal import describe
 
 WORDS = [
     "experiment=tsp5",
