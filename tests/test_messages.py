@@ -40,6 +40,7 @@ MISTAKES = {
     "proj=std,mean": "add -m for a sweep",
     "paths.root=~/exp": "put what has special characters in quotes: \"paths.root='~/exp'\"",
     "experiment=tsp5)": "cannot be read; put what has special characters in quotes",
+    "-m experiment=tsp5)": "experiment=tsp5) cannot be read; put what has special characters in",
     "table=6": "python train.py -m table=6",
     # Options
     "experiment=tsp7": "there is no experiment=tsp7. Did you mean experiment=tsp5?",
@@ -109,3 +110,23 @@ def test_a_mistake_is_answered_in_one_line_with_the_remedy(typed, message, tmp_p
     assert "\n" not in said
     assert len(said) < 420
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("word", "remedy"),
+    [
+        ("grad.lam=5,10 grad=blackbox", "write them apart: grad.lam=5,10 grad=blackbox."),
+        ("'grad.lam=5,10 grad=blackbox'", "write them apart: grad.lam=5,10 grad=blackbox."),
+        ("grad.lam=5  grad=blackbox", "write them apart: grad.lam=5 grad=blackbox."),
+        ("grad.lam=it's", "\"grad.lam='it\\'s'\"."),
+    ],
+)
+@pytest.mark.parametrize("sweep", [[], ["-m"]], ids=["one run", "a sweep"])
+def test_quotes_in_the_wrong_place_are_answered_with_the_right_ones(sweep, word, remedy, tmp_path):
+    said = answer([*sweep, word], tmp_path)
+    assert said.startswith(word)
+    assert said.endswith(remedy)
+
+
+def test_a_value_in_quotes_may_look_like_several_words():
+    assert arranged(in_order(["+note='a b=c'"])) == ["+note='a b=c'"]

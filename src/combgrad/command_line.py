@@ -1,7 +1,11 @@
 """The words of a command line, looked at before Hydra sees them, whose answers are hard to read."""
 
 import difflib
+import re
 from collections.abc import Sequence
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import OverrideParseException
 
 from combgrad.checks.options import option_names
 from combgrad.errors import CombgradError
@@ -22,6 +26,9 @@ FLAGS_WITH_VALUE = {
 
 #: Dashes of typography, which come with text copied from a page.
 DASHES = "‐‑‒–—―−"  # noqa: RUF001
+
+#: Before a second `key=` in one word.
+SECOND_KEY = re.compile(r"\s+(?=[~+\w][\w.@/]*=)")
 
 
 class WordError(CombgradError, ValueError):
@@ -53,6 +60,14 @@ def in_order(arguments: Sequence[str]) -> list[str]:
     return [*options, *words]
 
 
+def _can_be_read(word: str) -> bool:
+    try:
+        OverridesParser.create().parse_overrides([word])
+    except OverrideParseException:
+        return False
+    return True
+
+
 def _plain(word: str) -> str:
     bare = word.lstrip("-" + DASHES)
     if "=" in bare:
@@ -70,6 +85,10 @@ def _no_option(name: str, value: str, following: Sequence[str]) -> str:
 
 
 def _check_pair(word: str, following: Sequence[str]) -> None:
+    bare = word.strip("'\"")
+    if SECOND_KEY.search(bare) and not _can_be_read(word):
+        apart = SECOND_KEY.sub(" ", bare)
+        raise WordError(f"{word} is several words in one; write them apart: {apart}.")
     if word.startswith("="):
         raise WordError(f"{word!r} has no key before its '='; write key=value without blanks.")
     if "=" in word or word.startswith("~"):

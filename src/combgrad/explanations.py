@@ -89,7 +89,8 @@ def _said(error: BaseException) -> str:
     if isinstance(error, OverrideParseException):
         word = str(error.override)
         key, _, value = word.partition("=")
-        quoted = f"\"{key}='{value}'\""
+        escaped = value.replace("'", "\\'")
+        quoted = f"\"{key}='{escaped}'\""
         return f"{word} cannot be read; put what has special characters in quotes: {quoted}."
     if isinstance(error, CombgradError):
         return text

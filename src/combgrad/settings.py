@@ -1,13 +1,14 @@
 """Which numbers of a configuration a run can be made with; the rest is refused before any data."""
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
 #: One more would not fit into what numpy and torch take for a seed.
 LARGEST_SEED = 2**32 - 1
 
-#: Machines with more cores are rare, and systems that start so many threads for one process too.
-MOST_THREADS = 1024
+#: Beyond this many threads for each core they wait for each other for ever, or nearly so.
+THREADS_A_CORE = 8
 
 
 def is_whole(value: Any) -> bool:
@@ -89,8 +90,13 @@ def check_settings(seed: Any, threads: Any, trainer: Mapping[str, Any]) -> None:
     """Raise ValueError for a seed, a number of threads or a trainer that no run can have."""
     if not is_whole(seed) or not 0 <= seed <= LARGEST_SEED:
         raise ValueError(f"seed is {seed!r}; it must be a whole number from 0 to {LARGEST_SEED}.")
-    if not is_whole(threads) or not 1 <= threads <= MOST_THREADS:
-        raise ValueError(f"threads is {threads!r}; it must be an integer from 1 to {MOST_THREADS}.")
+    cores = os.cpu_count() or 1
+    most = THREADS_A_CORE * cores
+    if not is_whole(threads) or not 1 <= threads <= most:
+        raise ValueError(
+            f"threads is {threads!r}; it must be an integer from 1 to {most}, "
+            f"{THREADS_A_CORE} for each of the {cores} cores of this machine."
+        )
     check_trainer(trainer)
 
 

@@ -1,6 +1,7 @@
 """Each number and switch of a run works or is refused in words, before any data are made."""
 
 import inspect
+import os
 import re
 
 import pytest
@@ -35,7 +36,8 @@ REFUSED = {
     "threads=0": "threads is 0",
     "threads=1.5": "threads is 1.5",
     "threads=true": "threads is True",
-    "threads=100000": "integer from 1 to 1024",
+    f"threads={8 * (os.cpu_count() or 1) + 1}": "8 for each of the .* cores of this machine",
+    "threads=100000": "threads is 100000; it must be an integer from 1 to",
     "optimizer.lr=-1": r"optimizer\.lr=-1, .*Invalid learning rate",
     "optimizer.lr=abc": r"optimizer\.lr is 'abc'",
     "+optimizer.betas=[2,3]": "Invalid beta",

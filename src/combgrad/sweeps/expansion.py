@@ -56,7 +56,8 @@ def _deferred(word: str) -> str:
     own = top in (NEUTRAL_NODES - set(KINDS)) | {"hydra"} or not top.isidentifier()
     if not equals or own or not value:
         return word
-    override = OverridesParser.create().parse_override(word)
+    # In the plural: the singular raises what does not tell the word.
+    (override,) = OverridesParser.create().parse_overrides([word])
     return word if override.is_sweep_override() else f"{key}=choice({value})"
 
 
