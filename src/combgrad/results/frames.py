@@ -15,8 +15,8 @@ def frame(*folders: Path | str, records: Iterable[RunRecord] | None = None) -> p
     """A DataFrame with one row a run: what it is, its configuration and its numbers.
 
     Columns are the fields of `RunRecord`; those that hold several values are spread: metrics under
-    their own name (`test/edge_accuracy`), the others with their field in front (`config.grad.lam`,
-    `choices.grad`, `seconds.train`). Curves stay lists (`curves.val/loss`). What a run lacks is NaN.
+    their own name (`test/edge_accuracy`), others with their field in front (`config.grad.lam`,
+    `choices.grad`, `seconds.train`). Curves stay lists. What a run lacks is NaN.
 
     Args:
         folders: of the records; `results/runs` and `results/own` below the working folder unless
