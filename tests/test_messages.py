@@ -1,10 +1,13 @@
 """What a newcomer may type by mistake is answered in one line: what is wrong, where, the remedy."""
 
+import importlib.util
+
 import pytest
 
 from combgrad.command_line import in_order
 from combgrad.configuration import compose_lazily, resolved
 from combgrad.explanations import describe
+from combgrad.files import write_atomically
 from combgrad.parts import build
 from combgrad.sweeps.expansion import arranged
 
@@ -79,6 +82,11 @@ MISTAKES = {
     "data.cities=0": "data.cities is 0",
     "grad=blackbox grad.lam=-1": "grad.lam is -1",
     "grad=blackbox grad.lam=": "grad.lam is ''; it must be a number.",
+    "loss=fenchel_young loss.sigma=0": "loss.sigma is 0; it must be",
+    "loss=fenchel_young loss.samples=0": "loss.samples is 0; it must be",
+    "loss=score_function loss.sigma=-1": "loss.sigma is -1; it must be",
+    "loss=score_function loss.samples=0": "loss.samples is 0; it must be",
+    "loss=score_function baseline=false": "Did you mean loss.baseline?",
     "experiment=dvae solver.k=1000": "noise.k is 1000",
     "experiment=dvae data.split=70": "data.split is 70",
     "trainer.devices=two": "trainer",
@@ -130,3 +138,15 @@ def test_quotes_in_the_wrong_place_are_answered_with_the_right_ones(sweep, word,
 
 def test_a_value_in_quotes_may_look_like_several_words():
     assert arranged(in_order(["+note='a b=c'"])) == ["+note='a b=c'"]
+
+
+def test_an_unforeseen_error_is_placed_in_our_code_whatever_folder_it_was_installed_in(tmp_path):
+    package = tmp_path / "combgrad" / "site-packages" / "elsewhere.py"
+    package.parent.mkdir(parents=True)
+    package.write_text("def fail(*_):\n    raise AttributeError('broken')\n")
+    spec = importlib.util.spec_from_file_location("elsewhere", package)
+    elsewhere = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(elsewhere)
+    with pytest.raises(AttributeError) as caught:
+        write_atomically(tmp_path / "file", elsewhere.fail)
+    assert "AttributeError: broken (src/combgrad/files.py, line " in describe(caught.value, [])

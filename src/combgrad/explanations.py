@@ -23,6 +23,7 @@ from combgrad.errors import CombgradError
 from combgrad.redaction import redacted
 from combgrad.unknown_keys import valid_keys
 
+PACKAGE = Path(__file__).resolve().parent
 LAUNCHERS_MISSING = (
     "The launchers are an extra: pip install -c constraints.txt -e '.[sweep]' (docs/scale-out.md)."
 )
@@ -105,7 +106,7 @@ def _place(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     if not frames:
         return ""
-    ours = [frame for frame in frames if f"combgrad{'/'}" in Path(frame.filename).as_posix()]
+    ours = [frame for frame in frames if PACKAGE in Path(frame.filename).resolve().parents]
     frame = (ours or frames)[-1]
     return f" ({'/'.join(Path(frame.filename).parts[-3:])}, line {frame.lineno}, in {frame.name})"
 

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from combgrad.checks.arguments import takes
 from combgrad.checks.options import option_names, options_with, value_of
-from combgrad.checks.reads import leaves, references
+from combgrad.checks.reads import BUILT, leaves, references
 from combgrad.configuration import compose_lazily
 
 #: Names that people know from elsewhere.
@@ -115,8 +115,7 @@ def _of_others(parent: str, name: str, config: DictConfig) -> str:
 
 def _of_top(name: str, keys: list[str], config: DictConfig) -> str:
     all_keys = dict(leaves(OmegaConf.to_container(config, resolve=False)))
-    nodes = ("data", "grad", "margin", "model", "optimizer", "proj", "solver", "task", "trainer")
-    same = [key for node in nodes for key in all_keys if key == f"{node}.{name}"]
+    same = [key for node in BUILT for key in all_keys if key == f"{node}.{name}"]
     close = [*same, *filter(None, [ALIASES.get(name)])]
     close = close or difflib.get_close_matches(name, keys, n=1)
     if close:

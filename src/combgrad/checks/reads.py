@@ -11,19 +11,8 @@ from combgrad.checks.options import options_with, value_of
 
 #: Nodes that are built: all below them are arguments of something, which knows their names.
 BUILT = (
-    *(
-        "callbacks",
-        "data",
-        "grad",
-        "logger",
-        "loss",
-        "margin",
-        "model",
-        "optimizer",
-        "proj",
-        "schedule",
-    ),
-    *("solver", "task", "trainer"),
+    *("callbacks", "data", "grad", "logger", "loss", "margin", "model", "optimizer"),
+    *("proj", "schedule", "solver", "task", "trainer"),
 )
 
 #: What the code reads by itself; a test compares this with the code.
@@ -31,15 +20,8 @@ READ_BY_CODE = frozenset(
     {
         *("choices", "dry", "figure", "group", "name", "overrides", "pictures", "profile.name"),
         *("paths.committed", "paths.output", "paths.results", "paths.root"),
-        *(
-            "corruption.gradient_sigma",
-            "monitor.metric",
-            "monitor.mode",
-            "progress_bar",
-            "rerun",
-            "resume",
-        ),
-        *("seed", "seeds", "sweep", "table", "threads"),
+        *("corruption.gradient_sigma", "monitor.metric", "monitor.mode", "progress_bar"),
+        *("rerun", "resume", "seed", "seeds", "sweep", "table", "threads"),
     }
 )
 

@@ -10,17 +10,17 @@ from combgrad.errors import SolverInputError
 from combgrad.solvers.base import Solver
 
 
-def check_samples(samples: int) -> int:
-    """`samples`, or ValueError unless it is an integer >= 1."""
+def check_samples(samples: int, group: str = "grad") -> int:
+    """`samples`, or ValueError unless it is an integer >= 1; `group` is the part's, of configs."""
     if isinstance(samples, bool) or not isinstance(samples, int) or samples < 1:
-        raise ValueError(f"grad.samples is {samples!r}; it must be an integer, at least 1.")
+        raise ValueError(f"{group}.samples is {samples!r}; it must be an integer, at least 1.")
     return samples
 
 
-def check_positive(name: str, value: float) -> float:
+def check_positive(name: str, value: float, group: str = "grad") -> float:
     """`value` as a float, or ValueError unless it is finite and greater than 0."""
     if not 0 < value < float("inf"):
-        raise ValueError(f"grad.{name} is {value}; it must be finite and greater than 0.")
+        raise ValueError(f"{group}.{name} is {value}; it must be finite and greater than 0.")
     return float(value)
 
 

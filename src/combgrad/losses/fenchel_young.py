@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from combgrad.gradients.perturbed import NoiseKind, Perturbed
-from combgrad.gradients.sampling import solve_samples
+from combgrad.gradients.sampling import check_positive, check_samples, solve_samples
 from combgrad.labels import Labels, need
 from combgrad.layer import CombinatorialLayer
 from combgrad.losses.base import Loss, Outcome
@@ -27,6 +27,8 @@ class FenchelYoung(Loss):
         samples: how many Z for each instance, >= 1.
         noise: `additive` or `multiplicative`.
         generator: of Z, on the device of the costs; None for torch's global one.
+
+    Raises ValueError for a value out of range.
     """
 
     def __init__(
@@ -37,6 +39,8 @@ class FenchelYoung(Loss):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
+        check_positive("sigma", sigma, "loss")
+        check_samples(samples, "loss")
         self.perturbation = Perturbed(sigma, samples, noise, "none", generator)
 
     def forward(

@@ -44,8 +44,8 @@ class ScoreFunction(Loss):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        self.sigma = check_positive("sigma", sigma)
-        self.samples = check_samples(samples)
+        self.sigma = check_positive("sigma", sigma, "loss")
+        self.samples = check_samples(samples, "loss")
         if baseline and samples < 2:
             raise ValueError(
                 "loss.samples is 1 and leaves no other sample for the baseline; take at least 2, "
