@@ -155,13 +155,18 @@ class CombinatorialLayer(nn.Module):
         gradient noise falls on the gradient of what is returned.
         """
         self.solver.check_form(costs)
-        if torch.is_autocast_enabled(costs.device.type):
-            with torch.autocast(costs.device.type, enabled=False):
+        device = costs.device.type
+        if torch.is_autocast_enabled(device):
+            noisy = self.gradient_noise is not None and costs.requires_grad
+            if noisy and torch.get_autocast_dtype(device) == torch.float16:
+                self.check_loss_scale()
+            with torch.autocast(device, enabled=False):
                 return self.prepare(_single(costs), target)
         prepared = self._perturbed_and_projected(costs, target)
         if self.gradient_noise is not None and self.training and prepared.requires_grad:
-            prepared = prepared.view_as(prepared)
-            prepared.register_hook(self.gradient_noise)
+            prepared, undo = prepared.view_as(prepared), _LossFactor(1, self.loss_scale)
+            for hook in (undo.take_scale, self.gradient_noise, undo.put_back):
+                prepared.register_hook(hook)
         return prepared
 
     def _perturbed_and_projected(self, costs: Tensor, target: Tensor | None) -> Tensor:

@@ -6,10 +6,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from combgrad import CombinatorialLayer, IncompatibleError, SolverInputError
+from combgrad import CombinatorialLayer, IncompatibleError, Labels, SolverInputError
 from combgrad.corruption import GradientNoise
 from combgrad.experiments import Experiment
 from combgrad.gradients import IMLE, Blackbox, Identity
+from combgrad.losses import FenchelYoung
 from combgrad.projections import Std
 from combgrad.solvers import TSP, TopK
 from parts import build, complete
@@ -68,6 +69,30 @@ def test_gradient_noise_does_not_shrink_under_a_scale():
     torch.testing.assert_close(
         slope_of(layer, SCALE), slope_of(layer_of(Identity(), **noisy), 1.0) * SCALE
     )
+
+
+def test_gradient_noise_of_a_loss_of_the_costs_does_not_shrink_under_a_scale():
+    costs, labels = torch.rand(8, 10, dtype=torch.float64), Labels(TopK(5)(torch.rand(8, 10)))
+
+    def slope(layer, factor):
+        weights = costs.clone().requires_grad_()
+        torch.manual_seed(0)
+        (FenchelYoung(0.5, 4)(layer, weights, labels).loss * factor).backward()
+        return weights.grad
+
+    plain, noisy = (
+        CombinatorialLayer(TopK(5), Identity(), gradient_noise=noise)
+        for noise in (None, GradientNoise(0.5))
+    )
+    unscaled = slope(noisy, 1.0)
+    assert float((unscaled - slope(plain, 1.0)).std()) == pytest.approx(0.5 / 8, rel=0.3)
+    noisy.loss_scale = SCALE
+    torch.testing.assert_close(slope(noisy, SCALE), unscaled * SCALE)
+    noisy.loss_scale = None
+    with torch.autocast("cpu", torch.float16), pytest.raises(IncompatibleError, match="loss_scale"):
+        noisy.prepare(costs.float().requires_grad_())
+    with torch.autocast("cpu", torch.float16):
+        assert layer_of(Blackbox(5.0)).prepare(costs.float().requires_grad_()).requires_grad
 
 
 @pytest.mark.parametrize("method", [Blackbox(5.0), Identity()])
