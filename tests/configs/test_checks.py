@@ -142,7 +142,7 @@ def test_what_no_run_would_read_is_refused_in_one_line(words, message):
         "experiment=dvae noise=gumbel",
         "+task.pixels=raw",
         "logger=wandb +logger.notes=x +logger.resume=allow",
-        "logger=tensorboard +logger.purge_step=1",
+        "logger=tensorboard +logger.max_queue=5",
         "+trainer.gradient_clip_val=1.0",
         "+callbacks.x={_target_:pytorch_lightning.callbacks.LearningRateMonitor}",
         "optimizer._target_=torch.optim.SGD +optimizer.momentum=0.9",
