@@ -35,7 +35,7 @@ class Status:
         started: seconds since 1970.
         sweep: the id of the sweep it belonged to, or "".
         epoch, epochs: finished and wanted ones; 0 before the first.
-        error: the last line of what went wrong, or "".
+        error: what went wrong, in one line, or "".
         record: where the run's record lies, absolute; "" as long as there is none.
         found: whether the record was there already, so that there was nothing to do.
     """
@@ -118,7 +118,7 @@ def claim(folder: Path, sweep: str = "") -> Iterator[None]:
         except BaseException as error:
             # On a full disk the first error is the one to hear of.
             with suppress(OSError):
-                _amend(folder, state="failed", error=last_line(error))
+                _amend(folder, state="failed", error=in_one_line(error))
             raise
         _amend(folder, state="done")
     finally:
@@ -131,7 +131,7 @@ def _amend(folder: Path, **changes: Any) -> None:
         write_status(folder, dataclasses.replace(status, **changes))
 
 
-def last_line(error: BaseException) -> str:
+def in_one_line(error: BaseException) -> str:
     """What an error says, in one line: its kind and its first line."""
     text = redacted(str(error)).strip().splitlines()
     return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__

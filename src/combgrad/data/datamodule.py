@@ -12,12 +12,10 @@ from torch.utils.data import DataLoader
 from combgrad.data.batches import Column, batches
 from combgrad.data.web import check_address
 from combgrad.lightning import pl
+from combgrad.settings import LARGEST_SEED
 
 #: Of all splits together more would not fit into memory.
 MOST_ROWS = 10**7
-
-#: The largest seed that all generators take.
-LARGEST_SEED = 2**32 - 1
 
 
 def check_choice(name: str, value: str, choices: Collection[str]) -> None:

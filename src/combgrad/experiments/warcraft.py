@@ -57,8 +57,7 @@ def check_answers_paths(solver: Solver) -> None:
 class WarcraftExperiment(Experiment):
     """Map -> costs of its cells -> cheapest path (paper, section B.5).
 
-    A batch has `maps` (B, 8k, 8k, 3) uint8, `target` (B, k, k) 0/1 and `true_costs` (B, k, k). The
-    loss is the L1 distance of the paths.
+    A batch has `maps` (B, 8k, 8k, 3) uint8, `target` (B, k, k) 0/1 and `true_costs` (B, k, k).
 
     With `direct` the network answers with the path itself, a logit for each cell, trained by
     cross-entropy, as the baseline of Vlastelica et al., ICLR 2020. What it answers need be no path:

@@ -91,9 +91,8 @@ class AdaptiveIMLE(GradientMethod):
     are over the whole batch, without forbidden entries. After each backward pass a moving average
     of the number of nonzero entries a sample is brought up to date, and alpha rises by `step` where
     it is below `target`, else falls by it, never below 0; a batch without any gradient leaves both
-    alone. Source:
-    Minervini, Franceschi and Niepert, AAAI 2023, and their code, where alpha is named
-    beta.
+    alone. Source: Minervini, Franceschi and Niepert, AAAI 2023, and their code, where alpha is
+    named beta.
 
     The state, `alpha` and `nonzeros`, lives here and not in the weights: a training that is to be
     resumed keeps `state_dict()` in its checkpoint.

@@ -63,9 +63,9 @@ class ILP(Solver):
         traits: what the caller knows of Y; SHIFT_INVARIANT where all y have the same sum.
 
     Raises ValueError for a program that is none or has a row with coefficients that spread by more
-    than 1e9, SolverInputError for costs of a dtype that cannot hold the solution, and
-    SolverUnavailableError for a missing backend, and
-    InfeasibleError, UnboundedError or TimeLimitError, naming the batch index.
+    than 1e9, SolverInputError for costs of a dtype that cannot hold the solution,
+    SolverUnavailableError for a missing backend, and InfeasibleError, UnboundedError or
+    TimeLimitError, naming the batch index.
     """
 
     forbids = True

@@ -7,16 +7,16 @@ from torch import Tensor
 from combgrad.errors import SolverInputError
 from combgrad.solvers.base import Solver, Trait, to_array, to_tensor
 from combgrad.solvers.brute_force import BruteForceTSP
-from combgrad.solvers.checking import spent
 from combgrad.solvers.edges import city_count, edge_ends
 from combgrad.solvers.kernels.tour_order import tour_orders
+from combgrad.solvers.spending import spent
 from combgrad.solvers.threads import thread_count
 from combgrad.solvers.tour_search import tours_by_branching, tours_by_programming
 
 #: Up to here dynamic programming is faster than branching, whatever the costs.
 MOST_BY_PROGRAMMING = 11
 
-#: Larger instances are answered too, but nothing has been tried on them.
+#: Larger instances are refused: nothing has been tried on them.
 MOST_CITIES = 200
 
 #: Up to here the debug mode compares with all (k-1)!/2 tours.

@@ -6,7 +6,7 @@ from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus
 
-from combgrad.claim import RunBusyError, Status, last_line
+from combgrad.claim import RunBusyError, Status, in_one_line
 from combgrad.sweeps.task import Outcome, ProcessDiedError
 
 
@@ -72,7 +72,7 @@ def _error(raised: BaseException | None, status: Status | None, trouble: str) ->
     if isinstance(raised, RunBusyError):
         return False, "another process was at work on it, and ended without a record"
     if raised is not None and not isinstance(raised, ProcessDiedError):
-        return True, last_line(raised)
+        return True, in_one_line(raised)
     if status is not None and status.state == "failed":
         return True, status.error
     if status is not None and status.state == "running":

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hydra.core.utils import JobReturn
 
-from combgrad.claim import last_line, read_status
+from combgrad.claim import in_one_line, read_status
 from combgrad.files import check_writable
 from combgrad.results.record import RunRecord
 from combgrad.results.store import Shelf, load_record
@@ -149,7 +149,7 @@ class Sweep:
                 returns, trouble = found, ""
         except Exception as error:
             # Launchers give up as a whole when one worker dies; the disk tells how far each job is.
-            trouble = last_line(error)
+            trouble = in_one_line(error)
         moved, known = False, self._shelf.by_key()
         for entry, old, result in zip(entries, before, returns, strict=True):
             answer = answer_of(result, old, read_status(entry.job.folder), self.id, trouble)

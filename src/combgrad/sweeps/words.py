@@ -2,12 +2,12 @@
 
 import re
 
+from combgrad.environment import literal
+
 
 def quoted(text: str) -> str:
     """A text as a value that Hydra reads back as exactly that text."""
-    # Inside quotes Hydra takes a backslash for itself unless a quote follows; OmegaConf takes
-    # `${` for an interpolation unless an odd number of backslashes stands before it.
-    text = re.sub(r"(\\*)\$\{", lambda m: f"{2 * m.group(1)}\\${{", text)
-    text = re.sub(r"(\\*)'", lambda m: f"{2 * m.group(1)}\\'", text)
+    # Inside quotes Hydra takes a backslash for itself unless a quote follows.
+    text = re.sub(r"(\\*)'", lambda m: f"{2 * m.group(1)}\\'", literal(text))
     end = re.search(r"\\*$", text)
     return f"'{text}{end.group() if end else ''}'"

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from combgrad.corruption import check_range, flip_labels
 from combgrad.data.datamodule import (
-    LARGEST_SEED,
     TensorDataModule,
     check_choice,
     check_url,
@@ -25,6 +24,7 @@ from combgrad.data.globe.instances import (
     generate_cached,
 )
 from combgrad.data.splits import SPLITS, fingerprint
+from combgrad.settings import LARGEST_SEED
 from combgrad.solvers.edges import matrix_to_edges
 from combgrad.sphere import Distance, check_distance
 
@@ -81,8 +81,6 @@ class GlobeTSP(TensorDataModule):
                 f"data.source={source} needs data.path=<where it lies>, or COMBGRAD_DATA set; "
                 f"data.source=regenerated needs nothing."
             )
-        if cities < 3:
-            raise ValueError(f"data.cities is {cities}; a tour needs at least 3.")
         self.cities, self.source, self.distance = cities, source, distance
         self.seed = seed
         self.label_probability = check_range("corruption.label_rho", label_rho, cities) / cities

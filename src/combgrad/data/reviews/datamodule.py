@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from combgrad.data.datamodule import (
-    LARGEST_SEED,
     MOST_ROWS,
     TensorDataModule,
     check_choice,
@@ -22,6 +21,7 @@ from combgrad.data.reviews import files, lexicon, stand_in
 from combgrad.data.reviews.checksums import sha256_of
 from combgrad.data.reviews.encoded import ENCODING_VERSION, Encoded, Texts, encode, encoded_cached
 from combgrad.data.reviews.vocabulary import SPECIAL, UNKNOWN, rows
+from combgrad.settings import LARGEST_SEED
 
 Source = Literal["stand-in", "original"]
 

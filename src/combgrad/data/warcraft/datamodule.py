@@ -6,7 +6,6 @@ from torch import Tensor
 
 from combgrad.data.batches import StoredRows
 from combgrad.data.datamodule import (
-    LARGEST_SEED,
     TensorDataModule,
     check_choice,
     check_url,
@@ -18,6 +17,7 @@ from combgrad.data.warcraft.channels import channel_statistics_cached
 from combgrad.data.warcraft.files import MapSplit
 from combgrad.data.warcraft.generated import GENERATOR_VERSION, Recipe, generate
 from combgrad.data.warcraft.original import PUBLISHED, load_original
+from combgrad.settings import LARGEST_SEED
 
 Source = Literal["regenerated", "original"]
 
