@@ -37,6 +37,7 @@ FRAMEWORK = {
     "explanations",
     "unknown_keys",
     "callbacks",
+    "command_line",
     "checks",
     "configuration",
     "environment",
