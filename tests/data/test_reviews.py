@@ -289,7 +289,7 @@ def test_files_are_read_and_summed_once(written, tmp_path, monkeypatch):
     assert len(record) == 4
     with monkeypatch.context() as patch:
         patch.setattr(datamodule, "encode", None)
-        patch.setattr("combgrad.data.reviews.checksums._sha256", None)
+        patch.setattr("combgrad.data.reviews.checksums.sha256_of_file", None)
         again = loaded(**settings)
     assert equal(fresh, again)
     assert again.data_fingerprint == fresh.data_fingerprint

@@ -78,7 +78,9 @@ def _read(place: Path, mark: str) -> dict[str, np.ndarray]:
             CONTENT,
             *(f"{name}.npy" for name in digests),
         }
-        right = right and all(_sha256(place / f"{name}.npy") == digests[name] for name in digests)
+        right = right and all(
+            sha256_of_file(place / f"{name}.npy") == digests[name] for name in digests
+        )
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise DataFileError(f"{place}: is damaged ({type(error).__name__}: {error}).") from error
     if not right:
@@ -89,7 +91,8 @@ def _read(place: Path, mark: str) -> dict[str, np.ndarray]:
     }
 
 
-def _sha256(path: Path) -> str:
+def sha256_of_file(path: Path) -> str:
+    """The sha256 of a file's content, in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -100,7 +103,10 @@ def _write(place: Path, mark: str, blocks: Iterable[Block]) -> None:
     temporary.mkdir()
     try:
         names = _write_blocks(temporary, blocks)
-        content = {"key": mark, "sha256": {n: _sha256(temporary / f"{n}.npy") for n in names}}
+        content = {
+            "key": mark,
+            "sha256": {n: sha256_of_file(temporary / f"{n}.npy") for n in names},
+        }
         with (temporary / CONTENT).open("w", encoding="utf-8") as file:
             json.dump(content, file, indent=1)
             file.flush()

@@ -1,11 +1,11 @@
 """Checksums of files that are too large to be read again at every start."""
 
-import hashlib
 import json
 import warnings
 from pathlib import Path
 from typing import Any
 
+from combgrad.data.base import sha256_of_file
 from combgrad.data.splits import fingerprint
 from combgrad.files import write_text_atomically
 
@@ -28,7 +28,7 @@ def sha256_of(files: list[Path], cache: Path | None) -> list[str]:
         entry: dict[str, Any] = {"size": state.st_size, **times}
         old = known.get(path, {})
         if not entry.items() <= old.items():
-            digest = _sha256(file)
+            digest = sha256_of_file(file)
             if old.get("sha256", digest) != digest:
                 warnings.warn(
                     f"{file}: its sha256 was {old['sha256']} when it was first read, and is "
@@ -41,11 +41,6 @@ def sha256_of(files: list[Path], cache: Path | None) -> list[str]:
     if cache is not None and known != before:
         write_text_atomically(cache / RECORD, json.dumps(known, indent=1, sort_keys=True) + "\n")
     return digests
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _read(cache: Path | None) -> dict[str, dict[str, Any]]:
