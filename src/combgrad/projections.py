@@ -93,10 +93,10 @@ def _normalised(rows: Tensor, dtype: torch.dtype, factor: Tensor | float = 1.0) 
 
 
 @torch.no_grad()
-def _is_coarse(costs: Tensor, centred: Tensor) -> bool:
-    """Whether centring moves so many small costs so far that their differences are rounded."""
+def _is_coarse(costs: Tensor, centred: Tensor, dtype: torch.dtype) -> bool:
+    """Whether centring moves so many small costs so far that `dtype` rounds their differences."""
     sizes = costs.flatten(1).abs()
-    drowned = centred.abs() * (torch.finfo(costs.dtype).eps * 2**_BITS_KEPT) > sizes
+    drowned = centred.abs() * (torch.finfo(dtype).eps * 2**_BITS_KEPT) > sizes
     if not bool(drowned.any()):
         return False
     most = (drowned & (sizes > 0)).sum(dim=1).max()
@@ -104,23 +104,31 @@ def _is_coarse(costs: Tensor, centred: Tensor) -> bool:
 
 
 def _delivered(
-    projection: Projection, rows: Tensor, absent: Tensor | None, costs: Tensor, widen: bool
+    projection: Projection,
+    rows: Tensor,
+    centred: Tensor,
+    absent: Tensor | None,
+    costs: Tensor,
+    widen: bool,
 ) -> Tensor:
-    """Rows (B, n) in the form of the costs, or in float64 if `widen` allows and a warning is due.
+    """Rows (B, n), made of `centred`, in the form of the costs, or in float64 if `widen` allows.
 
-    Only costs of single and double precision are warned of: halves are always coarse.
+    Warns where the dtype of the answer is too coarse; not of halves, which always are.
     """
-    if widen and rows.dtype != costs.dtype:
-        return _filled(rows, absent, torch.inf).view_as(costs)
-    if torch.finfo(costs.dtype).eps < 1e-6:
+    if not _is_coarse(costs, centred, costs.dtype):
+        return _narrow(rows, absent, costs)
+    wide = widen and rows.dtype != costs.dtype
+    dtype = rows.dtype if wide else costs.dtype
+    if torch.finfo(dtype).eps < 1e-6 and _is_coarse(costs, centred, dtype):
+        remedy = ", or pass costs.double(), which a CombinatorialLayer does of itself"
         warnings.warn(
             f"{type(projection).__name__}: some costs of an instance are so much larger than "
-            f"others that, once the mean is removed, {costs.dtype} rounds the differences of those "
+            f"others that, once the mean is removed, {dtype} rounds the differences of those "
             f"away, and solutions may change; forbid entries by a cost of inf, not by a large "
-            f"number, or pass costs.double(), which a CombinatorialLayer does of itself.",
+            f"number{remedy if dtype != rows.dtype else ''}.",
             stacklevel=3,
         )
-    return _narrow(rows, absent, costs)
+    return _filled(rows, absent, torch.inf).view_as(costs) if wide else _narrow(rows, absent, costs)
 
 
 class Mean(Projection):
@@ -137,15 +145,13 @@ class Mean(Projection):
         """Project costs (B, *S) -> (B, *S); every instance then sums to 0.
 
         Where costs of very different size lose their differences by it, it answers in float64 with
-        `widen`, and warns without.
+        `widen`, and warns without, or where even float64 is too coarse.
         """
         if not costs.numel():
             return costs
         scaled, absent, factor = _centred(costs)
         centred = scaled / factor
-        if _is_coarse(costs, centred):
-            return _delivered(self, centred, absent, costs, widen)
-        return _narrow(centred, absent, costs)
+        return _delivered(self, centred, centred, absent, costs, widen)
 
 
 class Norm(Projection):
@@ -178,15 +184,13 @@ class Std(Projection):
         """Project costs (B, *S) -> (B, *S) of mean 0 and Euclidean norm 1.
 
         Where costs of very different size lose their differences by it, it answers in float64 with
-        `widen`, and warns without.
+        `widen`, and warns without, or where even float64 is too coarse.
         """
         if not costs.numel():
             return costs
         centred, absent, factor = _centred(costs)
         projected = _normalised(centred, costs.dtype, factor)
-        if _is_coarse(costs, centred / factor):
-            return _delivered(self, projected, absent, costs, widen)
-        return _narrow(projected, absent, costs)
+        return _delivered(self, projected, centred / factor, absent, costs, widen)
 
 
 class Plane(Projection):
@@ -201,6 +205,8 @@ class Plane(Projection):
 
     normal: Tensor
 
+    widens = True
+
     def __init__(self, a: Tensor | Sequence[float]) -> None:
         super().__init__()
         device = a.device if isinstance(a, Tensor) else "cpu"
@@ -212,8 +218,8 @@ class Plane(Projection):
             )
         self.register_buffer("normal", normal, persistent=False)
 
-    def forward(self, costs: Tensor) -> Tensor:
-        """Project costs (B, *S) -> (B, *S), orthogonal to `a`."""
+    def forward(self, costs: Tensor, widen: bool = False) -> Tensor:
+        """Project costs (B, *S) -> (B, *S), orthogonal to `a`; `widen` is that of `Mean`."""
         rows, absent = _wide(costs)
         if rows.shape[1] != self.normal.numel():
             raise ValueError(
@@ -224,4 +230,5 @@ class Plane(Projection):
         normal = _filled(self.normal.flatten().to(rows).expand_as(rows), absent, 0.0)
         length = (normal * normal).sum(dim=1, keepdim=True)
         share = (rows * normal).sum(dim=1, keepdim=True) / length.masked_fill(length == 0, 1.0)
-        return _narrow(rows - share * normal, absent, costs)
+        projected = rows - share * normal
+        return _delivered(self, projected, projected, absent, costs, widen)

@@ -300,8 +300,10 @@ def test_forbidden_variables_are_zero_or_leave_no_solution(backend):
     with pytest.raises(SolverInputError, match="batch index 1 contain NaN or -inf"):
         solver(costs)
     costs[1] = torch.tensor([torch.inf, torch.inf, torch.inf, 0.0])
-    with pytest.raises(InfeasibleError, match="batch index 1"):
+    with pytest.raises(InfeasibleError, match=r"costs of inf .* no solution to batch index 1"):
         solver(costs)
+    with pytest.raises(InfeasibleError, match="batch index 0 has no solution, whatever the costs"):
+        ILP(np.ones(4), 5, 5, backend=backend)(costs)
     with pytest.raises(InfeasibleError, match=r"batch index 0 .*variable 2 exclude"):
         ILP(bounds=(np.ones(4), 2), backend=backend)(torch.tensor([[1.0, 1.0, torch.inf, 1.0]]))
     # What one instance forbids, the next one may use.

@@ -222,7 +222,7 @@ def test_costs_that_drown_others_are_warned_of_and_inf_does_not_drown(projection
     forbidden = torch.zeros(10, dtype=torch.bool)
     forbidden[[1, 5, 8]] = True
     solver = BruteForceTSP()
-    with pytest.warns(UserWarning, match=r"Mean|Std: .*forbid entries by a cost of inf"):
+    with pytest.warns(UserWarning, match=r"(Mean|Std): .*forbid entries by a cost of inf"):
         projection(costs.masked_fill(forbidden, 1e7))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -235,3 +235,26 @@ def test_costs_that_drown_others_are_warned_of_and_inf_does_not_drown(projection
     expected = solver(costs.masked_fill(forbidden, 1e7).double()).float()
     assert torch.equal(solver(exact).float(), expected)
     assert torch.equal(solver(projected), expected)
+
+
+CENTRING = [
+    pytest.param(Mean(), id="mean"),
+    pytest.param(Std(), id="std"),
+    pytest.param(Plane([1.0] * 10), id="plane"),
+]
+
+
+@pytest.mark.parametrize("projection", CENTRING)
+def test_costs_that_drown_others_even_in_double_precision_are_warned_of(projection):
+    costs = torch.rand(50, 10, generator=torch.Generator().manual_seed(0))
+    forbidden = torch.zeros(10, dtype=torch.bool)
+    forbidden[[1, 5, 8]] = True
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert projection(costs.masked_fill(forbidden, 1e7), widen=True).dtype == torch.float64
+    with pytest.warns(UserWarning, match=r"torch.float32 rounds .*, or pass costs.double\(\)"):
+        projection(costs.masked_fill(forbidden, 1e7))
+    for wide in (True, False):
+        drowning = costs.masked_fill(forbidden, 3e38)
+        with pytest.warns(UserWarning, match=r"torch.float64 rounds .*, not by a large number.$"):
+            projection(drowning if wide else drowning.double(), widen=wide)

@@ -166,7 +166,7 @@ class ILP(Solver):
             smallest = sizes[matter].min(initial=largest)
             # The tolerances of the backends are absolute, so instances are brought to one size.
             scaled = np.where(matter, costs, 0.0) / (largest or 1.0)
-            point = self._minimise(scaled, least, most, index)
+            point = self._minimise(scaled, least, most, index, bool(forbidden.any()))
             point = np.where(self.program.integer, np.rint(point) + 0.0, point)
             if smallest >= largest / MODEST_SPREAD:
                 return point
@@ -200,7 +200,7 @@ class ILP(Solver):
         return self.program.integer & alone & (np.arange(len(sizes)) == first)
 
     def _minimise(
-        self, costs: np.ndarray, least: np.ndarray, most: np.ndarray, index: int
+        self, costs: np.ndarray, least: np.ndarray, most: np.ndarray, index: int, forbids: bool
     ) -> np.ndarray:
         if self._model is None:
             self._model = BACKENDS[self.backend](self.program, self.time_limit)
@@ -212,6 +212,12 @@ class ILP(Solver):
         if outcome == OPTIMAL:
             return point
         if outcome == INFEASIBLE:
+            free = (np.zeros_like(costs), self.program.least, self.program.most)
+            if forbids and self._model.minimise(*free)[0] != INFEASIBLE:
+                raise InfeasibleError(
+                    f"ILP: the variables that costs of inf set to 0 leave no solution to batch "
+                    f"index {index}; forbid fewer."
+                )
             raise InfeasibleError(
                 f"ILP: batch index {index} has no solution, whatever the costs; the rows and "
                 f"bounds contradict each other."
