@@ -86,15 +86,22 @@ ALLOWED: dict[str, tuple[Callable[[Any], bool], str]] = {
 }
 
 
-def check_settings(seed: Any, threads: Any, trainer: Mapping[str, Any]) -> None:
-    """Raise ValueError for a seed, a number of threads or a trainer that no run can have."""
+def check_settings(
+    seed: Any, threads: Any, trainer: Mapping[str, Any], elsewhere: bool = False
+) -> None:
+    """Raise ValueError for a seed, a number of threads or a trainer that no run can have.
+
+    Where it is to run `elsewhere`, on a machine of more cores perhaps, threads are only counted.
+    """
     if not is_whole(seed) or not 0 <= seed <= LARGEST_SEED:
         raise ValueError(f"seed is {seed!r}; it must be a whole number from 0 to {LARGEST_SEED}.")
+    if not is_whole(threads) or threads < 1:
+        raise ValueError(f"threads is {threads!r}; it must be a whole number, at least 1.")
     cores = os.cpu_count() or 1
     most = THREADS_A_CORE * cores
-    if not is_whole(threads) or not 1 <= threads <= most:
+    if threads > most and not elsewhere:
         raise ValueError(
-            f"threads is {threads!r}; it must be an integer from 1 to {most}, "
+            f"threads is {threads!r}; it must be a whole number from 1 to {most}, "
             f"{THREADS_A_CORE} for each of the {cores} cores of this machine."
         )
     check_trainer(trainer)

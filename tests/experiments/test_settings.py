@@ -37,7 +37,7 @@ REFUSED = {
     "threads=1.5": "threads is 1.5",
     "threads=true": "threads is True",
     f"threads={8 * (os.cpu_count() or 1) + 1}": "8 for each of the .* cores of this machine",
-    "threads=100000": "threads is 100000; it must be an integer from 1 to",
+    "threads=100000": "threads is 100000; it must be a whole number from 1 to",
     "optimizer.lr=-1": r"optimizer\.lr=-1, .*Invalid learning rate",
     "optimizer.lr=abc": r"optimizer\.lr is 'abc'",
     "+optimizer.betas=[2,3]": "Invalid beta",

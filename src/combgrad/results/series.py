@@ -215,9 +215,12 @@ def fit(
 
 def margin_end(config: Mapping[str, Any]) -> float | None:
     """How many epochs have a margin; None where all or none have."""
-    margin, epochs = config.get("margin") or {}, config["trainer"]["max_epochs"]
-    until = margin.get("until")
-    if until is None or margin.get("alpha") == 0:
+    margin, trainer = config.get("margin") or {}, config.get("trainer") or {}
+    until, epochs = margin.get("until"), trainer.get("max_epochs")
+    # A record may come from anywhere, and so may what it says of its margin.
+    if not (isinstance(until, int | float) and isinstance(epochs, int | float)):
+        return None
+    if margin.get("alpha") == 0:
         return None
     # The margin's own rule: up to 1 it is a fraction of all epochs, and epoch 0 is the first.
     end = math.ceil(until * epochs if until <= 1 else until)

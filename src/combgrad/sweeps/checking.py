@@ -140,7 +140,7 @@ class Checker:
         from combgrad.parts import build_experiment
         from combgrad.settings import check_settings
 
-        check_settings(config.seed, config.threads, config.trainer)
+        check_settings(config.seed, config.threads, config.trainer, elsewhere=True)
         parts = digest(*(str(config[node]) for node in BUILT_TOGETHER))
         if parts not in self._experiments:
             build_experiment(config)
