@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from combgrad.errors import WrongAnswerError
@@ -46,8 +47,9 @@ def check_answers(
         return
     used = solution[0] != 0
     found = float(spent(costs[:1].double(), solution[:1].double()))
-    # What adding up doubles may lose.
-    slack = 1e-12 * float(costs[0][used].double().abs().sum())
+    # What adding up may lose: doubles here, and what `optimum` answers in there.
+    rounding = max(1e-12, 8 * torch.finfo(best.dtype).eps)
+    slack = rounding * float(costs[0][used].double().abs().sum())
     if found > float(best[0]) + slack:
         raise WrongAnswerError(
             f"{name}: the solution of batch index 0 costs {found!r}, and {float(best[0])!r} is "
