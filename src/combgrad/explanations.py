@@ -31,6 +31,7 @@ UNKNOWN_KEY = re.compile(r"Could not override '([\w.@/]+)'")
 AMBIGUOUS = re.compile(r"Ambiguous value for argument '(.*)'")
 SWEEPING = re.compile(r"Sweep parameters? '(.*)' require")
 FULL_KEY = re.compile(r"full_key: (\S+)")
+UNSET = re.compile(r"Environment variable '(.+)' not found")
 
 #: Errors whose text is meant for people; of all others the kind and the place are told too.
 TOLD = (CombgradError, OSError, ValueError, HydraException, OmegaConfBaseException)
@@ -46,6 +47,8 @@ def describe(error: BaseException, arguments: Sequence[str]) -> str:
     unknown = UNKNOWN_KEY.search(str(error))
     if unknown is not None:
         return f"unknown key {unknown.group(1)!r}. {valid_keys(unknown.group(1), arguments)}"
+    if (unset := UNSET.search(str(error))) is not None:
+        return _of_variable(error, unset.group(1))
     key = FULL_KEY.search(str(error)) if isinstance(error, InstantiationException) else None
     cause = _cause(error)
     text = redacted(_said(cause))
@@ -132,4 +135,13 @@ def _of_interpolation(error: InterpolationKeyError) -> str:
     return (
         f"{key} takes its value from {name}, which the chosen {group} does not have; {remedy}, "
         f"or give {key} a value."
+    )
+
+
+def _of_variable(error: BaseException, variable: str) -> str:
+    key = FULL_KEY.search(str(error))
+    taking = f"{key.group(1)} takes its value from" if key else "a value is taken from"
+    return (
+        f"{taking} the environment variable {variable}, which is not set; set it, or name a value "
+        f"for that case: ${{oc.env:{variable},VALUE}}."
     )
