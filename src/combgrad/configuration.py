@@ -280,16 +280,16 @@ def profile_names(folder: Path = CONFIG_FOLDER) -> list[str]:
     return sorted(path.stem for path in (checked_configs(folder) / "profile").glob("*.yaml"))
 
 
-def compose_lazily(overrides: Sequence[str] = (), folder: Path = CONFIG_FOLDER) -> DictConfig:
+def compose_lazily(overrides: Sequence[str] = (), folder: Path | str = CONFIG_FOLDER) -> DictConfig:
     """The configuration of OVERRIDES with its interpolations still open."""
     register_resolvers()
     GlobalHydra.instance().clear()
-    with hydra.initialize_config_dir(str(checked_configs(folder)), version_base="1.3"):
+    with hydra.initialize_config_dir(str(checked_configs(Path(folder))), version_base="1.3"):
         full = hydra.compose("train", list(overrides), return_hydra_config=True)
     HydraConfig.instance().set_config(full)
     return full
 
 
-def compose(overrides: Sequence[str] = (), folder: Path = CONFIG_FOLDER) -> DictConfig:
+def compose(overrides: Sequence[str] = (), folder: Path | str = CONFIG_FOLDER) -> DictConfig:
     """The configuration that `python train.py OVERRIDES...` would run, for notebooks and tests."""
     return resolved(compose_lazily(overrides, folder))

@@ -30,6 +30,7 @@ LAUNCHERS_MISSING = (
 UNKNOWN_KEY = re.compile(r"Could not override '([\w.@/]+)'")
 AMBIGUOUS = re.compile(r"Ambiguous value for argument '(.*)'")
 SWEEPING = re.compile(r"Sweep parameters? '(.*)' require")
+UNSET = re.compile(r"Environment variable '(.*)' not found")
 FULL_KEY = re.compile(r"full_key: (\S+)")
 UNSET = re.compile(r"Environment variable '(.+)' not found")
 
@@ -80,6 +81,12 @@ def _said(error: BaseException) -> str:
     if isinstance(error, MissingMandatoryValue):
         key = getattr(error, "full_key", None) or text.rpartition(" ")[2]
         return f"{key} has no value and needs one; write {key}=<value>."
+    if (unset := UNSET.search(text)) is not None:
+        name = unset.group(1)
+        return (
+            f"the environment variable {name} is not set; set it, "
+            f"or write ${{oc.env:{name},<value>}} for a value in its place."
+        )
     if (ambiguous := AMBIGUOUS.search(text)) is not None:
         word = ambiguous.group(1)
         key, _, values = word.partition("=")

@@ -208,6 +208,7 @@ def test_programs_without_rows_follow_the_signs(backend):
         ({"A": [[1, 1e-10], [1, 1]]}, "row 0 spread"),
         ({"A": [[1, 2]], "backend": "cplex"}, "highs, gurobi"),
         ({"A": [[1, 2]], "time_limit": 0}, "time_limit"),
+        ({"A": [[1, 2]], "time_limit": "5"}, "time_limit is '5'"),
     ],
 )
 def test_programs_that_are_none_are_refused(program, message):

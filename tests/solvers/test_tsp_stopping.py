@@ -57,7 +57,7 @@ def test_a_time_limit_that_suffices_changes_nothing(threads, cities):
     assert torch.equal(TSP(threads=threads, time_limit=600.0)(costs), TSP(threads=1)(costs))
 
 
-@pytest.mark.parametrize("limit", [0.0, -1.0, float("nan")])
+@pytest.mark.parametrize("limit", [0.0, -1.0, float("nan"), "5"])
 def test_a_time_limit_is_positive(limit):
     with pytest.raises(ValueError, match="positive number of seconds"):
         TSP(time_limit=limit)

@@ -89,9 +89,10 @@ class ILP(Solver):
         super().__init__()
         if backend not in BACKENDS:
             raise ValueError(f"backend is {backend!r}; choose one of {', '.join(BACKENDS)}.")
-        if time_limit is not None and not time_limit > 0:
+        number = isinstance(time_limit, int | float)
+        if time_limit is not None and not (number and time_limit > 0):
             raise ValueError(
-                f"time_limit is {time_limit}; it must be a positive number of seconds."
+                f"time_limit is {time_limit!r}; it must be a positive number of seconds."
             )
         blocks = [
             rows

@@ -93,9 +93,10 @@ class TSP(Solver):
 
     def __init__(self, threads: int | None = None, time_limit: float | None = None) -> None:
         thread_count(0.0, threads)
-        if time_limit is not None and not time_limit > 0:
+        number = isinstance(time_limit, int | float)
+        if time_limit is not None and not (number and time_limit > 0):
             raise ValueError(
-                f"time_limit is {time_limit}; it must be a positive number of seconds."
+                f"time_limit is {time_limit!r}; it must be a positive number of seconds."
             )
         self.threads, self.time_limit = threads, time_limit
 
