@@ -30,7 +30,6 @@ LAUNCHERS_MISSING = (
 UNKNOWN_KEY = re.compile(r"Could not override '([\w.@/]+)'")
 AMBIGUOUS = re.compile(r"Ambiguous value for argument '(.*)'")
 SWEEPING = re.compile(r"Sweep parameters? '(.*)' require")
-UNSET = re.compile(r"Environment variable '(.*)' not found")
 FULL_KEY = re.compile(r"full_key: (\S+)")
 UNSET = re.compile(r"Environment variable '(.+)' not found")
 
@@ -49,7 +48,7 @@ def describe(error: BaseException, arguments: Sequence[str]) -> str:
     if unknown is not None:
         return f"unknown key {unknown.group(1)!r}. {valid_keys(unknown.group(1), arguments)}"
     if (unset := UNSET.search(str(error))) is not None:
-        return _of_variable(error, unset.group(1))
+        return _of_variable(error, unset.group(1), arguments)
     key = FULL_KEY.search(str(error)) if isinstance(error, InstantiationException) else None
     cause = _cause(error)
     text = redacted(_said(cause))
@@ -81,12 +80,6 @@ def _said(error: BaseException) -> str:
     if isinstance(error, MissingMandatoryValue):
         key = getattr(error, "full_key", None) or text.rpartition(" ")[2]
         return f"{key} has no value and needs one; write {key}=<value>."
-    if (unset := UNSET.search(text)) is not None:
-        name = unset.group(1)
-        return (
-            f"the environment variable {name} is not set; set it, "
-            f"or write ${{oc.env:{name},<value>}} for a value in its place."
-        )
     if (ambiguous := AMBIGUOUS.search(text)) is not None:
         word = ambiguous.group(1)
         key, _, values = word.partition("=")
@@ -145,9 +138,12 @@ def _of_interpolation(error: InterpolationKeyError) -> str:
     )
 
 
-def _of_variable(error: BaseException, variable: str) -> str:
-    key = FULL_KEY.search(str(error))
-    taking = f"{key.group(1)} takes its value from" if key else "a value is taken from"
+def _of_variable(error: BaseException, variable: str, arguments: Sequence[str]) -> str:
+    found = FULL_KEY.search(str(error))
+    # Hydra copies the words into its own keys, which nobody typed.
+    typed = [word for word in arguments if f"oc.env:{variable}" in word]
+    key = typed[0].partition("=")[0].lstrip("+") if typed else found and found.group(1)
+    taking = f"{key} takes its value from" if key else "a value is taken from"
     return (
         f"{taking} the environment variable {variable}, which is not set; set it, or name a value "
         f"for that case: ${{oc.env:{variable},VALUE}}."
