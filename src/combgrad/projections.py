@@ -18,7 +18,7 @@ class Projection(Described, nn.Module, ABC):
     """A map P of the costs, joint over all entries of an instance, with y(P(w)) = y(w).
 
     Entries of +inf, which no solution may use, are absent: they stay +inf, enter no mean and no
-    norm, and get no gradient. What is computed of the others is computed in float64.
+    norm, and get no gradient. What the costs' own dtype could not compute is computed in float64.
     """
 
     requires: frozenset[Trait] = frozenset()
@@ -72,6 +72,33 @@ def _centred(costs: Tensor) -> tuple[Tensor, Tensor | None, Tensor | float]:
         return rows - rows.mean(dim=1, keepdim=True), None, factor
     count = (~absent).sum(dim=1, keepdim=True).clamp_min(1)
     return _filled(rows - rows.sum(dim=1, keepdim=True) / count, absent, 0.0), absent, factor
+
+
+@torch.no_grad()
+def _are_ordinary(rows: Tensor) -> bool:
+    """Whether rows (B, n) are of a size, and all there, so that their own dtype will do."""
+    largest = rows.abs().amax(dim=1)
+    limits = torch.finfo(rows.dtype)
+    fits = (largest < limits.max * 2.0**-64) & ((largest > limits.tiny * 2.0**64) | (largest == 0))
+    return bool(fits.all())
+
+
+def _plainly_centred(costs: Tensor) -> Tensor | None:
+    """Costs (B, *S) minus their mean as rows (B, n), in their own dtype; None where that is coarse.
+
+    What most networks predict is answered here, at half the price of float64.
+    """
+    rows = costs.flatten(1)
+    if not _are_ordinary(rows):
+        return None
+    centred = rows - rows.mean(dim=1, keepdim=True)
+    with torch.no_grad():
+        left, largest = (x.abs().amax(dim=1) for x in (centred, rows))
+        # What centring leaves of near-equal costs is rounding.
+        doubtful = (left > 0) & (left <= 8 * torch.finfo(rows.dtype).eps * largest)
+        if bool(doubtful.any()) or _is_coarse(costs, centred, costs.dtype):
+            return None
+    return centred
 
 
 def _normalised(rows: Tensor, dtype: torch.dtype, factor: Tensor | float = 1.0) -> Tensor:
@@ -149,6 +176,9 @@ class Mean(Projection):
         """
         if not costs.numel():
             return costs
+        plain = _plainly_centred(costs)
+        if plain is not None:
+            return plain.view_as(costs)
         scaled, absent, factor = _centred(costs)
         centred = scaled / factor
         return _delivered(self, centred, centred, absent, costs, widen)
@@ -166,6 +196,8 @@ class Norm(Projection):
         """Project costs (B, *S) -> (B, *S) of Euclidean norm 1."""
         if not costs.numel():
             return costs
+        if _are_ordinary(costs.flatten(1)):
+            return _normalised(costs.flatten(1), costs.dtype).view_as(costs)
         rows, absent = _wide(costs)
         return _narrow(_normalised(rows, costs.dtype), absent, costs)
 
@@ -188,6 +220,9 @@ class Std(Projection):
         """
         if not costs.numel():
             return costs
+        plain = _plainly_centred(costs)
+        if plain is not None:
+            return _normalised(plain, costs.dtype).view_as(costs)
         centred, absent, factor = _centred(costs)
         projected = _normalised(centred, costs.dtype, factor)
         return _delivered(self, projected, centred / factor, absent, costs, widen)
