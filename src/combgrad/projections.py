@@ -2,7 +2,7 @@
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -75,10 +75,13 @@ def _centred(costs: Tensor) -> tuple[Tensor, Tensor | None, Tensor | float]:
 
 
 @torch.no_grad()
-def _are_ordinary(rows: Tensor) -> bool:
-    """Whether rows (B, n) are of a size, and all there, so that their own dtype will do."""
-    largest = rows.abs().amax(dim=1)
-    limits = torch.finfo(rows.dtype)
+def _largest(rows: Tensor) -> Tensor:
+    return rows.abs().amax(dim=1)
+
+
+def _are_ordinary(largest: Tensor) -> bool:
+    """Whether rows with these largest sizes (B,) are all there, and their own dtype will do."""
+    limits = torch.finfo(largest.dtype)
     fits = (largest < limits.max * 2.0**-64) & ((largest > limits.tiny * 2.0**64) | (largest == 0))
     return bool(fits.all())
 
@@ -89,16 +92,15 @@ def _plainly_centred(costs: Tensor) -> Tensor | None:
     What most networks predict is answered here, at half the price of float64.
     """
     rows = costs.flatten(1)
-    if not _are_ordinary(rows):
+    largest = _largest(rows)
+    if not _are_ordinary(largest):
         return None
     centred = rows - rows.mean(dim=1, keepdim=True)
-    with torch.no_grad():
-        left, largest = (x.abs().amax(dim=1) for x in (centred, rows))
-        # What centring leaves of near-equal costs is rounding.
-        doubtful = (left > 0) & (left <= 8 * torch.finfo(rows.dtype).eps * largest)
-        if bool(doubtful.any()) or _is_coarse(costs, centred, costs.dtype):
-            return None
-    return centred
+    left = _largest(centred)
+    # What centring leaves of near-equal costs is rounding.
+    doubtful = (left > 0) & (left <= 8 * torch.finfo(rows.dtype).eps * largest)
+    coarse = bool(doubtful.any()) or _is_coarse(costs, centred, costs.dtype)
+    return None if coarse else centred
 
 
 def _normalised(rows: Tensor, dtype: torch.dtype, factor: Tensor | float = 1.0) -> Tensor:
@@ -158,6 +160,23 @@ def _delivered(
     return _filled(rows, absent, torch.inf).view_as(costs) if wide else _narrow(rows, absent, costs)
 
 
+def _of_centred(
+    projection: Projection,
+    answer: Callable[[Tensor, Tensor | float], Tensor],
+    costs: Tensor,
+    widen: bool,
+) -> Tensor:
+    """What `answer` makes of centred rows (B, n) and their factor, in the form of costs (B, *S)."""
+    if not costs.numel():
+        return costs
+    plain = _plainly_centred(costs)
+    if plain is not None:
+        return answer(plain, 1.0).view_as(costs)
+    centred, absent, factor = _centred(costs)
+    rows = answer(centred, factor)
+    return _delivered(projection, rows, centred / factor, absent, costs, widen)
+
+
 class Mean(Projection):
     """Remove the mean: P(w) = w - mean(w).
 
@@ -174,14 +193,7 @@ class Mean(Projection):
         Where costs of very different size lose their differences by it, it answers in float64 with
         `widen`, and warns without, or where even float64 is too coarse.
         """
-        if not costs.numel():
-            return costs
-        plain = _plainly_centred(costs)
-        if plain is not None:
-            return plain.view_as(costs)
-        scaled, absent, factor = _centred(costs)
-        centred = scaled / factor
-        return _delivered(self, centred, centred, absent, costs, widen)
+        return _of_centred(self, lambda rows, factor: rows / factor, costs, widen)
 
 
 class Norm(Projection):
@@ -196,8 +208,9 @@ class Norm(Projection):
         """Project costs (B, *S) -> (B, *S) of Euclidean norm 1."""
         if not costs.numel():
             return costs
-        if _are_ordinary(costs.flatten(1)):
-            return _normalised(costs.flatten(1), costs.dtype).view_as(costs)
+        plain = costs.flatten(1)
+        if _are_ordinary(_largest(plain)):
+            return _normalised(plain, costs.dtype).view_as(costs)
         rows, absent = _wide(costs)
         return _narrow(_normalised(rows, costs.dtype), absent, costs)
 
@@ -218,14 +231,11 @@ class Std(Projection):
         Where costs of very different size lose their differences by it, it answers in float64 with
         `widen`, and warns without, or where even float64 is too coarse.
         """
-        if not costs.numel():
-            return costs
-        plain = _plainly_centred(costs)
-        if plain is not None:
-            return _normalised(plain, costs.dtype).view_as(costs)
-        centred, absent, factor = _centred(costs)
-        projected = _normalised(centred, costs.dtype, factor)
-        return _delivered(self, projected, centred / factor, absent, costs, widen)
+
+        def answer(rows: Tensor, factor: Tensor | float) -> Tensor:
+            return _normalised(rows, costs.dtype, factor)
+
+        return _of_centred(self, answer, costs, widen)
 
 
 class Plane(Projection):

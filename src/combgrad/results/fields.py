@@ -5,6 +5,8 @@ import re
 from collections.abc import Callable, Collection
 from typing import Any
 
+from combgrad.settings import is_whole
+
 #: What fields that say nothing about a number are, where a record lacks them.
 FILLED: dict[str, Callable[[], Any]] = {
     "choices": dict,
@@ -55,18 +57,14 @@ def _is_name(value: Any) -> bool:
     return isinstance(value, str) and NAME.fullmatch(value) is not None
 
 
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
 def _is_count(value: Any) -> bool:
-    return _is_whole(value) and value >= 0
+    return is_whole(value) and value >= 0
 
 
 def _is_number(value: Any) -> bool:
     if isinstance(value, float):
         return True
-    return _is_whole(value) and abs(value) < 2**1000  # beyond it no float holds the number
+    return is_whole(value) and abs(value) < 2**1000  # beyond it no float holds the number
 
 
 def _is_time(value: Any) -> bool:
@@ -118,7 +116,7 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "profile": (_is_name, "a name without slashes and control characters"),
     "resumed_at": (_is_list(_is_count), "a list of whole numbers, at least 0"),
     "seconds": (_is_mapping(_is_time_spent), "an object of finite numbers, at least 0"),
-    "seed": (_is_whole, "a whole number"),
+    "seed": (is_whole, "a whole number"),
     "started": (_is_time, "a time with its zone in ISO 8601, or empty"),
     "versions": (_is_mapping(_is_text), "an object of strings"),
 }

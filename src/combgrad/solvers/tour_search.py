@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from combgrad.errors import TimeLimitError
 from combgrad.solvers.edges import edge_ends
-from combgrad.solvers.kernels.exact_held_karp import exact_held_karp, whole_digits
+from combgrad.solvers.kernels.exact_held_karp import exact_held_karp
 from combgrad.solvers.kernels.held_karp import held_karp, held_karp_parallel
 from combgrad.solvers.kernels.tsp_tour import solve_range
 
@@ -43,7 +43,7 @@ def tours_by_programming(costs: NDArray[np.float64], k: int, threads: int = 1) -
 
 def _exact_tour(costs: NDArray[np.float64], k: int) -> NDArray[np.bool_]:
     """The shortest tour (E,) for costs (E,) by whole numbers, many times slower."""
-    order = exact_held_karp(whole_digits(costs, k), k)
+    order = exact_held_karp(costs, k)
     graph = np.zeros((k, k), dtype=np.bool_)
     graph[order, np.roll(order, -1)] = True
     return (graph | graph.T)[edge_ends(k)]

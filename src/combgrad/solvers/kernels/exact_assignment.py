@@ -4,39 +4,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from combgrad.solvers.kernels import kernel
-from combgrad.solvers.kernels.exact_sums import add_limbs, assign_limbs, less_limbs, to_limbs
-from combgrad.solvers.kernels.tsp_costs import inner
-
-
-@inner
-def _exact_costs(costs: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Costs (n, m), n <= m, as integers (n * m, L), with a prohibitive one in place of inf."""
-    n = costs.shape[0]
-    flat = costs.reshape(-1)
-    limbs = to_limbs(flat, 64 * (n + 1) ** 2)
-    largest = 0
-    for e in range(flat.shape[0]):
-        if abs(flat[largest]) == np.inf or abs(flat[largest]) < abs(flat[e]) < np.inf:
-            largest = e
-    forbidden, zero = limbs[largest].copy(), np.zeros(limbs.shape[1], dtype=np.int64)
-    if less_limbs(forbidden, zero):
-        add_limbs(forbidden, zero, forbidden, -1)
-    forbidden[0] |= 1
-    doubled = 1
-    while doubled < 4 * (n + 1):
-        add_limbs(forbidden, forbidden, forbidden, 1)
-        doubled *= 2
-    for e in range(flat.shape[0]):
-        if flat[e] == np.inf:
-            assign_limbs(limbs[e], forbidden)
-    return limbs
+from combgrad.solvers.kernels.exact_sums import (
+    add_limbs,
+    assign_limbs,
+    less_limbs,
+    to_limbs_or_beyond,
+)
 
 
 @kernel()
 def assign_exactly(costs: NDArray[np.float64]) -> NDArray[np.int64]:
     """The column of each row (n,) in a cheapest matching for costs (n, m), 1 <= n <= m."""
     n, m = costs.shape
-    limbs = _exact_costs(costs)
+    limbs = to_limbs_or_beyond(costs.reshape(-1), n)
     length = limbs.shape[1]
     rows, columns = np.zeros((n, length), dtype=np.int64), np.zeros((m, length), dtype=np.int64)
     slack = np.empty((m, length), dtype=np.int64)

@@ -106,3 +106,28 @@ def less_limbs(first: NDArray[np.int64], second: NDArray[np.int64]) -> bool:
         if first[place] != second[place]:
             return first[place] < second[place]
     return False
+
+
+@kernel()
+def to_limbs_or_beyond(costs: NDArray[np.float64], terms: int) -> NDArray[np.int64]:
+    """Costs (n,) as integers (n, L), for solutions of `terms` entries each.
+
+    In place of inf stands a cost that no difference of two solutions without one reaches.
+    """
+    limbs = to_limbs(costs, 64 * (terms + 1) ** 2)
+    largest = 0
+    for e in range(costs.shape[0]):
+        if abs(costs[largest]) == np.inf or abs(costs[largest]) < abs(costs[e]) < np.inf:
+            largest = e
+    beyond, zero = limbs[largest].copy(), np.zeros(limbs.shape[1], dtype=np.int64)
+    if less_limbs(beyond, zero):
+        add_limbs(beyond, zero, beyond, -1)
+    beyond[0] |= 1
+    doubled = 1
+    while doubled < 4 * (terms + 1):
+        add_limbs(beyond, beyond, beyond, 1)
+        doubled *= 2
+    for e in range(costs.shape[0]):
+        if costs[e] == np.inf:
+            assign_limbs(limbs[e], beyond)
+    return limbs
