@@ -13,6 +13,7 @@ from combgrad.dashboard import Panel, outline
 from combgrad.loggers import describe
 from combgrad.plans import KINDS, Plan, load_plans, names
 from combgrad.results.identity import signature
+from exit_status import status_of
 
 DATA = SimpleNamespace(source="regenerated", data_fingerprint="f")
 
@@ -32,11 +33,7 @@ def command(script, monkeypatch, capsys):
 
     def call(*words):
         monkeypatch.setattr(sys, "argv", ["wandb_dashboard.py", *words])
-        try:
-            script.main()
-            status = 0
-        except SystemExit as error:
-            status = error.code
+        status = status_of(script.main)
         return status, *capsys.readouterr()
 
     return call

@@ -15,6 +15,7 @@ from combgrad.configuration import CONFIG_FOLDER, compose_lazily, scientific
 from combgrad.pictures.plots import COLOURS, draw_figure, footer, save_plot, series_label
 from combgrad.results import RunRecord, load_records, save_record
 from combgrad.results.series import FigureData, Panel, Series, collect, read_sketch
+from exit_status import status_of
 
 SCRIPT = CONFIG_FOLDER.parent / "scripts" / "figures.py"
 
@@ -195,11 +196,7 @@ def run_script(tmp_path, monkeypatch, capsys):
     def call(*words):
         folders = ["--results", "runs", "--save-in", "figures"]
         monkeypatch.setattr(sys, "argv", ["figures.py", *folders, *words])
-        try:
-            script.main()
-            status = 0
-        except SystemExit as error:
-            status = error.code
+        status = status_of(script.main)
         return status, *capsys.readouterr()
 
     return call

@@ -7,6 +7,7 @@ import warnings
 import pytest
 
 from combgrad.configuration import CONFIG_FOLDER
+from exit_status import status_of
 
 
 @pytest.fixture
@@ -24,11 +25,7 @@ def run_script(monkeypatch, capsys):
         with warnings.catch_warnings():
             warnings.simplefilter("always")
             warnings.showwarning = _shown
-            try:
-                script.main()
-                status = 0
-            except SystemExit as error:
-                status = error.code
+            status = status_of(script.main)
         return status, *capsys.readouterr()
 
     return call
