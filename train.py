@@ -7,10 +7,10 @@ from typing import NoReturn
 import hydra
 from omegaconf import DictConfig
 
-from combgrad.command_line import in_order
-from combgrad.configuration import register_resolvers
-from combgrad.output import write_anywhere
-from combgrad.places import check_start
+from combgrad.runs.command_line import in_order
+from combgrad.runs.configuration import register_resolvers
+from combgrad.runs.output import write_anywhere
+from combgrad.runs.places import check_start
 from combgrad.sweeps.expansion import arranged, is_sweep
 
 #: Hydra's own short form drops the cause of an error, so it is told to raise; the traceback is then
@@ -24,8 +24,8 @@ write_anywhere()
 @hydra.main(version_base="1.3", config_path="configs", config_name="train")
 def main(config: DictConfig) -> float:
     """Run one composed configuration and return the metric it is judged by."""
-    from combgrad.run import run
-    from combgrad.terminal import print_summary
+    from combgrad.runs.run import run
+    from combgrad.runs.terminal import print_summary
 
     try:
         record = run(config, by_command=True)
@@ -43,7 +43,7 @@ def stop(error: Exception) -> NoReturn:
     if TRACEBACK_WANTED:
         raise error
     # Only now: it takes a moment to import.
-    from combgrad.explanations import explain
+    from combgrad.runs.explanations import explain
 
     sys.exit(explain(error, sys.argv[1:]))
 

@@ -1,10 +1,13 @@
 """Time every solver beside its references and write tables, a picture and JSON."""
 
 import argparse
+import sys
 from pathlib import Path
 
-from combgrad.bench import PROBLEMS, UnknownProblemError, run
-from combgrad.output import write_anywhere
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks import PROBLEMS, UnknownProblemError, run
+from combgrad.runs.output import write_anywhere
 
 
 def main() -> None:

@@ -5,14 +5,14 @@ import sys
 import warnings
 from pathlib import Path
 
-from combgrad.configuration import profile_names
 from combgrad.errors import CombgradError
-from combgrad.output import write_anywhere
 from combgrad.pictures.plots import draw_figure, save_plot
-from combgrad.plans import Plan, PlanError, load_plans, names, sketch_of
+from combgrad.plans.grids import Plan, PlanError, load_plans, names, sketch_of
 from combgrad.results.record import SOURCES
 from combgrad.results.selection import add_arguments, chosen
 from combgrad.results.series import collect, groups
+from combgrad.runs.configuration import profile_names
+from combgrad.runs.output import write_anywhere
 
 
 def chosen_plans(words: list[str]) -> list[Plan]:

@@ -4,9 +4,9 @@ import argparse
 from pathlib import Path
 
 from combgrad.data.globe.countries import regenerated
-from combgrad.output import write_anywhere
 from combgrad.pictures import save_figure
 from combgrad.pictures.flag_sheet import draw_flag_sheet
+from combgrad.runs.output import write_anywhere
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 
-from combgrad.output import write_anywhere
+from combgrad.runs.output import write_anywhere
 
 
 def main() -> int:

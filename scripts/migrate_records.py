@@ -5,10 +5,10 @@ import json
 import sys
 from pathlib import Path
 
-from combgrad.files import write_text_atomically
-from combgrad.output import write_anywhere
+from combgrad.files.writing import write_text_atomically
 from combgrad.results import load_record
 from combgrad.results.migrations import changes
+from combgrad.runs.output import write_anywhere
 
 
 def arguments() -> argparse.Namespace:

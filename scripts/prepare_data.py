@@ -9,8 +9,8 @@ from combgrad.data.reviews.files import ASPECTS, MADE_UP_FILE
 from combgrad.data.reviews.stand_in import Recipe, write_stand_in
 from combgrad.data.reviews.summary import summary
 from combgrad.errors import CombgradError
-from combgrad.files import write_text_atomically
-from combgrad.output import write_anywhere
+from combgrad.files.writing import write_text_atomically
+from combgrad.runs.output import write_anywhere
 
 
 def count(text: str) -> int:

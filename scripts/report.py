@@ -7,14 +7,15 @@ import tempfile
 import warnings
 from pathlib import Path
 
-from combgrad import plans, provenance
 from combgrad.errors import CombgradError
-from combgrad.files import write_text_atomically
-from combgrad.output import write_anywhere
+from combgrad.files.writing import write_text_atomically
 from combgrad.pictures.plots import draw_figure, save_plot
+from combgrad.plans import grids
 from combgrad.results.report import Drawing, Report, to_page
 from combgrad.results.selection import Selection, add_arguments, chosen
 from combgrad.results.series import FigureError, Sketch, collect, groups
+from combgrad.runs import provenance
+from combgrad.runs.output import write_anywhere
 
 
 def arguments() -> argparse.Namespace:
@@ -55,14 +56,14 @@ def make(asked: argparse.Namespace) -> Report:
     records = selection.records
     tables = [
         table
-        for name in plans.names("table")
-        for plan in plans.load_plans("table", name)
-        for table in plans.tables_of(plan, records, own=selection.own)
+        for name in grids.names("table")
+        for plan in grids.load_plans("table", name)
+        for table in grids.tables_of(plan, records, own=selection.own)
     ]
     figures = [
-        plans.sketch_of(plan)
-        for name in plans.names("figure")
-        for plan in plans.load_plans("figure", name)
+        grids.sketch_of(plan)
+        for name in grids.names("figure")
+        for plan in grids.load_plans("figure", name)
     ]
     shown = [(wanted, pair) for wanted in figures for pair in groups(wanted, records)]
     return Report(

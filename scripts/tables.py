@@ -6,16 +6,16 @@ import sys
 import warnings
 from collections.abc import Callable
 
-from combgrad.configuration import profile_names
 from combgrad.errors import CombgradError
-from combgrad.files import write_text_atomically
-from combgrad.output import write_anywhere
-from combgrad.plans import load_plans, names, tables_of
+from combgrad.files.writing import write_text_atomically
+from combgrad.plans.grids import load_plans, names, tables_of
 from combgrad.results.record import SOURCES
 from combgrad.results.selection import Selection, add_arguments, chosen
 from combgrad.results.table_markup import to_html, to_latex
 from combgrad.results.table_text import to_csv, to_markdown
 from combgrad.results.tables import Table
+from combgrad.runs.configuration import profile_names
+from combgrad.runs.output import write_anywhere
 
 
 def joined(render: Callable[[Table], str]) -> Callable[[list[Table]], str]:

@@ -3,10 +3,10 @@
 import argparse
 from typing import Any
 
-from combgrad.dashboard import Dashboard, Panel, Section, outline
 from combgrad.errors import CombgradError
-from combgrad.output import write_anywhere
-from combgrad.plans import KINDS, load_plans
+from combgrad.plans.dashboard import Dashboard, Panel, Section, outline
+from combgrad.plans.grids import KINDS, load_plans
+from combgrad.runs.output import write_anywhere
 
 #: W&B shows ten bars or lines unless told otherwise.
 MOST = 100

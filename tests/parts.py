@@ -8,7 +8,7 @@ from typing import Any
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from combgrad.configuration import CONFIG_FOLDER
+from combgrad.runs.configuration import CONFIG_FOLDER
 
 #: group -> option -> words for the values that its YAML leaves open.
 ARGUMENTS: dict[str, dict[str, list[str]]] = {

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from combgrad.configuration import CONFIG_FOLDER
+from combgrad.runs.configuration import CONFIG_FOLDER
 
 ROOT = CONFIG_FOLDER.parent
 PAGE = (ROOT / "docs" / "adding.md").read_text(encoding="utf-8")
@@ -64,8 +64,8 @@ def test_the_page_has_every_file():
 def test_the_worked_experiment_learns(project):
     code = """
 import combgrad.solvers, combgrad.gradients
-from combgrad.configuration import compose
-from combgrad.run import run
+from combgrad.runs.configuration import compose
+from combgrad.runs.run import run
 words = ["experiment=window4", "profile=smoke", "grad=sign", "logger=none", "pictures=false"]
 record = run(compose(words))
 assert record.name == "window4-sign-std-none-smoke-seed0", record.name

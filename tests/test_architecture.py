@@ -10,43 +10,39 @@ import pytest
 import combgrad
 
 ROOT = Path(combgrad.__file__).parent
+#: The rooms from the ground up: a room imports from floors below its own, never from beside it.
+FLOORS = (
+    {"arguments", "errors", "guards", "sampling"},
+    {"files", "labels", "networks", "solvers"},
+    {"compatibility", "gradients", "margins", "metrics", "projections", "results"},
+    {"data", "layer", "pictures"},
+    {"losses"},
+    {"__init__", "experiments"},
+    {"runs"},
+    {"plans"},
+    {"sweeps"},
+)
+#: With those outside the package: train.py, scripts, benchmarks and Hydra's plugin.
+MOST_ROOMS = 28 - 4
 CORE = {
+    "__init__",
+    "arguments",
     "compatibility",
-    "corruption",
-    "described",
-    "eager",
     "errors",
-    "files",
-    "gamma_sum",
     "gradients",
     "labels",
     "layer",
     "losses",
     "margins",
     "metrics",
-    "noise",
     "projections",
-    "redaction",
+    "sampling",
     "solvers",
-    "sphere",
 }
 HEAVY = ("pytorch_lightning", "hydra", "wandb", "pandas", "ray", "torchvision", "matplotlib")
 #: Backends that a file imports when it is chosen; the next test shows that it is not before.
 OPTIONAL = {"gurobi_tsp.py": {"gurobipy"}, "ilp_backends.py": {"gurobipy", "highspy"}}
-FRAMEWORK = {
-    "explanations",
-    "unknown_keys",
-    "callbacks",
-    "command_line",
-    "checks",
-    "configuration",
-    "environment",
-    "parts",
-    "plans",
-    "run",
-    "sweeps",
-    "terminal",
-}
+FRAMEWORK = {"plans", "runs", "sweeps"}
 
 
 def room_of(path: Path) -> str:
@@ -65,11 +61,16 @@ def imports_of(path: Path) -> set[str]:
 
 
 FILES = sorted(ROOT.rglob("*.py"))
+ROOMS = {room_of(path) for path in FILES}
 IMPORTS = {path: imports_of(path) for path in FILES}
 
 
 def uses(path: Path, *names: str) -> set[str]:
     return {m for m in IMPORTS[path] for name in names if m == name or m.startswith(f"{name}.")}
+
+
+def rooms_used_by(path: Path) -> set[str]:
+    return {m.split(".")[1] for m in uses(path, "combgrad") if m.count(".")} & ROOMS
 
 
 def in_rooms(*rooms: str) -> list[Path]:
@@ -82,8 +83,17 @@ def test_the_core_imports_only_numerical_packages():
         outside = {m for m in IMPORTS[path] if m.split(".")[0] not in allowed}
         outside -= OPTIONAL.get(path.name, set())
         assert outside == set(), path
-        inside = {m.split(".")[1] for m in uses(path, "combgrad") if "." in m}
-        assert inside <= CORE | {"errors"}, path
+        assert rooms_used_by(path) <= CORE, path
+
+
+def test_every_room_stands_on_those_below_it():
+    floors = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+    assert sum(map(len, FLOORS)) == len(floors) <= MOST_ROOMS
+    assert {room_of(path) for path in FILES} == set(floors)
+    for path in FILES:
+        mine = floors[room_of(path)]
+        level_or_above = {room for room in rooms_used_by(path) if floors[room] >= mine}
+        assert level_or_above <= {room_of(path)}, path
 
 
 def test_importing_combgrad_loads_nothing_heavy():
@@ -132,14 +142,14 @@ def test_results_and_pictures_work_without_torch():
 
 def test_only_the_framework_knows_hydra_and_nobody_wandb():
     for path in FILES:
-        if room_of(path) not in FRAMEWORK and room_of(path) != "provenance":
+        if room_of(path) not in FRAMEWORK:
             assert not uses(path, "hydra", "omegaconf"), path
         assert not uses(path, "wandb"), path
 
 
 def test_lightning_comes_through_one_door():
     for path in FILES:
-        if path.name != "lightning.py":
+        if room_of(path) != "guards":
             assert not uses(path, "pytorch_lightning", "torchvision"), path
 
 

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from combgrad.configuration import CONFIG_FOLDER
 from combgrad.results import load_records
+from combgrad.runs.configuration import CONFIG_FOLDER
 
 TRAIN = CONFIG_FOLDER.parent / "train.py"
 

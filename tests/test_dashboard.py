@@ -8,11 +8,11 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-from combgrad.configuration import CONFIG_FOLDER, compose
-from combgrad.dashboard import Panel, outline
-from combgrad.loggers import describe
-from combgrad.plans import KINDS, Plan, load_plans, names
+from combgrad.plans.dashboard import Panel, outline
+from combgrad.plans.grids import KINDS, Plan, load_plans, names
 from combgrad.results.identity import signature
+from combgrad.runs.configuration import CONFIG_FOLDER, compose
+from combgrad.runs.loggers import describe
 from exit_status import status_of
 
 DATA = SimpleNamespace(source="regenerated", data_fingerprint="f")

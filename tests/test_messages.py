@@ -4,11 +4,11 @@ import importlib.util
 
 import pytest
 
-from combgrad.command_line import in_order
-from combgrad.configuration import compose_lazily, resolved
-from combgrad.explanations import describe
-from combgrad.files import write_atomically
-from combgrad.parts import build
+from combgrad.files.writing import write_atomically
+from combgrad.runs.command_line import in_order
+from combgrad.runs.configuration import compose_lazily, resolved
+from combgrad.runs.explanations import describe
+from combgrad.runs.parts import build
 from combgrad.sweeps.expansion import arranged
 
 
@@ -151,4 +151,6 @@ def test_an_unforeseen_error_is_placed_in_our_code_whatever_folder_it_was_instal
     spec.loader.exec_module(elsewhere)
     with pytest.raises(AttributeError) as caught:
         write_atomically(tmp_path / "file", elsewhere.fail)
-    assert "AttributeError: broken (src/combgrad/files.py, line " in describe(caught.value, [])
+    assert "AttributeError: broken (src/combgrad/files/writing.py, line " in describe(
+        caught.value, []
+    )

@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from combgrad.configuration import CONFIG_FOLDER
-from combgrad.output import write_anywhere
+from combgrad.runs.configuration import CONFIG_FOLDER
+from combgrad.runs.output import write_anywhere
 
 ROOT = CONFIG_FOLDER.parent
 

@@ -2,7 +2,7 @@
 
 import re
 
-from combgrad.configuration import CONFIG_FOLDER
+from combgrad.runs.configuration import CONFIG_FOLDER
 
 ROOT = CONFIG_FOLDER.parent
 CITED_IN = ("src", "configs", "scripts", "docs", "tests", "README.md")

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
         losses,
         margins,
         metrics,
-        noise,
         projections,
+        sampling,
         solvers,
     )
     from combgrad.errors import IncompatibleError, SolverInputError, SolverUnavailableError
@@ -38,8 +38,8 @@ __all__ = [
     "losses",
     "margins",
     "metrics",
-    "noise",
     "projections",
+    "sampling",
     "solvers",
 ]
 

@@ -1,4 +1,6 @@
-"""The errors a user of the library can meet; every message ends with the remedy."""
+"""The errors a user of the library can meet, each with the remedy, and what they may tell."""
+
+import re
 
 
 class CombgradError(Exception):
@@ -39,3 +41,17 @@ class UnboundedError(SolverFailedError):
 
 class TimeLimitError(SolverFailedError):
     """A solver that was not done within its time limit."""
+
+
+#: scheme://, then a password (also one with a / of its own, which is no port), then what is kept.
+_ADDRESS = re.compile(
+    r"(?P<scheme>\b[A-Za-z][A-Za-z0-9+.-]*://)"
+    r"(?:[^\s/?#:]*:(?!\d*(?:[/?#]|$))\S*@|[^\s/?#]*@)?"
+    r"(?P<place>[^\s\"'<>?#]*)"
+    r"(?:[?#][^\s\"'<>]*)?"
+)
+
+
+def redacted(text: str) -> str:
+    """A text with every address in it cut down to scheme, host and path."""
+    return _ADDRESS.sub(r"\g<scheme>\g<place>", text)

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from combgrad.compatibility import check_compatible, check_kinds
-from combgrad.corruption import GradientNoise
 from combgrad.errors import IncompatibleError
 from combgrad.gradients.base import GradientMethod, solve
+from combgrad.gradients.noise import GradientNoise
 from combgrad.margins import Margin
 from combgrad.projections import Projection
 from combgrad.solvers.base import Solver
@@ -107,7 +107,7 @@ class CombinatorialLayer(nn.Module):
     def forward(self, costs: Tensor, target: Tensor | None = None, **instance: Any) -> Tensor:
         """The solution (B, *S) of costs (B, *S); `target` (B, *S) is for margins that need it."""
         if torch.compiler.is_compiling():
-            from combgrad import eager
+            from combgrad.gradients import eager
 
             solution: Tensor = eager.call(self._answer, costs, target, instance)
             return solution

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from combgrad.described import Described
+from combgrad.arguments import Described
 from combgrad.labels import need
 from combgrad.solvers.base import Trait
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from combgrad.described import Described
+from combgrad.arguments import Described
 from combgrad.solvers.base import Trait
 
 #: Of an entry's own digits, so many bits at least should outlive the centring of its row.

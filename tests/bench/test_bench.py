@@ -12,17 +12,17 @@ import numpy as np
 import pytest
 import torch
 
-from combgrad.bench import UnknownProblemError, references, run
-from combgrad.bench.cases import Case, Findings, Implementation, Row, function, layer, measure
-from combgrad.bench.grid_cases import terrain
-from combgrad.bench.matching_cases import alignment_case, assignment_case
-from combgrad.bench.order_cases import scores
-from combgrad.bench.peers import missing_peers
-from combgrad.bench.program_cases import knapsack_case, program_case, tree_case
-from combgrad.bench.report import Report, from_json, number, save, tables, to_json
-from combgrad.bench.runner import PROBLEMS
-from combgrad.bench.timing import Effort, interleave, using_threads
-from combgrad.bench.tsp_cases import collapse, noisy
+from benchmarks import UnknownProblemError, references, run
+from benchmarks.cases import Case, Findings, Implementation, Row, function, layer, measure
+from benchmarks.grid_cases import terrain
+from benchmarks.matching_cases import alignment_case, assignment_case
+from benchmarks.order_cases import scores
+from benchmarks.peers import missing_peers
+from benchmarks.program_cases import knapsack_case, program_case, tree_case
+from benchmarks.report import Report, from_json, number, save, tables, to_json
+from benchmarks.runner import PROBLEMS
+from benchmarks.timing import Effort, interleave, using_threads
+from benchmarks.tsp_cases import collapse, noisy
 from combgrad.errors import SolverUnavailableError
 from combgrad.gradients import Blackbox
 from combgrad.solvers.ranking import Ranking

@@ -7,9 +7,9 @@ from types import ModuleType
 import pytest
 import torch
 
-from combgrad.bench.cases import Case, Findings, function, measure
-from combgrad.bench.order_cases import K, scores
-from combgrad.bench.sampler_cases import (
+from benchmarks.cases import Case, Findings, function, measure
+from benchmarks.order_cases import K, scores
+from benchmarks.sampler_cases import (
     LAM,
     TAU,
     TERMS,
@@ -21,7 +21,7 @@ from combgrad.bench.sampler_cases import (
     their_imle,
     torch_identity,
 )
-from combgrad.bench.timing import Effort
+from benchmarks.timing import Effort
 
 ONCE = Effort(rounds=1, seconds=0.0)
 PARTS = ("imle", "imle.noise", "imle.target", "imle.wrapper")

@@ -5,8 +5,8 @@ import sys
 import pytest
 import torch
 
-from combgrad.bench.cases import Findings, measure
-from combgrad.bench.step_cases import (
+from benchmarks.cases import Findings, measure
+from benchmarks.step_cases import (
     LAM,
     fresh_network,
     heapq_layer,
@@ -19,7 +19,7 @@ from combgrad.bench.step_cases import (
     step_plans,
     training_step,
 )
-from combgrad.bench.timing import Effort
+from benchmarks.timing import Effort
 from combgrad.solvers import ShortestPath
 
 ONCE = Effort(rounds=1, seconds=0.0)

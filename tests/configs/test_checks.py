@@ -6,9 +6,9 @@ import itertools
 import pytest
 from omegaconf import OmegaConf
 
-from combgrad.checks import ConfigurationError, check_configuration
-from combgrad.checks.reads import AT_REST, BUILT, READ_BY_CODE, keys_read, leaves, references
-from combgrad.configuration import CONFIG_FOLDER, compose, compose_lazily
+from combgrad.runs.checks import ConfigurationError, check_configuration
+from combgrad.runs.checks.reads import AT_REST, BUILT, READ_BY_CODE, keys_read, leaves, references
+from combgrad.runs.configuration import CONFIG_FOLDER, compose, compose_lazily
 from combgrad.sweeps.checking import InvalidJobsError, prepare
 from combgrad.sweeps.expansion import OWN_WORDS, Request
 
@@ -148,7 +148,7 @@ def test_what_no_run_would_read_is_refused_in_one_line(words, message):
         "optimizer._target_=torch.optim.SGD +optimizer.momentum=0.9",
         "+optimizer=sgd",
         "schedule=null",
-        "grad=imle +grad.noise={_target_:combgrad.noise.Gumbel,tau:1.0}",
+        "grad=imle +grad.noise={_target_:combgrad.sampling.noise.Gumbel,tau:1.0}",
         "optimizer.lr=1",
         "optimizer.lr='${oc.decode:${oc.env:NOWHERE_SET,0.1}}'",
         "model.hidden=${data.batch_size}",

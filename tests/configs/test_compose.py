@@ -6,7 +6,10 @@ import pytest
 from hydra.errors import ConfigCompositionException, MissingConfigException
 from hydra.utils import instantiate
 
-from combgrad.configuration import (
+from combgrad.errors import IncompatibleError
+from combgrad.plans.grids import load_plans, names
+from combgrad.runs.checks.unknown_keys import valid_keys
+from combgrad.runs.configuration import (
     CONFIG_FOLDER,
     compose,
     profile_names,
@@ -14,12 +17,9 @@ from combgrad.configuration import (
     run_name,
     scientific,
 )
-from combgrad.errors import IncompatibleError
-from combgrad.explanations import explain
-from combgrad.parts import build_layer
-from combgrad.places import NoConfigurationsError
-from combgrad.plans import load_plans, names
-from combgrad.unknown_keys import valid_keys
+from combgrad.runs.explanations import explain
+from combgrad.runs.parts import build_layer
+from combgrad.runs.places import NoConfigurationsError
 from parts import complete, missing, options, words
 
 EXPERIMENTS = options("experiment")

@@ -3,9 +3,9 @@
 import pytest
 from omegaconf import OmegaConf
 
-from combgrad.checks import ConfigurationError
-from combgrad.configuration import compose, scientific
-from combgrad.environment import for_logger, literal, written
+from combgrad.runs.checks import ConfigurationError
+from combgrad.runs.configuration import compose, scientific
+from combgrad.runs.environment import for_logger, literal, written
 
 SECRET = "hunter2"
 

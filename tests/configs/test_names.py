@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from combgrad import configuration
-from combgrad.configuration import CONFIG_FOLDER, compose, run_folder, run_name
-from combgrad.distinctions import differing, flat, labels, shortened
+from combgrad.runs import configuration
+from combgrad.runs.configuration import CONFIG_FOLDER, compose, run_folder, run_name
+from combgrad.runs.distinctions import differing, flat, labels, shortened
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from hydra.errors import HydraException
 
-from combgrad.configuration import CONFIG_FOLDER, compose, scientific
-from combgrad.plans import (
+from combgrad.plans.grids import (
     Plan,
     PlanError,
     expand,
@@ -24,6 +23,7 @@ from combgrad.plans import (
 from combgrad.results import RunRecord, save_record
 from combgrad.results.identity import signature
 from combgrad.results.paper import find_paper_value, paper_values
+from combgrad.runs.configuration import CONFIG_FOLDER, compose, scientific
 
 ROOT = CONFIG_FOLDER.parent
 ALL = [(kind, name) for kind in ("table", "figure") for name in names(kind)]
@@ -121,7 +121,7 @@ def test_every_table_of_the_paper_has_a_plan():
 def test_a_table_has_the_papers_size_and_a_printed_number_everywhere(name, monkeypatch):
     plan = plan_of("table", name)
     assert (plan.profile, plan.seeds) == ("paper", 3)
-    monkeypatch.setattr("combgrad.plans.point_signatures", lambda *_: {})
+    monkeypatch.setattr("combgrad.plans.grids.point_signatures", lambda *_: {})
     (table,) = tables_of(plan, [])
     cells = [cell for _, _, cell in table.cells()]
     assert sum(map(len, table.grid)) == len(cells)
@@ -220,7 +220,7 @@ def composed():
 
 @pytest.fixture
 def quick(monkeypatch, composed):
-    monkeypatch.setattr("combgrad.plans.plan_signatures", lambda *_: composed)
+    monkeypatch.setattr("combgrad.plans.grids.plan_signatures", lambda *_: composed)
 
 
 @pytest.mark.usefixtures("quick")

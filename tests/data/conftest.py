@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from combgrad.data import download as module
+from combgrad.data.files import download as module
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from combgrad.data import archives as module
-from combgrad.data.archives import extract
-from combgrad.data.download import DownloadError
+from combgrad.data.files import archives as module
+from combgrad.data.files.archives import extract
+from combgrad.data.files.download import DownloadError
 
 CONTENT = bytes(range(256)) * 4096
 

@@ -11,8 +11,8 @@ import torch
 
 from combgrad.data.digits import images
 from combgrad.data.digits.datamodule import Digits
-from combgrad.data.download import DownloadError
-from combgrad.data.npy import DataFileError
+from combgrad.data.files.download import DownloadError
+from combgrad.data.files.npy import DataFileError
 
 REAL = os.environ.get("COMBGRAD_DATA", "/nonexistent")
 TRAIN, TEST = images.MNIST_FILES

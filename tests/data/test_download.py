@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from combgrad.data import meter
-from combgrad.data.download import DownloadError, download
+from combgrad.data.files import meter
+from combgrad.data.files.download import DownloadError, download
 
 CONTENT = bytes(range(256)) * 4096
 SHA256 = "sha256:" + hashlib.sha256(CONTENT).hexdigest()

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from combgrad.configuration import compose
 from combgrad.data.globe.countries import regenerated
 from combgrad.data.globe.datamodule import GlobeTSP
 from combgrad.data.globe.instances import choose_cities
+from combgrad.data.globe.sphere import unit_vectors
+from combgrad.runs.configuration import compose
 from combgrad.solvers import TSP, BruteForceTSP
-from combgrad.sphere import unit_vectors
 
 REAL = Path(os.environ.get("COMBGRAD_DATA", "/nonexistent")) / "flags" / "flags_capitals.npz"
 

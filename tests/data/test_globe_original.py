@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from combgrad.data.download import DownloadError
+from combgrad.data.files.download import DownloadError
+from combgrad.data.files.npy import DataFileError
 from combgrad.data.globe.original import PUBLISHED, is_one_cycle, load_original
-from combgrad.data.npy import DataFileError
 from combgrad.data.splits import SPLITS
 
 DOI = "10.17617/3.YJCQ5S"

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from combgrad.data.locking import locked
+from combgrad.files.locking import locked
 
 
 def test_a_lock_is_held_by_one_at_a_time(tmp_path):

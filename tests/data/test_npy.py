@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from combgrad.data.npy import (
+from combgrad.data.files.npy import (
     DataFileError,
     check_rows,
     load_array,

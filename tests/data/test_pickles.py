@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from combgrad.data.npy import DataFileError, load_object_array
-from combgrad.data.pickles import LIMIT_BYTES, LIMIT_OPCODES, RefusedPickleError, object_array
+from combgrad.data.files.npy import DataFileError, load_object_array
+from combgrad.data.files.pickles import LIMIT_BYTES, LIMIT_OPCODES, RefusedPickleError, object_array
 
 RECONSTRUCT, NEW_ARRAY = np.zeros(0).__reduce__()[:2]
 SCALAR = np.float64(0).__reduce__()[0]

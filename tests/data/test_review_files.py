@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from combgrad.data.npy import DataFileError
+from combgrad.data.files.npy import DataFileError
 from combgrad.data.reviews.encoded import encode
 from combgrad.data.reviews.files import find, read_annotations, read_embeddings, read_reviews
 from combgrad.data.reviews.vocabulary import Vocabulary, rows

@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from combgrad.configuration import CONFIG_FOLDER
-from combgrad.data.npy import DataFileError
+from combgrad.data.files.npy import DataFileError
 from combgrad.data.reviews import datamodule, stand_in
 from combgrad.data.reviews.checksums import RECORD
 from combgrad.data.reviews.datamodule import Reviews, halves
 from combgrad.data.reviews.files import ASPECTS, find
 from combgrad.data.reviews.stand_in import Recipe, write_stand_in
+from combgrad.runs.configuration import CONFIG_FOLDER
 
 SMALL = {"train_size": 60, "eval_size": 20, "annotated_size": 15, "length": 100}
 

@@ -5,13 +5,13 @@ import inspect
 import pytest
 import yaml
 
-from combgrad.configuration import CONFIG_FOLDER
 from combgrad.data.datamodule import TensorDataModule, checked_fingerprint
 from combgrad.data.digits.datamodule import Digits
+from combgrad.data.files.web import DownloadError
 from combgrad.data.globe.datamodule import GlobeTSP
 from combgrad.data.reviews.datamodule import Reviews
 from combgrad.data.warcraft.datamodule import Warcraft
-from combgrad.data.web import DownloadError
+from combgrad.runs.configuration import CONFIG_FOLDER
 
 LEAST = {Digits: {}, GlobeTSP: {"cities": 5}, Reviews: {"aspect": "aroma"}, Warcraft: {"cells": 12}}
 #: Settings that are whole numbers, with the smallest and largest that can be, by name.

@@ -7,9 +7,9 @@ import pytest
 import torch
 import yaml
 
-from combgrad.configuration import CONFIG_FOLDER
 from combgrad.data.warcraft.channels import channel_statistics
 from combgrad.data.warcraft.datamodule import Warcraft
+from combgrad.runs.configuration import CONFIG_FOLDER
 
 K = 4
 

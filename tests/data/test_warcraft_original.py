@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from combgrad.data.download import DownloadError
-from combgrad.data.npy import DataFileError
+from combgrad.data.files.download import DownloadError
+from combgrad.data.files.npy import DataFileError
 from combgrad.data.warcraft.datamodule import Warcraft
 from combgrad.data.warcraft.files import load_split
 from combgrad.data.warcraft.original import PUBLISHED, load_original

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from combgrad.configuration import compose
 from combgrad.experiments.base import Experiment
 from combgrad.experiments.checkpoints import (
     BEST,
@@ -20,7 +19,8 @@ from combgrad.experiments.checkpoints import (
     read,
 )
 from combgrad.results import load_records
-from combgrad.run import run
+from combgrad.runs.configuration import compose
+from combgrad.runs.run import run
 
 #: The worst epoch counts as the best, so that it is one of the first.
 WORDS = [

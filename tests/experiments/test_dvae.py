@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from combgrad.configuration import compose
 from combgrad.experiments import DVAEExperiment
 from combgrad.gradients import IMLE, Identity
 from combgrad.layer import CombinatorialLayer
@@ -14,7 +13,8 @@ from combgrad.losses import kl_to_share, kl_to_uniform, pixel_cross_entropy
 from combgrad.networks import DVAE
 from combgrad.pictures.codes import draw_codes
 from combgrad.projections import Std
-from combgrad.run import run
+from combgrad.runs.configuration import compose
+from combgrad.runs.run import run
 from combgrad.solvers import TopK
 
 BATCH, ROWS, ENTRIES = 3, 20, 20

@@ -4,10 +4,10 @@ import errno
 
 import pytest
 
-from combgrad import run as run_module
-from combgrad.configuration import compose
-from combgrad.files import check_writable
+from combgrad.files.writing import check_writable
 from combgrad.results import load_records
+from combgrad.runs import run as run_module
+from combgrad.runs.configuration import compose
 
 WORDS = ["experiment=tsp5", "profile=smoke", "margin=noise", "logger=none", "progress_bar=false"]
 

@@ -6,7 +6,6 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from combgrad.configuration import compose
 from combgrad.errors import IncompatibleError
 from combgrad.experiments import L2XExperiment
 from combgrad.gradients import IMLE, Identity
@@ -14,7 +13,8 @@ from combgrad.layer import CombinatorialLayer
 from combgrad.metrics import subset_precision
 from combgrad.networks import L2XNet
 from combgrad.projections import Std
-from combgrad.run import run
+from combgrad.runs.configuration import compose
+from combgrad.runs.run import run
 from combgrad.solvers import Ranking, TopK
 
 BATCH, LENGTH, DIMS, WORDS, K = 3, 12, 6, 20, 2

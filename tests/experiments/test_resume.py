@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from combgrad.configuration import CONFIG_FOLDER
 from combgrad.results import load_records
+from combgrad.runs.configuration import CONFIG_FOLDER
 
 TRAIN = CONFIG_FOLDER.parent / "train.py"
 OVERRIDES = [

@@ -8,11 +8,11 @@ import pytest
 import torch
 from hydra.errors import InstantiationException
 
-from combgrad.configuration import compose
-from combgrad.explanations import describe
-from combgrad.lightning import pl
+from combgrad.guards.lightning import pl
 from combgrad.results import load_records
-from combgrad.run import run
+from combgrad.runs.configuration import compose
+from combgrad.runs.explanations import describe
+from combgrad.runs.run import run
 
 WORDS = [
     "experiment=tsp5",

@@ -4,11 +4,11 @@ import pytest
 import torch
 from hydra.errors import InstantiationException
 
-from combgrad.configuration import compose
 from combgrad.errors import IncompatibleError
 from combgrad.experiments.base import drops
 from combgrad.results import load_records
-from combgrad.run import run
+from combgrad.runs.configuration import compose
+from combgrad.runs.run import run
 
 
 def smoke(root, *overrides):

@@ -5,10 +5,10 @@ import shutil
 import pytest
 import torch
 
-from combgrad.configuration import compose
 from combgrad.experiments.snapshots import Pictured, Snapshots, moments_of, only_looking
-from combgrad.parts import build
-from combgrad.run import fit, run
+from combgrad.runs.configuration import compose
+from combgrad.runs.parts import build
+from combgrad.runs.run import fit, run
 
 WORDS = [
     "experiment=tsp5", "profile=smoke", "margin=noise", "margin.alpha=0.2", "logger=none",

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from combgrad.configuration import compose
 from combgrad.results import load_records
-from combgrad.run import run
+from combgrad.runs.configuration import compose
+from combgrad.runs.run import run
 
 TRAIN = Path(__file__).parents[2] / "train.py"
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-import combgrad.run
-from combgrad.configuration import compose
+import combgrad.runs.run
 from combgrad.results.identity import signature
-from combgrad.run import run
+from combgrad.runs.configuration import compose
+from combgrad.runs.run import run
 
 pb = pytest.importorskip("wandb.proto.wandb_internal_pb2")
 
@@ -113,7 +113,7 @@ def jobs(tmp_path_factory):
         patch.setenv("WANDB_SILENT", "true")
         first = run(configs[0])
         with patch.context() as broken:
-            broken.setattr(combgrad.run, "fit", lambda *_: (_ for _ in ()).throw(Stopped))
+            broken.setattr(combgrad.runs.run, "fit", lambda *_: (_ for _ in ()).throw(Stopped))
             with pytest.raises(Stopped):
                 run(configs[1])
         third = run(configs[2])

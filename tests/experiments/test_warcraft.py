@@ -7,19 +7,19 @@ import pytest
 import torch
 from torch import nn
 
-from combgrad._torchvision import ensure_torchvision
-from combgrad.configuration import compose
-from combgrad.corruption import GradientNoise
 from combgrad.errors import IncompatibleError
 from combgrad.experiments import WarcraftExperiment, warcraft
 from combgrad.gradients import Blackbox, Identity
+from combgrad.gradients.noise import GradientNoise
+from combgrad.guards.torchvision import ensure_torchvision
 from combgrad.layer import CombinatorialLayer
 from combgrad.losses import BilinearHamming, Hamming
 from combgrad.margins import NoiseMargin
 from combgrad.metrics import is_cheapest, wrong_entries
 from combgrad.networks import PathNet, TerrainNet
 from combgrad.projections import Norm, Std
-from combgrad.run import run
+from combgrad.runs.configuration import compose
+from combgrad.runs.run import run
 from combgrad.solvers import Cached, ShortestPath, SpanningTree, TopK
 
 BATCH, K = 3, 4

@@ -10,11 +10,11 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from combgrad import plans
-from combgrad.configuration import CONFIG_FOLDER, compose_lazily, scientific
 from combgrad.pictures.plots import COLOURS, draw_figure, footer, save_plot, series_label
+from combgrad.plans import grids
 from combgrad.results import RunRecord, load_records, save_record
 from combgrad.results.series import FigureData, Panel, Series, collect, read_sketch
+from combgrad.runs.configuration import CONFIG_FOLDER, compose_lazily, scientific
 from exit_status import status_of
 
 SCRIPT = CONFIG_FOLDER.parent / "scripts" / "figures.py"
@@ -161,9 +161,9 @@ def test_files_are_not_blank_and_the_same_each_time(tmp_path):
     assert all(colour in svg for colour in COLOURS[:2])
 
 
-@pytest.mark.parametrize("name", plans.names("figure"))
+@pytest.mark.parametrize("name", grids.names("figure"))
 def test_every_figure_of_the_paper_can_be_drawn(name):
-    (plan,) = plans.load_plans("figure", name)
+    (plan,) = grids.load_plans("figure", name)
     asked = [(point, {}) for point in plan.points]
     data = collect(
         read_sketch(plan.name, plan.title, plan.profile, plan.seeds, plan.layout, asked),
@@ -179,7 +179,7 @@ def test_every_figure_of_the_paper_can_be_drawn(name):
 
 def test_the_papers_figures_all_have_a_plan():
     expected = {"3", "4a", "4b", "4c", "5", "6a", "6b", "7", "8b"}
-    assert {name.removeprefix("figure") for name in plans.names("figure")} == expected
+    assert {name.removeprefix("figure") for name in grids.names("figure")} == expected
 
 
 @pytest.fixture
@@ -204,8 +204,8 @@ def run_script(tmp_path, monkeypatch, capsys):
 
 def save_smoke_run(folder: Path, seed: int) -> None:
     """A record of the first cell of Figure 8b, of two epochs."""
-    (plan,) = plans.load_plans("figure", "8b")
-    words = [*plans.overrides(plan.points[0]), "profile=smoke", f"seed={seed}"]
+    (plan,) = grids.load_plans("figure", "8b")
+    words = [*grids.overrides(plan.points[0]), "profile=smoke", f"seed={seed}"]
     known = {
         "name": "run", "experiment": "tsp5", "config": scientific(compose_lazily(words)),
         "profile": "smoke", "data_source": "regenerated", "seed": seed, "best_epoch": 0,

@@ -6,7 +6,7 @@ import warnings
 
 import pytest
 
-from combgrad.configuration import CONFIG_FOLDER
+from combgrad.runs.configuration import CONFIG_FOLDER
 from exit_status import status_of
 
 

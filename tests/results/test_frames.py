@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from combgrad.configuration import CONFIG_FOLDER
 from combgrad.results import frame, load_records
+from combgrad.runs.configuration import CONFIG_FOLDER
 
 RUNS = CONFIG_FOLDER.parent / "results" / "runs"
 

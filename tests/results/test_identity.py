@@ -10,10 +10,10 @@ import sys
 import pytest
 from omegaconf import OmegaConf
 
-from combgrad.configuration import CONFIG_FOLDER, compose, compose_lazily, resolved, scientific
 from combgrad.results import load_records
 from combgrad.results.identity import identity, public_name, run_key, signature
 from combgrad.results.migrations import FORMAT, STEPS, changes, migrated
+from combgrad.runs.configuration import CONFIG_FOLDER, compose, compose_lazily, resolved, scientific
 
 COMMITTED = load_records(CONFIG_FOLDER.parent / "results" / "runs")
 WEIGHTS = "pytorch_lightning.callbacks.ModelCheckpoint"

@@ -10,7 +10,6 @@ import warnings
 
 import pytest
 
-from combgrad.configuration import CONFIG_FOLDER
 from combgrad.pictures.plots import draw_figure
 from combgrad.results import RunRecord, load_record, load_records, save_record
 from combgrad.results.layout import read_layout
@@ -19,6 +18,7 @@ from combgrad.results.series import collect, groups, read_sketch
 from combgrad.results.table_markup import to_html, to_latex
 from combgrad.results.table_text import to_csv, to_markdown
 from combgrad.results.tables import make_tables
+from combgrad.runs.configuration import CONFIG_FOLDER
 
 POINT = {"experiment": "tsp5", "grad": "identity"}
 CONFIG = {

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from combgrad.files import write_atomically
+from combgrad.files.writing import write_atomically
 from combgrad.results import RunRecord, load_record, load_records, save_record
 from combgrad.results.store import Shelf
 

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from combgrad import plans
-from combgrad.configuration import CONFIG_FOLDER
+from combgrad.plans import grids
 from combgrad.results import RunRecord, save_record
 from combgrad.results.identity import signature
 from combgrad.results.layout import read_layout
@@ -19,6 +18,7 @@ from combgrad.results.report import Drawing, Report, to_page
 from combgrad.results.report_runs import duration, group_id, headline, natural, run_id, short_commit
 from combgrad.results.series import groups, read_sketch
 from combgrad.results.tables import make_tables
+from combgrad.runs.configuration import CONFIG_FOLDER
 
 ACCURACY = {
     "name": "test/accuracy",
@@ -507,7 +507,7 @@ def test_the_script_makes_the_page_beside_the_records(tmp_path, monkeypatch, run
     for record in RECORDS:
         save_record(record, tmp_path / "my runs")
     known = {"table": ["table6"], "figure": ["figure4a"]}
-    monkeypatch.setattr(plans, "names", lambda kind, folder=CONFIG_FOLDER: known[kind])
+    monkeypatch.setattr(grids, "names", lambda kind, folder=CONFIG_FOLDER: known[kind])
     output = tmp_path / "a" / "b" / "index.html"
     words = ("--all", "--results", tmp_path / "my runs", "--output", output)
     status, printed, _ = run_script("report", *words)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from combgrad.configuration import CONFIG_FOLDER
 from combgrad.pictures.plots import footer
 from combgrad.results import RunRecord, load_records, save_record
 from combgrad.results.layout import read_layout
@@ -17,6 +16,7 @@ from combgrad.results.selection import select
 from combgrad.results.series import collect, read_sketch
 from combgrad.results.table_text import to_csv, to_markdown
 from combgrad.results.tables import make_tables
+from combgrad.runs.configuration import CONFIG_FOLDER
 
 COMMITTED = CONFIG_FOLDER.parent / "results" / "runs"
 METRIC = {"name": "test/accuracy", "label": "right", "unit": "%", "scale": 100}

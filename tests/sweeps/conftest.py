@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from combgrad.claim import Status, read_status
-from combgrad.configuration import CONFIG_FOLDER
+from combgrad.files.claim import Status, read_status
 from combgrad.results import RunRecord, load_records
+from combgrad.runs.configuration import CONFIG_FOLDER
 
 PROJECT = CONFIG_FOLDER.parent
 EPOCHS = 12

@@ -4,7 +4,7 @@ import pytest
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
-from combgrad.configuration import compose_lazily
+from combgrad.runs.configuration import compose_lazily
 from combgrad.sweeps.checking import InvalidJobsError, prepare
 from combgrad.sweeps.expansion import Request, requests
 

@@ -4,7 +4,7 @@ import pytest
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from combgrad.plans import PlanError
+from combgrad.plans.grids import PlanError
 from combgrad.sweeps.expansion import SweepWordError, arranged, requests
 
 TABLE_6_CELLS = [

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from combgrad.claim import read_status
-from combgrad.configuration import CONFIG_FOLDER
+from combgrad.files.claim import read_status
 from combgrad.results import load_records
+from combgrad.runs.configuration import CONFIG_FOLDER
 
 #: Many whole processes, one after the other: on a busy machine more than the usual limit.
 pytestmark = pytest.mark.timeout(1800)

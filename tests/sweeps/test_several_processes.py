@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from combgrad.claim import RunBusyError, Status, claim, write_status
-from combgrad.configuration import compose, scientific
+from combgrad.files.claim import RunBusyError, Status, claim, write_status
 from combgrad.results.identity import digest
+from combgrad.runs.configuration import compose, scientific
 from combgrad.sweeps.task import (
     JobFailedError,
     Outcome,
@@ -80,7 +80,7 @@ def test_a_job_of_its_own_sees_no_tasks_of_slurm(tmp_path, monkeypatch):
 def test_how_a_job_of_its_own_can_end(tmp_path):
     fails = f"""
 import pathlib
-from combgrad.claim import claim
+from combgrad.files.claim import claim
 with claim(pathlib.Path({str(tmp_path)!r})):
     raise ValueError("no more flags")
 """

@@ -10,7 +10,7 @@ import pytest
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import OmegaConf
 
-from combgrad.claim import RunBusyError, Status, claim, note_record, read_status, write_status
+from combgrad.files.claim import RunBusyError, Status, claim, note_record, read_status, write_status
 from combgrad.results import RunRecord, save_record
 from combgrad.results.identity import run_key
 from combgrad.results.record import file_name

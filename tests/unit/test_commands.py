@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from combgrad.commands import command
+from combgrad.runs.commands import command
 
 NASTY = [
     "experiment=tsp5",

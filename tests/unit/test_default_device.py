@@ -7,12 +7,13 @@ import pytest
 import torch
 
 from combgrad import CombinatorialLayer, losses, metrics
-from combgrad.corruption import GradientNoise, flip_labels
+from combgrad.data.corruption import flip_labels
 from combgrad.gradients import IMLE, AdaptiveIMLE, Identity, Perturbed
+from combgrad.gradients.noise import GradientNoise
 from combgrad.labels import Labels
 from combgrad.margins import InformedMargin, NoiseMargin
-from combgrad.noise import Gumbel, SumOfGamma
 from combgrad.projections import Mean, Norm, Plane, Std
+from combgrad.sampling.noise import Gumbel, SumOfGamma
 from combgrad.solvers import (
     ILP,
     TSP,

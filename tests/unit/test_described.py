@@ -11,8 +11,8 @@ import torch
 
 import combgrad
 from combgrad import margins, projections, solvers
-from combgrad.corruption import GradientNoise
 from combgrad.gradients import Blackbox, Perturbed
+from combgrad.gradients.noise import GradientNoise
 from combgrad.solvers import TSP, Cached, Knapsack, TopK, from_function
 from parts import build, complete
 
@@ -106,11 +106,13 @@ def test_every_public_name_is_there_after_import_combgrad():
         assert getattr(combgrad, name) is not None
         assert name in dir(combgrad)
     run("import combgrad; combgrad.metrics.edge_accuracy")
-    run("import combgrad; combgrad.losses.Hamming; combgrad.noise.Gumbel")
+    run("import combgrad; combgrad.losses.Hamming; combgrad.sampling.Gumbel")
 
 
 def test_all_rooms_of_the_library_are_public():
-    assert {"errors", "gradients", "losses", "margins", "metrics", "noise"} <= {*combgrad.__all__}
+    assert {"errors", "gradients", "losses", "margins", "metrics", "sampling"} <= {
+        *combgrad.__all__
+    }
     assert {"projections", "solvers", "CombinatorialLayer"} <= {*combgrad.__all__}
     with pytest.raises(AttributeError, match="no attribute 'tsp'"):
         _ = combgrad.tsp

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from combgrad.files import write_atomically, write_text_atomically
+from combgrad.files.writing import write_atomically, write_text_atomically
 
 
 def mode_of(path: Path) -> int:

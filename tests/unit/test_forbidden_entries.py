@@ -22,8 +22,8 @@ from combgrad.labels import Labels
 from combgrad.losses import FenchelYoung, Hamming, ScoreFunction, SPOPlus
 from combgrad.margins import InformedMargin, NoiseMargin
 from combgrad.metrics import column_cost_ratio, cost_norm, cost_ratio
-from combgrad.noise import Gumbel
 from combgrad.projections import Std
+from combgrad.sampling.noise import Gumbel
 from combgrad.solvers import TopK
 
 INF = float("inf")

@@ -7,9 +7,10 @@ import torch
 
 import combgrad
 from combgrad import CombinatorialLayer, IncompatibleError, SolverInputError
-from combgrad.corruption import GradientNoise, flip_labels
+from combgrad.data.corruption import flip_labels
 from combgrad.errors import WrongAnswerError
 from combgrad.gradients import Blackbox, Identity
+from combgrad.gradients.noise import GradientNoise
 from combgrad.margins import InformedMargin, NoiseMargin
 from combgrad.projections import Mean, Norm, Plane, Std
 from combgrad.solvers import TSP, BruteForceTSP, Solver, Trait

@@ -7,8 +7,8 @@ from combgrad import gradients as g
 from combgrad.labels import Labels
 from combgrad.layer import CombinatorialLayer
 from combgrad.losses import FenchelYoung, Hamming, ScoreFunction, SPOPlus
-from combgrad.noise import Gumbel
 from combgrad.projections import Std
+from combgrad.sampling.noise import Gumbel
 from combgrad.solvers import TopK
 from parts import build, complete
 

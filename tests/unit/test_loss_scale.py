@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from combgrad import CombinatorialLayer, IncompatibleError, Labels, SolverInputError
-from combgrad.corruption import GradientNoise
 from combgrad.experiments import Experiment
 from combgrad.gradients import IMLE, Blackbox, Identity
+from combgrad.gradients.noise import GradientNoise
 from combgrad.losses import FenchelYoung
 from combgrad.projections import Std
 from combgrad.solvers import TSP, TopK

@@ -6,6 +6,7 @@ import math
 import pytest
 import torch
 
+from combgrad.data.globe.sphere import edge_distances, unit_vectors
 from combgrad.losses import BilinearHamming, Hamming
 from combgrad.metrics import (
     column_cost_ratio,
@@ -18,7 +19,6 @@ from combgrad.metrics import (
 )
 from combgrad.solvers import BruteForceTSP
 from combgrad.solvers.edges import city_count, edges_to_matrix, matrix_to_edges
-from combgrad.sphere import edge_distances, unit_vectors
 
 
 def tours(seed, rows=8):

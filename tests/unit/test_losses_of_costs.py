@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from combgrad import CombinatorialLayer
-from combgrad.corruption import GradientNoise
 from combgrad.gradients import Identity, Perturbed
+from combgrad.gradients.noise import GradientNoise
 from combgrad.labels import Labels
 from combgrad.losses import FenchelYoung, Hamming, ScoreFunction, SPOPlus
 from combgrad.margins import InformedMargin

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 from scipy import integrate, stats
 
-from combgrad.configuration import CONFIG_FOLDER, compose
-from combgrad.noise import Gumbel, SumOfGamma
+from combgrad.runs.configuration import CONFIG_FOLDER, compose
+from combgrad.sampling.noise import Gumbel, SumOfGamma
 
 NOISES = [Gumbel(2.0), SumOfGamma(10, 10.0), SumOfGamma(5, 1.0, form="rate")]
 MIDDLES = (torch.arange(200_000, dtype=torch.float64) + 0.5) / 200_000

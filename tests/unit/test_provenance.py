@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from combgrad import provenance
+from combgrad.runs import provenance
 
 PATH = "/usr/local/bin:/usr/bin:/bin"
-SHOW = "from combgrad.provenance import commit; print(commit())"
+SHOW = "from combgrad.runs.provenance import commit; print(commit())"
 
 
 def git(folder, *words):
@@ -25,11 +25,11 @@ def copied(tmp_path):
     (tmp_path / ".gitignore").write_text("env\n")
     git(tmp_path, "add", ".")
     git(tmp_path, "commit", "-qm", "mine")
-    package = tmp_path / "env" / "combgrad"
-    package.mkdir(parents=True)
-    source = Path(provenance.__file__)
-    shutil.copy(source, package / "provenance.py")
-    (package / "__init__.py").write_text("")
+    room = tmp_path / "env" / "combgrad" / "runs"
+    room.mkdir(parents=True)
+    shutil.copy(Path(provenance.__file__), room / "provenance.py")
+    for folder in (room, room.parent):
+        (folder / "__init__.py").write_text("")
     return tmp_path
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from combgrad.redaction import redacted
+from combgrad.errors import redacted
 
 HARMLESS = "https://example.org/data/x.tar.gz"
 

@@ -5,9 +5,9 @@ import sys
 
 GUARDED = """
 import sys
-from combgrad._torchvision import ensure_torchvision
+from combgrad.guards.torchvision import ensure_torchvision
 ensure_torchvision()
-import combgrad._torchvision as guard
+import combgrad.guards.torchvision as guard
 import torchvision, torchvision.transforms, torchvision.models
 import pytorch_lightning
 print(torchvision.__version__, guard._library is not None)
@@ -16,7 +16,7 @@ print(torchvision.__version__, guard._library is not None)
 HEALTHY = """
 import sys, types
 sys.modules["torchvision"] = healthy = types.ModuleType("torchvision")
-from combgrad import _torchvision as guard
+from combgrad.guards import torchvision as guard
 guard.ensure_torchvision()
 assert guard._library is None
 assert sys.modules["torchvision"] is healthy
@@ -24,7 +24,7 @@ assert sys.modules["torchvision"] is healthy
 
 OTHER = """
 import sys
-from combgrad import _torchvision as guard
+from combgrad.guards import torchvision as guard
 
 class Broken:
     def find_spec(self, name, path=None, target=None):

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from combgrad.data.locking import locked
-from combgrad.data.npy import DataFileError, load_array, write_header
+from combgrad.data.files.npy import DataFileError, load_array, write_header
 from combgrad.data.splits import fingerprint
-from combgrad.files import flush_folder
+from combgrad.files.locking import locked
+from combgrad.files.writing import flush_folder
 
 #: Part of every key; raise it when entries have another form.
 CACHE_VERSION = 1

@@ -9,10 +9,10 @@ import numpy as np
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from combgrad.arguments import LARGEST_SEED
 from combgrad.data.batches import Column, batches
-from combgrad.data.web import check_address
-from combgrad.lightning import pl
-from combgrad.settings import LARGEST_SEED
+from combgrad.data.files.web import check_address
+from combgrad.guards.lightning import pl
 
 #: Of all splits together more would not fit into memory.
 MOST_ROWS = 10**7

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from combgrad.compatibility import name_of
 from combgrad.errors import IncompatibleError
 from combgrad.gradients import Identity
+from combgrad.guards.lightning import pl
 from combgrad.labels import Labels, check_needs
 from combgrad.layer import CombinatorialLayer
-from combgrad.lightning import pl
 from combgrad.losses import Loss, Outcome
 
 Batch = dict[str, Tensor]

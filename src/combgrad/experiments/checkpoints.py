@@ -15,8 +15,8 @@ from typing import Any, Literal, get_args
 import torch
 
 from combgrad.experiments.history import History
-from combgrad.files import write_atomically
-from combgrad.lightning import pl
+from combgrad.files.writing import write_atomically
+from combgrad.guards.lightning import pl
 
 log = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from combgrad.experiments.base import Batch, Experiment
 from combgrad.experiments.fitting import check_has
 from combgrad.losses import kl_to_share, kl_to_uniform, pixel_cross_entropy
 from combgrad.networks.dvae import DVAE
-from combgrad.noise import Noise
 from combgrad.pictures.codes import draw_codes
+from combgrad.sampling.noise import Noise
 
 PICTURED = 10
 

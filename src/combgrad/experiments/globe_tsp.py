@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from combgrad.data.globe.sphere import Distance, edge_distances, unit_vectors
 from combgrad.errors import IncompatibleError
 from combgrad.experiments.base import Batch, Experiment
 from combgrad.experiments.fitting import check_answers
@@ -15,7 +16,6 @@ from combgrad.metrics import cost_norm, cost_ratio, edge_accuracy, entry_accurac
 from combgrad.networks.globe_net import PIXELS, Pixels, as_images
 from combgrad.solvers.base import Solver
 from combgrad.solvers.tsp import are_tours
-from combgrad.sphere import Distance, edge_distances, unit_vectors
 
 
 def check_answers_tours(solver: Solver) -> None:

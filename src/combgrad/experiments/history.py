@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-from combgrad.lightning import pl
+from combgrad.guards.lightning import pl
 
 
 class History(pl.callbacks.Checkpoint):

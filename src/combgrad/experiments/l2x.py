@@ -11,8 +11,8 @@ from combgrad.experiments.base import Batch, Experiment
 from combgrad.experiments.fitting import check_has
 from combgrad.metrics import subset_precision
 from combgrad.networks.l2x import L2XNet
-from combgrad.noise import Noise
 from combgrad.pictures.words import MarkedReview, Page, in_terminal, page
+from combgrad.sampling.noise import Noise
 from combgrad.solvers import TopK
 
 #: Annotated reviews looked at together.

@@ -6,8 +6,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from combgrad.claim import note_epoch
-from combgrad.lightning import pl
+from combgrad.files.claim import note_epoch
+from combgrad.guards.lightning import pl
 
 #: Seconds between two lines where the output is a file rather than a terminal.
 FILE_INTERVAL = 20.0

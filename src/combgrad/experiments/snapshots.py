@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from combgrad.lightning import pl
+from combgrad.guards.lightning import pl
 
 
 @runtime_checkable

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from combgrad.described import Described
+from combgrad.arguments import Described
 from combgrad.errors import DoubleBackwardError
 from combgrad.solvers.base import Solver, Trait
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from combgrad.gradients.base import GradientMethod, Saved
 from combgrad.gradients.sampling import check_positive, check_samples, solve_samples, within_reach
-from combgrad.noise import Noise
+from combgrad.sampling.noise import Noise
 from combgrad.solvers.base import Solver
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from combgrad.gradients.base import GradientMethod, Saved
 from combgrad.gradients.sampling import check_positive
-from combgrad.noise import Gumbel
+from combgrad.sampling.noise import Gumbel
 from combgrad.solvers.base import Solver, Trait
 
 Variant = Literal["original", "tfi"]

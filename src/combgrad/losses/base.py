@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-from combgrad.described import Described
+from combgrad.arguments import Described
 from combgrad.labels import Labels
 from combgrad.layer import CombinatorialLayer
 

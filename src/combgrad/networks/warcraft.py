@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from combgrad._torchvision import ensure_torchvision
+from combgrad.guards.torchvision import ensure_torchvision
 
 #: Parts of a ResNet18 up to its first two blocks: convolution, norm, ReLU, pooling, `layer1`.
 BEGINNING = 5

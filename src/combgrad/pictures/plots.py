@@ -13,11 +13,11 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from combgrad.files import write_atomically
-from combgrad.pages import writable
+from combgrad.files.writing import write_atomically
 from combgrad.pictures.labels import INK
 from combgrad.pictures.saving import save_figure
 from combgrad.results.series import FigureData, Panel, Series
+from combgrad.results.templates import writable
 
 #: Okabe and Ito's colours, which colour-blind readers tell apart; their yellow is too pale here.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")

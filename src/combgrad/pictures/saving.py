@@ -4,7 +4,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from combgrad.files import write_atomically, write_text_atomically
+from combgrad.files.writing import write_atomically, write_text_atomically
 from combgrad.pictures.words import Page
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.text import Text
 
-from combgrad.pages import templates
+from combgrad.results.templates import templates
 
 TEMPLATE = Path(__file__).with_name("words_page.html")
 NO_WORDS = "This review has no words."

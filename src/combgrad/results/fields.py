@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Collection
 from typing import Any
 
-from combgrad.settings import is_whole
+from combgrad.arguments import is_whole
 
 #: What fields that say nothing about a number are, where a record lacks them.
 FILLED: dict[str, Callable[[], Any]] = {

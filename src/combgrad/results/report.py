@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from combgrad.pages import address, templates
 from combgrad.results.paper import PAPER
 from combgrad.results.record import RunRecord
 from combgrad.results.report_runs import (
@@ -23,6 +22,7 @@ from combgrad.results.series import Sketch, own
 from combgrad.results.table_markup import cell_id, to_html
 from combgrad.results.table_text import title
 from combgrad.results.tables import Cell, Mark, Table, counted
+from combgrad.results.templates import address, templates
 
 FOLDER = Path(__file__).with_name("pages")
 

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from combgrad.files import write_text_atomically
+from combgrad.files.writing import write_text_atomically
 from combgrad.results.record import RunRecord
 
 

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from combgrad.pages import templates
 from combgrad.results.layout import Head, spans
 from combgrad.results.table_text import compared, facts, lines_of, notes, ours, printed, title
 from combgrad.results.tables import Cell, Table
+from combgrad.results.templates import templates
 
 FOLDER = Path(__file__).with_name("pages")
 

@@ -5,10 +5,10 @@ import io
 import unicodedata
 from collections.abc import Callable, Iterable
 
-from combgrad.pages import writable
 from combgrad.results.layout import Head
 from combgrad.results.paper import PAPER
 from combgrad.results.tables import TOLERANCE, Cell, Mark, Table, is_stand_in
+from combgrad.results.templates import writable
 
 #: What follows the difference to the printed number, or stands in its place.
 MARK_WORDS = {

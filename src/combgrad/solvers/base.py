@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from combgrad.described import Described
+from combgrad.arguments import Described
 from combgrad.errors import InfeasibleError, SolverInputError, WrongAnswerError
 from combgrad.solvers.checking import check_answers, checking
 from combgrad.solvers.notices import NoticeWhenLong

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from combgrad.described import Described
+from combgrad.arguments import Described
 from combgrad.errors import CombgradError
 from combgrad.solvers.base import Solver
 from combgrad.solvers.function import as_names

@@ -6,7 +6,7 @@ from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus
 
-from combgrad.claim import RunBusyError, Status, in_one_line
+from combgrad.files.claim import RunBusyError, Status, in_one_line
 from combgrad.sweeps.task import Outcome, ProcessDiedError
 
 

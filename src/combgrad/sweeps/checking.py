@@ -11,11 +11,11 @@ from hydra.errors import MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from tqdm import tqdm
 
-from combgrad.configuration import resolved, run_name, scientific
-from combgrad.distinctions import flat
 from combgrad.errors import CombgradError
-from combgrad.explanations import describe
 from combgrad.results.identity import digest, run_key
+from combgrad.runs.configuration import resolved, run_name, scientific
+from combgrad.runs.distinctions import flat
+from combgrad.runs.explanations import describe
 from combgrad.sweeps.expansion import Request
 from combgrad.sweeps.jobs import Job
 
@@ -137,8 +137,8 @@ class Checker:
         from hydra.utils import instantiate
 
         from combgrad.data.datamodule import checked_fingerprint
-        from combgrad.parts import build_experiment
-        from combgrad.settings import check_settings
+        from combgrad.runs.checks.settings import check_settings
+        from combgrad.runs.parts import build_experiment
 
         check_settings(config.seed, config.threads, config.trainer, elsewhere=True)
         parts = digest(*(str(config[node]) for node in BUILT_TOGETHER))

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 
-from combgrad.configuration import NEUTRAL_NODES
 from combgrad.errors import CombgradError
-from combgrad.plans import KINDS, Plan, Point, load_plans, overrides
+from combgrad.plans.grids import KINDS, Plan, Point, load_plans, overrides
+from combgrad.runs.configuration import NEUTRAL_NODES
 
 #: Words for the sweep itself, which no job sees.
 OWN_WORDS = frozenset({*KINDS, "seeds", "dry", "rerun"})

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from combgrad.claim import is_claimed
-from combgrad.commands import command
-from combgrad.configuration import record_folders
+from combgrad.files.claim import is_claimed
+from combgrad.runs.commands import command
+from combgrad.runs.configuration import record_folders
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from types import TracebackType
 
 from tqdm import tqdm
 
-from combgrad.claim import read_status
+from combgrad.files.claim import read_status
 from combgrad.results.record import RunRecord
 from combgrad.results.store import load_records
 from combgrad.sweeps.jobs import Job

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from hydra.core.utils import JobReturn
 
-from combgrad.claim import in_one_line, read_status
-from combgrad.files import check_writable
+from combgrad.files.claim import in_one_line, read_status
+from combgrad.files.writing import check_writable
 from combgrad.results.record import RunRecord
 from combgrad.results.store import Shelf, load_record
 from combgrad.sweeps.answers import Answer, answer_of

@@ -14,10 +14,10 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import TaskFunction
 from omegaconf import DictConfig
 
-from combgrad.claim import RunBusyError, is_claimed, read_status
-from combgrad.configuration import register_resolvers, scientific
 from combgrad.errors import CombgradError
+from combgrad.files.claim import RunBusyError, is_claimed, read_status
 from combgrad.results.identity import digest
+from combgrad.runs.configuration import register_resolvers, scientific
 
 # A worker imports this file to unpickle its task, before Hydra composes the job there.
 register_resolvers()
@@ -108,7 +108,7 @@ def run_alone(command: Sequence[str], folder: Path) -> None:
     where a signal ends this process, which then leaves none behind.
     """
     # Torch takes seconds to import, and a sweep's own process may do without it.
-    from combgrad.stopping import stoppable
+    from combgrad.runs.stopping import stoppable
 
     if is_claimed(folder):
         raise RunBusyError(f"another process is at work on this run ({folder.name}).")

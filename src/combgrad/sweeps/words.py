@@ -2,7 +2,7 @@
 
 import re
 
-from combgrad.environment import literal
+from combgrad.runs.environment import literal
 
 
 def quoted(text: str) -> str:

@@ -56,9 +56,9 @@ class CombgradSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Carry out a sweep and return the records' metrics; JobsFailedError if any job failed."""
-        from combgrad.configuration import scientific
         from combgrad.results.identity import digest
         from combgrad.results.store import load_records
+        from combgrad.runs.configuration import scientific
         from combgrad.sweeps import checking, expansion, summary
         from combgrad.sweeps.sweep import Sweep
 

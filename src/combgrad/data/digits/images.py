@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
-from combgrad._torchvision import ensure_torchvision
-from combgrad.data.download import DownloadError, download
-from combgrad.data.npy import DataFileError
-from combgrad.data.web import check_address, within
+from combgrad.data.files.download import DownloadError, download
+from combgrad.data.files.npy import DataFileError
+from combgrad.data.files.web import check_address, within
+from combgrad.guards.torchvision import ensure_torchvision
 
 SIDE = 28
 

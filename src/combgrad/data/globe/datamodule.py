@@ -7,7 +7,8 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from combgrad.corruption import check_range, flip_labels
+from combgrad.arguments import LARGEST_SEED, check_range
+from combgrad.data.corruption import flip_labels
 from combgrad.data.datamodule import (
     TensorDataModule,
     check_choice,
@@ -23,10 +24,9 @@ from combgrad.data.globe.instances import (
     Recipe,
     generate_cached,
 )
+from combgrad.data.globe.sphere import Distance, check_distance
 from combgrad.data.splits import SPLITS, fingerprint
-from combgrad.settings import LARGEST_SEED
 from combgrad.solvers.edges import matrix_to_edges
-from combgrad.sphere import Distance, check_distance
 
 Source = Literal["regenerated", "pictures", "original"]
 

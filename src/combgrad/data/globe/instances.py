@@ -10,9 +10,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from combgrad.data.base import Block, cached
+from combgrad.data.globe.sphere import Distance, edge_distances, unit_vectors
 from combgrad.data.splits import SPLITS, check_size
 from combgrad.solvers import TSP
-from combgrad.sphere import Distance, edge_distances, unit_vectors
 
 #: Part of every fingerprint; raise it when the generator changes what it makes.
 GENERATOR_VERSION = 1

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from combgrad.data.files.npy import REMEDY, DataFileError, check_rows, load_array, load_object_array
+from combgrad.data.files.published import EDMOND, Published
 from combgrad.data.globe.countries import COUNTRY_COUNT, Countries
 from combgrad.data.globe.flag_drawing import FLAG_SHAPE
-from combgrad.data.npy import REMEDY, DataFileError, check_rows, load_array, load_object_array
-from combgrad.data.published import EDMOND, Published
 from combgrad.data.splits import SPLITS
 
 SET_SUFFIX = f"_countries_from_{COUNTRY_COUNT}"

@@ -7,7 +7,7 @@ from typing import Any
 
 from combgrad.data.base import sha256_of_file
 from combgrad.data.splits import fingerprint
-from combgrad.files import write_text_atomically
+from combgrad.files.writing import write_text_atomically
 
 RECORD = "reviews-checksums.json"
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from combgrad.arguments import LARGEST_SEED
 from combgrad.data.datamodule import (
     MOST_ROWS,
     TensorDataModule,
@@ -21,7 +22,6 @@ from combgrad.data.reviews import files, lexicon, stand_in
 from combgrad.data.reviews.checksums import sha256_of
 from combgrad.data.reviews.encoded import ENCODING_VERSION, Encoded, Texts, encode, encoded_cached
 from combgrad.data.reviews.vocabulary import SPECIAL, UNKNOWN, rows
-from combgrad.settings import LARGEST_SEED
 
 Source = Literal["stand-in", "original"]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from combgrad.data.base import cached
-from combgrad.data.npy import REMEDY, DataFileError
+from combgrad.data.files.npy import REMEDY, DataFileError
 from combgrad.data.reviews.files import (
     RATINGS,
     Annotation,

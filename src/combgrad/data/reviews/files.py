@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from combgrad.data.npy import REMEDY, DataFileError
+from combgrad.data.files.npy import REMEDY, DataFileError
 
 #: In the order of the ratings on a line; a fifth one is of the beer as a whole.
 ASPECTS = ("appearance", "aroma", "palate", "taste")

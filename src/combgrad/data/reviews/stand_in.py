@@ -24,7 +24,7 @@ from combgrad.data.reviews.files import (
 )
 from combgrad.data.reviews.lexicon import MAYBE_NOT, OTHER, Lexicon, lexicon
 from combgrad.data.reviews.vocabulary import ragged
-from combgrad.files import write_atomically
+from combgrad.files.writing import write_atomically
 
 #: Part of every fingerprint; raise it when the generator changes what it makes.
 GENERATOR_VERSION = 1

@@ -4,6 +4,7 @@ from typing import Literal, get_args
 
 from torch import Tensor
 
+from combgrad.arguments import LARGEST_SEED
 from combgrad.data.batches import StoredRows
 from combgrad.data.datamodule import (
     TensorDataModule,
@@ -17,7 +18,6 @@ from combgrad.data.warcraft.channels import channel_statistics_cached
 from combgrad.data.warcraft.files import MapSplit
 from combgrad.data.warcraft.generated import GENERATOR_VERSION, Recipe, generate
 from combgrad.data.warcraft.original import PUBLISHED, load_original
-from combgrad.settings import LARGEST_SEED
 
 Source = Literal["regenerated", "original"]
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from combgrad.data.batches import StoredRows
-from combgrad.data.npy import REMEDY, DataFileError, check_rows, load_array
+from combgrad.data.files.npy import REMEDY, DataFileError, check_rows, load_array
 from combgrad.data.splits import fingerprint
 from combgrad.data.warcraft.tiles import PIXELS
 from combgrad.metrics import cost_ratio

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from combgrad.data.npy import DataFileError
-from combgrad.data.published import EDMOND, Published
+from combgrad.data.files.npy import DataFileError
+from combgrad.data.files.published import EDMOND, Published
 from combgrad.data.splits import SPLITS
 from combgrad.data.warcraft.files import MapSplit, load_split
 

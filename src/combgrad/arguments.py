@@ -1,0 +1,86 @@
+"""What a part is made with: told by its repr, `NoiseMargin(alpha=0.1)`, and checked."""
+
+import contextlib
+import enum
+import functools
+import inspect
+import reprlib
+from collections.abc import Callable
+from typing import Any, Self
+
+#: One more would not fit into what numpy and torch take for a seed.
+LARGEST_SEED = 2**32 - 1
+
+
+def is_whole(value: Any) -> bool:
+    """Whether a value of a configuration is a whole number, written as one."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def check_range(name: str, value: float, upper: float = float("inf")) -> float:
+    """`value` as a float; ValueError unless 0 <= value <= upper."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not 0 <= value <= upper or value == float("inf"):
+        raise ValueError(f"{name} is {value!r}; it must be a number, finite and in [0, {upper}].")
+    return float(value)
+
+
+def brief(value: Any) -> str:
+    """A value in a few words: arrays by their shape, functions by their name."""
+    shape = getattr(value, "shape", None)
+    if shape is not None and len(shape):
+        return f"{type(value).__name__}({', '.join(map(str, shape))})"
+    if isinstance(value, Described):
+        return repr(value)
+    if isinstance(value, enum.Enum):
+        return value.name
+    if isinstance(value, frozenset | set | tuple | list) and len(value) < 7:
+        words = map(brief, value)
+        ordered = sorted(words) if isinstance(value, frozenset | set) else words
+        return f"[{', '.join(ordered)}]"
+    name = getattr(value, "__name__", None)
+    return name if isinstance(name, str) else reprlib.repr(value)
+
+
+@functools.cache
+def _signature(init: Callable[..., None]) -> inspect.Signature:
+    """How an instance is made by an __init__, without self."""
+    signature = inspect.signature(init)
+    return signature.replace(parameters=list(signature.parameters.values())[1:])
+
+
+class Described:
+    """Base of solvers, gradient methods, projections and margins: its repr shows the parameters.
+
+    Each as it is now where an attribute has its name, else as it was given; those that have their
+    default value are left out.
+    """
+
+    _given: dict[str, str]
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        self = super().__new__(cls)
+        given: dict[str, Any] = {}
+        # What does not fit is refused by __init__; a copy has no arguments and gets its state.
+        with contextlib.suppress(TypeError):
+            given = _signature(cls.__init__).bind(*args, **kwargs).arguments
+        # Words and not the values: arrays would be kept alive and copied with the part.
+        self.__dict__["_given"] = {name: brief(value) for name, value in given.items()}
+        return self
+
+    def settings(self) -> dict[str, Any]:
+        """The constructor's parameters that are attributes, by name, as they are now."""
+        return {
+            name: vars(self)[name]
+            for name in _signature(type(self).__init__).parameters
+            if name in vars(self)
+        }
+
+    def __repr__(self) -> str:
+        words = self._given | {name: brief(value) for name, value in self.settings().items()}
+        shown = [
+            f"{name}={words[name]}"
+            for name, parameter in _signature(type(self).__init__).parameters.items()
+            if name in words and words[name] != brief(parameter.default)
+        ]
+        return f"{type(self).__name__}({', '.join(shown)})"

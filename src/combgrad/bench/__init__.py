@@ -1,5 +1,0 @@
-"""How fast the solvers are, and whether they are right, beside their references, in one run."""
-
-from combgrad.bench.runner import PROBLEMS, UnknownProblemError, run
-
-__all__ = ["PROBLEMS", "UnknownProblemError", "run"]

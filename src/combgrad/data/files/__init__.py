@@ -1,0 +1,1 @@
+"""Files as they were published: fetched, unpacked and read with nothing run from them."""

@@ -1,0 +1,1 @@
+"""What lies on a disk: whole files, locks, and who is at work on a run."""

@@ -1,0 +1,147 @@
+"""Plans: which runs a table or a figure of the paper needs (configs/table, configs/figure)."""
+
+import itertools
+import warnings
+from collections import Counter
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from combgrad.errors import CombgradError
+from combgrad.results.identity import signature
+from combgrad.results.layout import read_layout
+from combgrad.results.paper import paper_values
+from combgrad.results.record import RunRecord
+from combgrad.results.series import Sketch, read_sketch
+from combgrad.results.tables import Table, make_tables
+from combgrad.runs.configuration import CONFIG_FOLDER, compose_lazily, profile_names, scientific
+from combgrad.runs.places import checked_configs
+
+KINDS = ("table", "figure")
+
+#: What a point is: the overrides of one cell, such as {"experiment": "tsp5", "margin.alpha": 0.1}.
+Point = dict[str, Any]
+
+
+class PlanError(CombgradError, ValueError):
+    """A plan that does not exist, or a file that is none."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A table or a figure: its title, its default profile and seeds, its points and its layout.
+
+    `layout` is the rest of the YAML: metrics, labels and where a point stands.
+    """
+
+    name: str
+    title: str
+    profile: str
+    seeds: int
+    points: tuple[Point, ...]
+    layout: dict[str, Any]
+
+
+def names(kind: str, folder: Path = CONFIG_FOLDER) -> list[str]:
+    """The names of all plans of a kind, such as `table6`, sorted."""
+    return sorted(path.stem for path in (checked_configs(folder) / kind).glob(f"{kind}*.yaml"))
+
+
+def load_plans(kind: str, which: str, folder: Path = CONFIG_FOLDER) -> list[Plan]:
+    """The plans `table=6` or `figure=4` (all of 4a, 4b, 4c) means; PlanError if there is none."""
+    wanted = str(which).removeprefix(kind)
+    exact = [name for name in names(kind, folder) if name == f"{kind}{wanted}"]
+    parts = [name for name in names(kind, folder) if name[:-1] == f"{kind}{wanted}"]
+    if not exact and not parts:
+        raise PlanError(
+            f"there is no {kind} {which!r}; there are "
+            f"{', '.join(name.removeprefix(kind) for name in names(kind, folder))}."
+        )
+    return [load_plan(folder / kind / f"{name}.yaml") for name in exact or parts]
+
+
+def load_plan(path: Path) -> Plan:
+    """One plan; PlanError names the file and what it lacks."""
+    document = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
+    if not isinstance(document, dict):
+        raise PlanError(f"{path} is no plan: it must be a mapping.")
+    needed = ("title", "profile", "seeds", "grids")
+    missing = [key for key in needed if key not in document]
+    if missing:
+        raise PlanError(f"{path} is no plan: it lacks {', '.join(missing)}.")
+    title, profile, seeds, grids = (document.pop(key) for key in needed)
+    points = [point for grid in grids for point in expand(grid)]
+    if len({str(sorted(point.items(), key=str)) for point in points}) < len(points):
+        raise PlanError(f"{path} has the same point twice.")
+    layout = {str(key): value for key, value in document.items()}
+    return Plan(path.stem, str(title), str(profile), int(seeds), tuple(points), layout)
+
+
+def expand(grid: dict[str, Any]) -> list[Point]:
+    """The product of a grid's lists, the last key varying fastest."""
+    lists = [value if isinstance(value, list) else [value] for value in grid.values()]
+    return [dict(zip(grid, values, strict=True)) for values in itertools.product(*lists)]
+
+
+def overrides(point: Point) -> list[str]:
+    """A point as Hydra's overrides."""
+    return [f"{key}={value}" for key, value in point.items()]
+
+
+def point_signatures(point: Point, folder: Path = CONFIG_FOLDER) -> dict[str, str]:
+    """Profile -> the signature that a record of this point has; HydraException if it cannot be."""
+    config = compose_lazily(overrides(point), folder)
+    found = {}
+    for profile in profile_names(folder):
+        config.profile.name = profile
+        found[profile] = signature(scientific(config))
+    return found
+
+
+def plan_signatures(plan: Plan, folder: Path = CONFIG_FOLDER) -> list[dict[str, str]]:
+    """The signatures of all points; empty, with a warning, for one that cannot be composed yet."""
+    found: list[dict[str, str]] = []
+    reasons: Counter[str] = Counter()
+    known = {path.stem for path in (folder / "experiment").glob("*.yaml")}
+    for point in plan.points:
+        experiment = point.get("experiment")
+        if experiment is not None and experiment not in known:
+            # Composing would say so too, in a tenth of a second for each of many cells.
+            found.append({})
+            reasons[f"there is no experiment {experiment}"] += 1
+            continue
+        try:
+            found.append(point_signatures(point, folder))
+        except (HydraException, OmegaConfBaseException) as error:
+            found.append({})
+            reasons[str(error).strip().partition("\n")[0]] += 1
+    for reason, count in reasons.items():
+        warnings.warn(
+            f"{plan.name}: {count} of {len(plan.points)} cells count as not run, because they "
+            f"cannot be configured: {reason}",
+            stacklevel=2,
+        )
+    return found
+
+
+def tables_of(
+    plan: Plan,
+    records: Iterable[RunRecord],
+    folder: Path = CONFIG_FOLDER,
+    own: Collection[str] = (),
+) -> list[Table]:
+    """A plan's tables, one for each profile and data source among its records, or an empty one."""
+    layout = read_layout(plan.name, plan.title, plan.profile, plan.seeds, plan.layout)
+    asked = list(zip(plan.points, plan_signatures(plan, folder), strict=True))
+    return make_tables(layout, asked, records, paper_values(), own)
+
+
+def sketch_of(plan: Plan, folder: Path = CONFIG_FOLDER) -> Sketch:
+    """A figure without its numbers; warns of cells that cannot be composed yet."""
+    asked = list(zip(plan.points, plan_signatures(plan, folder), strict=True))
+    return read_sketch(plan.name, plan.title, plan.profile, plan.seeds, plan.layout, asked)

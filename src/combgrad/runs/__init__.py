@@ -1,0 +1,1 @@
+"""One run: its configuration, its parts, and where its result comes from."""

@@ -1,0 +1,74 @@
+"""The options that the config folders offer, and those that were named but are in none of them."""
+
+import difflib
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf
+
+from combgrad.runs.places import CONFIG_FOLDER
+
+#: So many options fit into one line.
+MANY = 20
+
+
+def value_of(config: DictConfig, key: str) -> Any:
+    """The value of a key, None where there is none."""
+    return OmegaConf.select(config, key, throw_on_missing=False)
+
+
+def config_folders() -> tuple[Path, ...]:
+    """The folders that the current configuration was composed from."""
+    if not HydraConfig.initialized():
+        return (CONFIG_FOLDER,)
+    sources = HydraConfig.get().runtime.config_sources
+    return tuple(Path(source.path) for source in sources if source.schema == "file")
+
+
+@cache
+def _texts(folder: Path) -> dict[str, str]:
+    """`group=option` -> the text of its file."""
+    return {
+        f"{path.parent.name}={path.stem}": path.read_text(encoding="utf-8")
+        for path in sorted(folder.glob("*/*.yaml"))
+    }
+
+
+def options_with(pattern: re.Pattern[str]) -> list[str]:
+    """The options, as `group=option`, whose file holds a pattern."""
+    texts = {option: text for folder in config_folders() for option, text in _texts(folder).items()}
+    return sorted(option for option, text in texts.items() if pattern.search(text))
+
+
+def option_names(group: str) -> list[str]:
+    """All options of a group."""
+    found = {path.stem for folder in config_folders() for path in (folder / group).glob("*.yaml")}
+    return sorted(found)
+
+
+def missing_options(config: DictConfig) -> list[str]:
+    """One line for each option that was typed and does not exist.
+
+    Hydra refuses most itself, but lets `optional` ones pass: a wrong `tuned=` would tune nothing.
+    """
+    words = OmegaConf.to_container(config.get("overrides") or OmegaConf.create([]), resolve=False)
+    assert isinstance(words, list)
+    faults = []
+    for word in OverridesParser.create().parse_overrides([str(word) for word in words]):
+        group, option = str(word.key_or_group), str(word.value())
+        names = option_names(group) if group in (config.get("choices") or {}) else []
+        if names and option not in (*names, "None"):
+            faults.append(no_option(group, option, names))
+    return faults
+
+
+def no_option(group: str, option: str, names: list[str]) -> str:
+    """What to say of an option that a group does not have."""
+    close = difflib.get_close_matches(option, names, n=1, cutoff=0.5)
+    hint = f" Did you mean {group}={close[0]}?" if close else ""
+    all_names = ", ".join(names) if len(names) <= MANY else f"the files of configs/{group}"
+    return f"there is no {group}={option}.{hint} There are: {all_names}."

@@ -1,0 +1,151 @@
+"""What was wrong with a command, in one line: the thing, its key, and the remedy."""
+
+import re
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra.errors import (
+    HydraException,
+    InstantiationException,
+    MissingConfigException,
+    OverrideParseException,
+)
+from omegaconf.errors import (
+    InterpolationKeyError,
+    InterpolationResolutionError,
+    MissingMandatoryValue,
+    OmegaConfBaseException,
+)
+
+from combgrad.errors import CombgradError, redacted
+from combgrad.runs.checks.options import no_option, options_with
+from combgrad.runs.checks.unknown_keys import valid_keys
+
+PACKAGE = Path(__file__).resolve().parents[1]
+LAUNCHERS_MISSING = (
+    "The launchers are an extra: pip install -c constraints.txt -e '.[sweep]' (docs/scale-out.md)."
+)
+UNKNOWN_KEY = re.compile(r"Could not override '([\w.@/]+)'")
+AMBIGUOUS = re.compile(r"Ambiguous value for argument '(.*)'")
+SWEEPING = re.compile(r"Sweep parameters? '(.*)' require")
+FULL_KEY = re.compile(r"full_key: (\S+)")
+UNSET = re.compile(r"Environment variable '(.+)' not found")
+
+#: Errors whose text is meant for people; of all others the kind and the place are told too.
+TOLD = (CombgradError, OSError, ValueError, HydraException, OmegaConfBaseException)
+
+
+def explain(error: BaseException, arguments: Sequence[str]) -> str:
+    """One message for an error a user can mend, and how to see more of it."""
+    return f"error: {describe(error, arguments)}\n(HYDRA_FULL_ERROR=1 shows where it was raised)"
+
+
+def describe(error: BaseException, arguments: Sequence[str]) -> str:
+    """What an error says, or what Hydra wrapped in it; with the valid keys where one is unknown."""
+    unknown = UNKNOWN_KEY.search(str(error))
+    if unknown is not None:
+        return f"unknown key {unknown.group(1)!r}. {valid_keys(unknown.group(1), arguments)}"
+    if (unset := UNSET.search(str(error))) is not None:
+        return _of_variable(error, unset.group(1), arguments)
+    key = FULL_KEY.search(str(error)) if isinstance(error, InstantiationException) else None
+    cause = _cause(error)
+    text = redacted(_said(cause))
+    if key is not None and not isinstance(cause, CombgradError) and key.group(1) not in text:
+        return f"{key.group(1)}: {text}"
+    return text
+
+
+def _cause(error: BaseException) -> BaseException:
+    """What Hydra or OmegaConf wrapped."""
+    while True:
+        wrapped = error.__cause__ or error.__context__
+        resolving = type(error) is InterpolationResolutionError and "raised while" in str(error)
+        if wrapped is None or not (resolving or isinstance(error, HydraException)):
+            return error
+        if isinstance(error, MissingConfigException | OverrideParseException) or isinstance(
+            wrapped, SystemExit
+        ):
+            return error
+        error = wrapped
+
+
+def _said(error: BaseException) -> str:
+    text = str(error).strip() or type(error).__name__
+    if isinstance(error, MissingConfigException):
+        return _of_missing_option(error)
+    if isinstance(error, InterpolationKeyError):
+        return _of_interpolation(error)
+    if isinstance(error, MissingMandatoryValue):
+        key = getattr(error, "full_key", None) or text.rpartition(" ")[2]
+        return f"{key} has no value and needs one; write {key}=<value>."
+    if (ambiguous := AMBIGUOUS.search(text)) is not None:
+        word = ambiguous.group(1)
+        key, _, values = word.partition("=")
+        return (
+            f"{word} names several values: add -m for a sweep (python train.py -m {word} ...), "
+            f"or write {key}=[{values}] for one list."
+        )
+    if (sweeping := SWEEPING.search(text)) is not None:
+        word = sweeping.group(1)
+        return f"{word} chooses options for a sweep: add -m (python train.py -m '{word}' ...)."
+    if isinstance(error, OverrideParseException):
+        word = str(error.override)
+        key, _, value = word.partition("=")
+        escaped = value.replace("'", "\\'")
+        quoted = f"\"{key}='{escaped}'\""
+        return f"{word} cannot be read; put what has special characters in quotes: {quoted}."
+    if isinstance(error, CombgradError):
+        return text
+    line = " ".join(part.strip() for part in text.splitlines())
+    if isinstance(error, TOLD):
+        return line
+    notes = "".join(f"; {note}" for note in getattr(error, "__notes__", ()))
+    return f"{type(error).__name__}: {line}{_place(error)}{notes}"
+
+
+def _place(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    if not frames:
+        return ""
+    files = [(Path(frame.filename).resolve(), frame) for frame in frames]
+    ours = [(file, frame) for file, frame in files if PACKAGE in file.parents]
+    file, frame = (ours or files)[-1]
+    place = file.relative_to(PACKAGE.parents[1]) if ours else Path(*file.parts[-3:])
+    return f" ({place.as_posix()}, line {frame.lineno}, in {frame.name})"
+
+
+def _of_missing_option(error: MissingConfigException) -> str:
+    group, _, option = str(error.missing_cfg_file or "").rpartition("/")
+    if not error.options:
+        text = " ".join(part.strip() for part in str(error).splitlines() if part.strip())
+        missing = f"{text}\n{LAUNCHERS_MISSING}" if "hydra/launcher" in text else text
+        return missing.partition(" Config search path")[0]
+    if "hydra/launcher" in group:
+        return f"there is no {group}={option}. {LAUNCHERS_MISSING}"
+    return no_option(group, option, list(error.options))
+
+
+def _of_interpolation(error: InterpolationKeyError) -> str:
+    wanted = re.search(r"Interpolation key '([^']*)'", str(error))
+    name, key = (wanted.group(1) if wanted else "?"), error.full_key
+    group, _, last = name.partition(".")
+    having = options_with(re.compile(rf"^{re.escape(last)}:", re.MULTILINE))
+    having = [option for option in having if option.startswith(f"{group}=")]
+    remedy = f"choose {' or '.join(having)}" if having else f"choose another {group}"
+    return (
+        f"{key} takes its value from {name}, which the chosen {group} does not have; {remedy}, "
+        f"or give {key} a value."
+    )
+
+
+def _of_variable(error: BaseException, variable: str, arguments: Sequence[str]) -> str:
+    found = FULL_KEY.search(str(error))
+    # Hydra copies the words into its own keys, which nobody typed.
+    typed = [word for word in arguments if f"oc.env:{variable}" in word]
+    key = typed[0].partition("=")[0].lstrip("+") if typed else found and found.group(1)
+    taking = f"{key} takes its value from" if key else "a value is taken from"
+    return (
+        f"{taking} the environment variable {variable}, which is not set; set it, or name a value "
+        f"for that case: ${{oc.env:{variable},VALUE}}."
+    )
