@@ -1,0 +1,234 @@
+"""Losses and gradient methods give PyEPO's numbers; docs/coming-from-pyepo.md says what differs.
+
+PyEPO solves with Gurobi, we with our own solvers. Its noise has the axes (B, samples, n), ours
+(samples, B, n): with one instance or one sample the same seed draws the same numbers.
+"""
+
+import math
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from combgrad import CombinatorialLayer, solvers
+from combgrad.gradients import IMLE, AdaptiveIMLE, Blackbox, Identity, Perturbed
+from combgrad.labels import Labels
+from combgrad.losses import FenchelYoung, SPOPlus
+
+SIDE, WEIGHTS, CAPACITY = 4, [3, 4, 2, 6, 5, 1, 7, 3], 12
+PROBLEMS = ("path", "knapsack")
+SEED = 135
+#: (instances, samples) that make the noise of both packages the same.
+SHAPES = ((1, 16), (6, 1))
+
+
+@pytest.fixture(scope="module")
+def func():
+    return pytest.importorskip("pyepo.func", reason="PyEPO is not installed")
+
+
+@pytest.fixture(scope="module")
+def models(func):
+    pytest.importorskip("gurobipy", reason="PyEPO's own models need gurobipy")
+    grb = pytest.importorskip("pyepo.model.grb")
+    return {
+        "path": grb.shortestPathModel((SIDE, SIDE)),
+        "knapsack": grb.knapsackModel([WEIGHTS], [CAPACITY]),
+    }
+
+
+def solver_of(problem, model):
+    if problem == "knapsack":
+        return solvers.Knapsack(WEIGHTS, CAPACITY)
+    return solvers.GraphShortestPath(model.arcs, SIDE**2, 0, SIDE**2 - 1, directed=True)
+
+
+def sign_of(problem):
+    """PyEPO maximises values, we minimise costs."""
+    return -1.0 if problem == "knapsack" else 1.0
+
+
+def drawn(rows, model, seed):
+    """Values or costs (rows, n), away from 0."""
+    random = torch.Generator().manual_seed(seed)
+    return 0.5 + torch.rand(rows, model.num_cost, generator=random, dtype=torch.float64)
+
+
+def seeded():
+    return torch.Generator().manual_seed(SEED)
+
+
+def slope(value, leaf):
+    return torch.autograd.grad(value, leaf)[0]
+
+
+def same(ours, theirs):
+    assert float(theirs.detach().abs().sum()) > 0
+    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
+#: Arcs of a 3x3 grid in PyEPO's order.
+TAILS, HEADS = (0, 1, 0, 1, 2, 3, 4, 3, 4, 5, 6, 7), (1, 2, 3, 4, 5, 4, 5, 6, 7, 8, 7, 8)
+#: True and predicted costs (2, 12), whose cheapest paths have no ties.
+TRUE = [
+    [1.3, 0.4, 2.1, 0.8, 1.7, 0.6, 0.9, 1.2, 0.5, 1.9, 0.7, 1.1],
+    [0.5, 1.6, 0.9, 1.4, 0.3, 2.2, 1.0, 0.7, 1.8, 0.6, 1.5, 0.8],
+]
+PREDICTED = [
+    [0.9, 1.1, 0.6, 1.5, 0.4, 1.2, 1.8, 0.7, 1.3, 0.5, 1.0, 2.0],
+    [1.43, 0.82, 1.7, 0.6, 1.9, 0.7, 0.57, 1.31, 0.94, 1.1, 0.45, 1.26],
+]
+#: The mean of SPOPlus over these two and its gradient, by PyEPO 2.2.7 with Gurobi 13.0.3.
+LOSS = 5.63
+SLOPE = [
+    [0.0, -1.0, 0.0, 1.0, -1.0, 0.0, 0.0, 0.0, 1.0, -1.0, 0.0, 1.0],
+    [1.0, 1.0, -1.0, 0.0, 1.0, -1.0, -1.0, 0.0, 0.0, 0.0, 0.0, 0.0],
+]
+
+
+def test_spo_plus_where_pyepo_is_absent():
+    true, predicted = (torch.tensor(rows, dtype=torch.float64) for rows in (TRUE, PREDICTED))
+    layer = CombinatorialLayer(
+        solvers.GraphShortestPath(list(zip(TAILS, HEADS, strict=True)), 9, 0, 8, directed=True),
+        Identity(),
+    )
+    predicted.requires_grad_()
+    loss = SPOPlus()(layer, predicted, Labels(layer.solver(true), true)).loss
+    assert float(loss.detach()) == pytest.approx(LOSS)
+    same(slope(loss, predicted), torch.tensor(SLOPE, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("problem", PROBLEMS)
+def test_spo_plus(problem, func, models):
+    model, sign = models[problem], sign_of(problem)
+    true, predicted = drawn(8, model, 1), drawn(8, model, 2).requires_grad_()
+    layer = CombinatorialLayer(solver_of(problem, model), Identity())
+    target = layer.solver(sign * true)
+    ours = SPOPlus()(layer, sign * predicted, Labels(target, sign * true)).loss
+    best = (true * target).sum(dim=1, keepdim=True)
+    theirs = func.SPOPlus(model)(predicted, true, target, best)
+    same(ours, theirs)
+    same(slope(ours, predicted), slope(theirs, predicted))
+
+
+# Additive noise of values is minus that of costs: alike on average, but no number to compare.
+@pytest.mark.parametrize(("rows", "samples"), SHAPES)
+@pytest.mark.parametrize(
+    ("problem", "kind", "name"),
+    [
+        ("path", "additive", "perturbedFenchelYoung"),
+        ("path", "multiplicative", "perturbedFenchelYoungMul"),
+        ("knapsack", "multiplicative", "perturbedFenchelYoungMul"),
+    ],
+)
+def test_fenchel_young(problem, kind, name, rows, samples, func, models):
+    model, sign = models[problem], sign_of(problem)
+    predicted = drawn(rows, model, 2).requires_grad_()
+    layer = CombinatorialLayer(solver_of(problem, model), Identity())
+    target = layer.solver(sign * drawn(rows, model, 1))
+    loss = FenchelYoung(0.7, samples, kind, seeded())
+    ours = loss(layer, sign * predicted, Labels(target)).loss
+    theirs = getattr(func, name)(model, samples, 0.7, seed=SEED)(predicted, target)
+    same(ours, theirs)
+    same(slope(ours, predicted), slope(theirs, predicted))
+
+
+def both(method, module, problem, model, rows):
+    """Solution and gradient of our layer and of PyEPO's module, for the same upstream gradient."""
+    sign, found = sign_of(problem), []
+    upstream = drawn(rows, model, 3) - 1
+    layer = CombinatorialLayer(solver_of(problem, model), method)
+    for call, turn in ((layer, sign), (module, 1.0)):
+        predicted = drawn(rows, model, 2).requires_grad_()
+        solution = call(turn * predicted)
+        found.append((solution.detach(), slope((solution * upstream).sum(), predicted)))
+    return found
+
+
+@pytest.mark.parametrize("problem", PROBLEMS)
+def test_negative_identity(problem, func, models):
+    model = models[problem]
+    ours, theirs = both(Identity(), func.negativeIdentity(model), problem, model, 6)
+    same(ours[0], theirs[0])
+    same(ours[1], theirs[1])
+
+
+@pytest.mark.parametrize("lam", [0.5, 10.0])
+@pytest.mark.parametrize("problem", PROBLEMS)
+def test_blackbox(problem, lam, func, models):
+    model = models[problem]
+    ours, theirs = both(Blackbox(lam), func.blackboxOpt(model, lambd=lam), problem, model, 6)
+    same(ours[0], theirs[0])
+    same(ours[1], theirs[1])
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [("additive", "perturbedOpt"), ("multiplicative", "perturbedOptMul")]
+)
+@pytest.mark.parametrize(
+    ("reduction", "rows", "samples"),
+    [("leave_one_out", 1, 16), *(("none", *shape) for shape in SHAPES)],
+)
+def test_perturbed(reduction, rows, samples, kind, name, func, models):
+    model = models["path"]
+    method = Perturbed(0.5, samples, kind, reduction, seeded())
+    baseline = reduction == "leave_one_out"
+    module = getattr(func, name)(model, samples, 0.5, seed=SEED, variance_reduction=baseline)
+    ours, theirs = both(method, module, "path", model, rows)
+    same(ours[0], theirs[0])
+    same(ours[1], theirs[1])
+
+
+class Fixed:
+    """One noise, which is not symmetric, for both packages, up to its axes and its sign."""
+
+    def __init__(self, sign, model, rows, samples):
+        random = torch.Generator().manual_seed(SEED)
+        shape = (samples, rows, model.num_cost)
+        self.noise = sign * torch.randn(shape, generator=random, dtype=torch.float64).exp()
+
+    def sample(self, shape=None, dtype=None, device=None, size=None):
+        del dtype, device
+        noise = self.noise if size is None else self.noise.transpose(0, 1)
+        assert tuple(noise.shape) == tuple(size or shape)
+        return noise
+
+
+def test_imle_has_the_opposite_noise(func, models):
+    """Ours is the argmin form of argmax <theta + eps, y>, y(w - eps); PyEPO's is y(w + eps)."""
+    model = models["path"]
+    ours, theirs = both(
+        IMLE(3.0, Fixed(-1, model, 6, 5), 5),
+        func.implicitMLE(model, 5, 1.0, 3.0, Fixed(1, model, 6, 5)),
+        "path",
+        model,
+        6,
+    )
+    same(ours[0], theirs[0])
+    same(ours[1], theirs[1])
+
+
+@pytest.mark.parametrize("two_sides", [False, True])
+def test_adaptive_imle_starts_alike(two_sides, func, models):
+    """The first gradient agrees; the rule by which alpha moves does not, see the page."""
+    model = models["path"]
+    module = func.adaptiveImplicitMLE(model, 5, 1.0, Fixed(1, model, 6, 5), two_sides)
+    method = AdaptiveIMLE(Fixed(-1, model, 6, 5), 5, step=module.step, symmetric=two_sides)
+    ours, theirs = both(method, module, "path", model, 6)
+    same(ours[0], theirs[0])
+    same(ours[1], theirs[1])
+    assert math.isclose(module.alpha, 1 + module.step)
+    assert math.isclose(method.alpha, 1 - module.step)
+
+
+def test_the_example_of_the_page_makes_a_solver_of_a_model(models):
+    page = Path(__file__).parents[2] / "docs" / "coming-from-pyepo.md"
+    example = re.search(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)[1]
+    model = models["path"]
+    native = CombinatorialLayer(solver_of("path", model), Identity())
+    predicted, true = drawn(4, model, 2).requires_grad_(), drawn(4, model, 1)
+    names = {"model": model, "predicted": predicted, "true_costs": true}
+    names["target"] = native.solver(true)
+    exec(example, names)
+    same(names["loss"], SPOPlus()(native, predicted, Labels(names["target"], true)).loss)
