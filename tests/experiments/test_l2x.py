@@ -45,7 +45,9 @@ def make(gradient=None, projection=None, noise=None):
 
 
 def attach(experiment, length=LENGTH, **data):
-    experiment.trainer = SimpleNamespace(datamodule=SimpleNamespace(length=length, **data))
+    experiment.trainer = SimpleNamespace(
+        datamodule=SimpleNamespace(length=length, annotated=None, **data)
+    )
     experiment.setup("fit")
 
 

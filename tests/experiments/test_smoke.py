@@ -5,7 +5,7 @@ import torch
 from hydra.errors import InstantiationException
 
 from combgrad.errors import IncompatibleError
-from combgrad.experiments.base import drops
+from combgrad.experiments.rates import drops
 from combgrad.results import load_records
 from combgrad.runs.configuration import compose
 from combgrad.runs.run import run

@@ -8,7 +8,13 @@ import torch
 from torch import nn
 
 from combgrad.errors import IncompatibleError
-from combgrad.experiments import WarcraftExperiment, warcraft
+from combgrad.experiments import (
+    WarcraftDirectExperiment,
+    WarcraftExperiment,
+    warcraft,
+    warcraft_maps,
+)
+from combgrad.experiments.warcraft_maps import TOLERANCE
 from combgrad.gradients import Blackbox, Identity
 from combgrad.gradients.noise import GradientNoise
 from combgrad.guards.torchvision import ensure_torchvision
@@ -38,15 +44,17 @@ class Given(nn.Module):
 
 def make(answer, gradient=None, direct=False):
     layer = CombinatorialLayer(ShortestPath(negative="clamp"), gradient or Identity())
-    experiment = WarcraftExperiment(
-        direct=direct,
+    kind = WarcraftDirectExperiment if direct else WarcraftExperiment
+    experiment = kind(
         net=Given(answer),
         layer=layer,
         optimizer=torch.optim.Adam,
         loss=None if direct else Hamming(),
     )
     statistics = {"channel_mean": torch.tensor([10.0, 20, 30]), "channel_std": torch.ones(3) * 5}
-    experiment.trainer = SimpleNamespace(datamodule=SimpleNamespace(**statistics))
+    columns = {"test": a_batch()}.__getitem__
+    data = SimpleNamespace(columns=columns, **statistics)
+    experiment.trainer = SimpleNamespace(datamodule=data)
     experiment.setup("fit")
     return experiment
 
@@ -81,7 +89,7 @@ def test_images_are_standardised_with_the_statistics_of_the_training_maps():
     experiment = make(torch.rand(BATCH, K, K))
     experiment.net.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
     maps = a_batch()["maps"]
-    experiment.answer(maps)
+    experiment.maps(experiment.net, maps)
     assert seen[0].shape == (BATCH, 3, 8 * K, 8 * K)
     assert float(seen[0][1, 2, 3, 4]) == pytest.approx((float(maps[1, 3, 4, 2]) - 30) / 5)
 
@@ -133,9 +141,9 @@ def test_solvers_of_other_things_are_refused(solver):
 
 def test_a_wrapped_solver_of_the_same_paths_is_welcome():
     layer = CombinatorialLayer(Cached(ShortestPath(negative="clamp")), Identity())
-    assert not WarcraftExperiment(
-        net=nn.Identity(), layer=layer, optimizer=None, loss=Hamming()
-    ).direct
+    parts = {"net": nn.Identity(), "layer": layer, "optimizer": None}
+    assert WarcraftExperiment(loss=Hamming(), **parts).layer is layer
+    assert WarcraftDirectExperiment(**parts).layer is layer
 
 
 def test_a_projection_that_changes_paths_is_refused():
@@ -156,9 +164,10 @@ def test_a_projection_that_changes_paths_is_refused():
 )
 def test_choices_that_do_not_fit_the_baseline_are_refused(direct, network, parts, match):
     layer = CombinatorialLayer(ShortestPath(), parts.pop("gradient", Identity()), **parts)
+    kind = WarcraftDirectExperiment if direct else WarcraftExperiment
     loss = None if direct else Hamming()
     with pytest.raises(IncompatibleError, match=match):
-        WarcraftExperiment(direct=direct, net=network, layer=layer, optimizer=None, loss=loss)
+        kind(net=network, layer=layer, optimizer=None, loss=loss)
 
 
 def test_a_network_for_other_maps_is_named():
@@ -181,13 +190,11 @@ def test_a_cheapest_path_is_one_at_costs_of_half_precision_too():
     half = (exact / 10).half().float()
     found, target = ShortestPath()(exact.double()).float(), ShortestPath()(half)
     assert not torch.equal(found, target)
-    experiment = make(torch.ones(1))
-    batch = {"target": target, "true_costs": half}
-    assert experiment._of_paths(found, batch)["path_accuracy"].tolist() == [1.0] * 200
+    assert is_cheapest(found, target, half, TOLERANCE).tolist() == [1.0] * 200
     # A tenth more, the least there is, is still seen.
     worse = target.clone()
     worse[:, 0, 0] += 0.1 / half[:, 0, 0]
-    assert experiment._of_paths(worse, batch)["path_accuracy"].tolist() == [0.0] * 200
+    assert is_cheapest(worse, target, half, TOLERANCE).tolist() == [0.0] * 200
 
 
 @pytest.mark.parametrize("cells", [4, 12])
@@ -238,13 +245,11 @@ def test_pictures_show_the_maps_paths_and_costs_before_and_after(monkeypatch):
     batch, shown = a_batch(), []
     experiment = make(torch.rand(BATCH, K, K, generator=torch.Generator().manual_seed(1)))
     before = torch.rand(BATCH, K, K, generator=torch.Generator().manual_seed(2))
-    datamodule = SimpleNamespace(columns=lambda split: {"test": batch}[split])
-    experiment.trainer = SimpleNamespace(datamodule=datamodule)
     monkeypatch.setattr(warcraft, "moments_of", lambda trainer: {0: before, 3: None})
     monkeypatch.setattr(
-        warcraft, "draw_maps", lambda *a, **more: shown.append((a, more)) or "drawn"
+        warcraft_maps, "draw_maps", lambda *a, **more: shown.append((a, more)) or "drawn"
     )
-    assert experiment.pictures(datamodule) == {"maps": "drawn", "maps_before": "drawn"}
+    assert experiment.pictures(None) == {"maps": "drawn", "maps_before": "drawn"}
     for (given, more), answer in zip(shown, (experiment.net.answer, before), strict=True):
         answer = answer.detach()
         found = ShortestPath()(answer)

@@ -179,6 +179,22 @@ def test_labels_of_the_exact_solver_are_those_of_today_and_no_others(solver, lef
         assert migrated({"config": odd, "format": 2})["config"] == odd
 
 
+def test_the_baseline_of_warcraft_was_an_option_of_its_task():
+    places = (
+        "combgrad.experiments.WarcraftExperiment",
+        "combgrad.experiments.warcraft.WarcraftExperiment",
+    )
+    for place in places:
+        for direct, expected in ((True, "WarcraftDirectExperiment"), (False, "WarcraftExperiment")):
+            task = {"_target_": place, "direct": direct}
+            for number in (1, 4):
+                found = migrated({"config": {"task": task}, "format": number})["config"]["task"]
+                assert public_name(found.pop("_target_")) == expected
+                assert found == {}
+    others = {"task": {"_target_": "elsewhere.Experiment", "direct": True}}
+    assert migrated({"config": others, "format": 4})["config"] == others
+
+
 def test_the_script_rewrites_a_folder_and_says_what_it_changed(tmp_path, monkeypatch, capsys):
     path = tmp_path / COMMITTED[0].path.name
     shutil.copy(COMMITTED[0].path, path)

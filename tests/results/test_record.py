@@ -48,6 +48,24 @@ def test_round_trip(tmp_path):
     assert path.name == f"{record.name}-{record.key[:8]}.json"
 
 
+def test_a_curve_has_the_epochs_that_stand_beside_it_or_all(tmp_path):
+    curves = {"train/loss": [3.0, 0.1, 0.05], "val/recall": [0.2, 0.9]}
+    record = a_record(curves=curves, curve_epochs={"val/recall": [0, 2]})
+    again = load_record(save_record(record, tmp_path))
+    assert again == record
+    assert again.epochs_of("val/recall") == [0, 2]
+    assert again.epochs_of("train/loss") == [0, 1, 2]
+    assert again.epochs_of("val/loss") == []
+    assert "curve_epochs" not in a_record().to_json()
+
+
+@pytest.mark.parametrize("epochs", [[0], [0, 0], [1, 0], [0, -1], [0, 1.5], "01"])
+def test_epochs_that_do_not_fit_their_curve_are_refused(epochs):
+    record = a_record(curve_epochs={"train/loss": epochs})
+    with pytest.raises(ValueError, match="its field 'curve_epochs' must"):
+        RunRecord.from_json(record.to_json())
+
+
 def test_a_broken_record_is_named_and_skipped(tmp_path):
     good = a_record()
     save_record(good, tmp_path)

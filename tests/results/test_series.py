@@ -131,6 +131,18 @@ def test_the_best_epoch_may_be_the_last():
     assert series.std == (0.0,) * EPOCHS
 
 
+def test_a_curve_of_every_other_epoch_stands_at_its_epochs():
+    sparse = {"curve_epochs": {"train/loss": [0, 2, 3]}}
+    losses = [[8.0, 4.0, 2.0], [4.0, 2.0, 1.0]]
+    records = [a_record(s, loss=c, best_epoch=2 * s, **sparse) for s, c in enumerate(losses)]
+    records.append(a_record(2, path=Path("dense.json")))
+    data = collect(a_sketch("curves", [a_cell()]), records, "paper", "regenerated")
+    series = one_series(data)
+    assert (series.x, series.mean, series.seeds) == ((1, 3, 4), (6.0, 3.0, 1.5), (2, 2, 2))
+    # Best at the first and the third epoch: in the middle of the line from 6.0 to 3.0.
+    assert series.best == pytest.approx((2.0, 4.5))
+
+
 def test_profiles_and_sources_are_never_mixed():
     stand_in = a_record(0, accuracy=0.1, data_source="stand-in")
     records = [a_record(0, accuracy=0.8), a_record(1, accuracy=0.9), stand_in]

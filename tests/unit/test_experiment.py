@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from combgrad.experiments.base import Experiment, drops
+from combgrad.experiments.base import Experiment
+from combgrad.experiments.rates import drops
 from combgrad.gradients import Identity
 from combgrad.layer import CombinatorialLayer
 from combgrad.solvers import TopK
@@ -49,7 +50,7 @@ def test_one_number_for_each_instance_is_right():
 @pytest.mark.parametrize("wrong", [[torch.zeros(ROWS)], torch.zeros(ROWS), (1, 2)])
 def test_a_batch_that_is_no_dict_is_refused_with_what_it_should_be(wrong):
     experiment = Simple((torch.zeros(()), {}))
-    said = rf"train batches are of type {type(wrong).__name__}; .*dicts of tensors"
+    said = rf"a batch is of type {type(wrong).__name__}; .*dicts of tensors"
     with pytest.raises(ValueError, match=said):
         experiment.training_step(wrong, 0)
 

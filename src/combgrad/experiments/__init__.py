@@ -5,11 +5,13 @@ from combgrad.experiments.dvae import DVAEExperiment
 from combgrad.experiments.globe_tsp import GlobeTSPExperiment
 from combgrad.experiments.l2x import L2XExperiment
 from combgrad.experiments.warcraft import WarcraftExperiment
+from combgrad.experiments.warcraft_direct import WarcraftDirectExperiment
 
 __all__ = [
     "DVAEExperiment",
     "Experiment",
     "GlobeTSPExperiment",
     "L2XExperiment",
+    "WarcraftDirectExperiment",
     "WarcraftExperiment",
 ]

@@ -1,4 +1,9 @@
-"""What all experiments share: one step for all stages, exact epoch means, repeatable epochs."""
+"""What all experiments share: one step for all stages, exact epoch means, repeatable epochs.
+
+Beside `step`, a subclass may say what it takes from its data (`prepare`), what is measured over a
+whole set (`keep`, `epoch_metrics`), how many instances a batch has (`batch_size`), and which
+parameters have a learning rate of their own (`parameter_groups`).
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
@@ -7,52 +12,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from combgrad.compatibility import name_of
-from combgrad.errors import IncompatibleError
-from combgrad.gradients import Identity
+from combgrad.arguments import is_whole
+from combgrad.experiments.fitting import check_choices
+from combgrad.experiments.measuring import Means, Rows
+from combgrad.experiments.rates import check_rates, groups_of
 from combgrad.guards.lightning import pl
-from combgrad.labels import Labels, check_needs
+from combgrad.labels import Labels
 from combgrad.layer import CombinatorialLayer
 from combgrad.losses import Loss, Outcome
 
 Batch = dict[str, Tensor]
-OptimizerFactory = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
-
-
-def drops(at: Iterable[float], factor: float) -> Callable[[float], float]:
-    """A learning-rate schedule: multiply by `factor` at each fraction `at` of the training.
-
-    The result maps progress from 0 to 1 to the factor of the base learning rate.
-    """
-    fractions = sorted(at)
-    if not all(isinstance(number, int | float) for number in (*fractions, factor)):
-        raise ValueError(f"schedule has at={fractions} and factor={factor!r}; give numbers.")
-    return lambda progress: factor ** sum(progress >= fraction for fraction in fractions)
-
-
-def check_choices(
-    task: str, layer: CombinatorialLayer, loss: Loss | None, provides: Iterable[str]
-) -> None:
-    """Raise IncompatibleError where a task cannot train what was chosen, with the remedy."""
-    provides = frozenset(provides)
-    if layer.margin is not None:
-        remedy = "use margin=noise or margin=none"
-        check_needs(f"{name_of(layer.margin)} of {task}", layer.margin.needs, provides, remedy)
-    if loss is None:
-        if provides:
-            raise IncompatibleError(f"{task} has no loss of its own; choose one, as loss=hamming.")
-        return
-    if not provides:
-        raise IncompatibleError(
-            f"{task} has a loss of its own, which {name_of(loss)} cannot replace; leave out loss=."
-        )
-    check_needs(f"{name_of(loss)} of {task}", loss.needs, provides, "choose another loss")
-    if not (loss.through_layer or isinstance(layer.gradient, Identity)):
-        raise IncompatibleError(
-            f"{name_of(loss)} is a loss of the costs and asks no gradient method, so "
-            f"{name_of(layer.gradient)} would be ignored; leave out grad=, or take a loss of the "
-            f"solution such as loss=hamming."
-        )
+OptimizerFactory = Callable[[Iterable[dict[str, Any]]], torch.optim.Optimizer]
 
 
 class Experiment(pl.LightningModule, ABC):
@@ -64,11 +34,14 @@ class Experiment(pl.LightningModule, ABC):
     Args:
         net: predicts the costs, or what they are computed from.
         layer: solves them.
-        optimizer: makes the optimizer from the parameters.
+        optimizer: makes the optimizer from the groups of parameters.
         schedule: maps progress (0 to 1) to a factor of the learning rate, or None.
         seed: of the random numbers drawn while training.
         loss: what is trained on; None for a task whose loss is its own.
         provides: the labels that a batch has, for a loss and a margin; none for such a task.
+        rates: learning rates of parts of the network, by name, instead of the optimizer's.
+        epoch_metrics_every: metrics of whole sets are found after the first epoch, every so many
+            epochs from there, and after the last.
 
     Raises IncompatibleError where loss or margin need labels that the task does not have, or the
     gradient method would not be asked.
@@ -83,9 +56,17 @@ class Experiment(pl.LightningModule, ABC):
         seed: int = 0,
         loss: Loss | None = None,
         provides: Iterable[str] = (),
+        rates: Mapping[str, float] | None = None,
+        epoch_metrics_every: int = 1,
     ) -> None:
         super().__init__()
         check_choices(type(self).__name__.removesuffix("Experiment"), layer, loss, provides)
+        check_rates(net, rates or {})
+        if not is_whole(epoch_metrics_every) or epoch_metrics_every < 1:
+            raise ValueError(
+                f"task.epoch_metrics_every is {epoch_metrics_every!r}; give a whole number of "
+                f"epochs, at least 1."
+            )
         self.net = net
         self.layer = layer
         self.seed = seed
@@ -93,8 +74,22 @@ class Experiment(pl.LightningModule, ABC):
         self._optimizer = optimizer
         self._schedule = schedule
         self._base_rates: list[float] = []
-        self._totals: dict[str, dict[str, Tensor]] = {}
-        self._counts: dict[str, int] = {}
+        self._rates = dict(rates or {})
+        self._every = epoch_metrics_every
+        self._means: dict[str, Means] = {}
+        self._rows: dict[str, Rows] = {}
+        self._measured_at: dict[str, int] = {}
+
+    def setup(self, stage: str) -> None:
+        """Take from the data module what the experiment needs of it."""
+        del stage
+        self.prepare(self.trainer.datamodule)  # type: ignore[attr-defined]
+
+    def prepare(self, data: Any) -> None:
+        """Take from the data what is no row of a batch; called before training and testing.
+
+        `data` is the data module, set up; a subclass names its type.
+        """
 
     def judge(self, costs: Tensor, labels: Labels) -> Outcome:
         """The loss of costs (B, *S), and y(w) where it is found on the way or not in training."""
@@ -105,15 +100,41 @@ class Experiment(pl.LightningModule, ABC):
         return outcome
 
     @abstractmethod
-    def step(self, batch: Batch, stage: str) -> tuple[Tensor, dict[str, Tensor]]:
+    def step(self, batch: Any, stage: str) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss of a batch, a scalar, and its metrics, each of shape (B,).
 
         `stage` is `train`, `val` or `test`.
         """
 
+    def batch_size(self, batch: Any) -> int:
+        """How many instances a batch has; a subclass says it whose batches are no dicts of rows."""
+        if not isinstance(batch, Mapping):
+            raise ValueError(
+                f"a batch is of type {type(batch).__name__}; a data module's loaders must give "
+                f"dicts of tensors (B, ...), as combgrad.data.batches.batches does, or "
+                f"{type(self).__name__} must have a batch_size(batch) of its own."
+            )
+        return len(next(iter(batch.values())))
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """The parameters by their learning rate, as an optimizer takes them."""
+        return groups_of(self, {f"net.{part}": rate for part, rate in self._rates.items()})
+
+    def epoch_metrics(self, stage: str) -> dict[str, Tensor]:
+        """Metrics of a whole set, each a scalar, by name; `kept` has the rows that `step` kept.
+
+        Not asked in every epoch where `epoch_metrics_every` says so.
+        """
+        del stage
+        return {}
+
+    def reported_as(self, stage: str) -> tuple[str, ...]:
+        """The names of the stages that the means of one are also those of."""
+        return (stage,)
+
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """The optimizer over all parameters."""
-        optimizer = self._optimizer(self.parameters())
+        optimizer = self._optimizer(self.parameter_groups())
         self._base_rates = [group["lr"] for group in optimizer.param_groups]
         return optimizer
 
@@ -149,51 +170,85 @@ class Experiment(pl.LightningModule, ABC):
         for group, rate in zip(optimizer.param_groups, self._base_rates, strict=True):
             group["lr"] = rate * factor
 
-    def measure(self, name: str, value: Tensor, several: bool = False) -> None:
-        """Set a metric of the epoch, such as `val/loss`, a scalar; `several` processes take part.
+    def measure(self, name: str, value: Tensor) -> None:
+        """Set a metric of the epoch, such as `val/loss`, a scalar.
 
         It reaches the curves, the record and the loggers through `History`.
         """
-        self.log(name, value, sync_dist=several, logger=False)
+        if not self.trainer.sanity_checking:
+            self._measured_at[name] = self.current_epoch
+        self.log(name, value, sync_dist=self._several, logger=False)
 
-    def _add(self, batch: Batch, stage: str) -> Tensor:
-        if not isinstance(batch, Mapping):
-            raise ValueError(
-                f"the {stage} batches are of type {type(batch).__name__}; a data module's loaders "
-                f"must give dicts of tensors (B, ...), as combgrad.data.batches.batches does."
-            )
+    def measured_now(self, name: str) -> bool:
+        """Whether Lightning's value of a metric is of this epoch and not left from an earlier."""
+        return self._measured_at.get(name, self.current_epoch) == self.current_epoch
+
+    def asks_epoch_metrics(self, stage: str) -> bool:
+        """Whether `epoch_metrics` is asked at the end of this epoch, so that rows need be kept."""
+        if stage == "test" or self.trainer.sanity_checking:
+            return True
+        epoch, epochs = self.current_epoch, self.trainer.max_epochs
+        return epoch % self._every == 0 or epoch + 1 == epochs
+
+    def add_mean(self, stage: str, name: str, mean: Tensor, size: int) -> None:
+        """Let the mean of `size` values, a scalar, take part in that of the epoch."""
+        self._means.setdefault(stage, Means()).add(name, mean * size, size)
+
+    def keep(self, stage: str, **rows: Tensor) -> None:
+        """Keep rows (B, ...) of a batch for `epoch_metrics`, wherever they are; none in vain."""
+        if self.asks_epoch_metrics(stage):
+            for name, values in rows.items():
+                self._rows.setdefault(stage, Rows()).add(name, values)
+
+    def kept(self, stage: str) -> dict[str, Tensor]:
+        """The rows (N, ...) kept in this epoch, by name, of all processes in the data's order."""
+
+        def gather(rows: Tensor) -> Tensor:
+            return self.all_gather(rows)  # type: ignore[return-value]
+
+        return self._rows[stage].take(gather if self._several else None)
+
+    @property
+    def _several(self) -> bool:
+        return self.trainer.world_size > 1
+
+    def _add(self, batch: Any, stage: str) -> Tensor:
+        size = self.batch_size(batch)
         loss, values = self.step(batch, stage)
-        size = len(next(iter(batch.values())))
-        self._check(stage, "loss", loss, (), "the mean over the batch")
+        self._check(f"step({stage!r})", "loss", loss, (), "the mean over the batch")
         for name, value in values.items():
-            self._check(stage, name, value, (size,), "one number for each instance and no mean")
-        totals = self._totals.setdefault(stage, {})
-        for name, value in {"loss": loss * size, **values}.items():
-            total = value.detach().sum()
-            totals[name] = totals[name] + total if name in totals else total
-        self._counts[stage] = self._counts.get(stage, 0) + size
+            what = "one number for each instance and no mean"
+            self._check(f"step({stage!r})", name, value, (size,), what)
+        self.add_mean(stage, "loss", loss, size)
+        for name, value in values.items():
+            self._means[stage].add(name, value.detach().sum(), size)
         return loss
 
-    def _check(self, stage: str, name: str, value: Any, wanted: tuple[int, ...], what: str) -> None:
+    def _check(self, where: str, name: str, value: Any, wanted: tuple[int, ...], what: str) -> None:
         shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
         if shape != wanted:
             raise ValueError(
-                f"{type(self).__name__}.step({stage!r}) gives {name!r} of shape {shape}; it must "
-                f"be {what}, of shape {wanted}."
+                f"{type(self).__name__}.{where} gives {name!r} of shape {shape}; it must be "
+                f"{what}, of shape {wanted}."
             )
 
     def _report(self, stage: str) -> None:
         # One call an epoch: Lightning's own running means cost more than a small network.
-        totals, count = self._totals.pop(stage), self._counts.pop(stage)
-        several = self.trainer.world_size > 1
-        sums = torch.stack([*totals.values(), torch.full_like(next(iter(totals.values())), count)])
-        if several:
-            # The mean of the processes' means would be wrong where their shares differ in size.
-            sums = self.trainer.strategy.reduce(sums, reduce_op="sum")
-        for name, mean in zip(totals, sums[:-1] / sums[-1], strict=True):
-            self.measure(f"{stage}/{name}", mean, several)
+        def total(sums: Tensor) -> Tensor:
+            return self.trainer.strategy.reduce(sums, reduce_op="sum")
 
-    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
+        for name, mean in self._means.pop(stage).take(total if self._several else None).items():
+            for also in self.reported_as(stage):
+                self.measure(f"{also}/{name}", mean)
+        if self.asks_epoch_metrics(stage):
+            with torch.no_grad():
+                found = self.epoch_metrics(stage)
+            for name, value in found.items():
+                self._check(f"epoch_metrics({stage!r})", name, value, (), "one number")
+                self.measure(f"{stage}/{name}", value)
+        self._rows.pop(stage, None)
+
+    def training_step(self, batch: Any, batch_index: int) -> Tensor:
         """One step of training."""
         del batch_index
         return self._add(batch, "train")
@@ -202,12 +257,12 @@ class Experiment(pl.LightningModule, ABC):
         """Log the epoch's means."""
         self._report("train")
 
-    def validation_step(self, batch: Batch, batch_index: int) -> None:
+    def validation_step(self, batch: Any, batch_index: int) -> None:
         """One batch of validation."""
         del batch_index
         self._add(batch, "val")
 
-    def test_step(self, batch: Batch, batch_index: int) -> None:
+    def test_step(self, batch: Any, batch_index: int) -> None:
         """One batch of the test."""
         del batch_index
         self._add(batch, "test")
@@ -220,7 +275,7 @@ class Experiment(pl.LightningModule, ABC):
         """Log the test's means."""
         self._report("test")
 
-    def pictures(self, datamodule: Any) -> dict[str, Any]:
+    def pictures(self, data: Any) -> dict[str, Any]:
         """Figures of the trained model by file name; none unless a subclass draws some."""
-        del datamodule
+        del data
         return {}

@@ -77,11 +77,13 @@ class Checkpoints(pl.callbacks.Checkpoint):
         self.best_epoch = state_dict["best_epoch"]
         self.best_score = state_dict["best_score"]
 
-    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """Raise ValueError where the validation does not measure what is monitored.
 
         The first time is before the training, by Lightning's check of a single batch.
         """
+        if not pl_module.asks_epoch_metrics("val"):
+            return
         measured = sorted(name for name in trainer.callback_metrics if name.startswith("val/"))
         if self.monitor not in measured:
             raise ValueError(
@@ -89,10 +91,10 @@ class Checkpoints(pl.callbacks.Checkpoint):
                 f"choose one of {', '.join(measured)}."
             )
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save the epoch."""
-        score = float(trainer.callback_metrics[self.monitor])
-        if self._improves(score):
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        """Save the epoch; the best is one of those in which the metric was measured."""
+        score = float(trainer.callback_metrics.get(self.monitor, math.nan))
+        if pl_module.measured_now(self.monitor) and self._improves(score):
             self.best_epoch, self.best_score = trainer.current_epoch, score
             trainer.save_checkpoint(self.folder / BEST)
         # After the best, of which it knows.

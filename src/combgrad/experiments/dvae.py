@@ -5,6 +5,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
+from combgrad.data.digits.datamodule import Digits
 from combgrad.experiments.base import Batch, Experiment
 from combgrad.experiments.fitting import check_has
 from combgrad.losses import kl_to_share, kl_to_uniform, pixel_cross_entropy
@@ -43,6 +44,7 @@ class DVAEExperiment(Experiment):
             raise ValueError(f"task.divergence is {divergence!r}; choose 'rows' or 'entries'.")
         self.noise = noise or None
         self.divergence = divergence
+        self.validates_on_test = False
         self._generator: torch.Generator | None = None
 
     def on_validation_epoch_start(self) -> None:
@@ -57,13 +59,13 @@ class DVAEExperiment(Experiment):
         seed = self.seed * 1_009 + self.global_rank
         self._generator = torch.Generator(self.device).manual_seed(seed)
 
-    def on_validation_epoch_end(self) -> None:
-        """Log the validation's means, as those of the test too where that is the same images."""
-        datamodule: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-        if datamodule.validates_on_test:
-            self._totals["test"], self._counts["test"] = self._totals["val"], self._counts["val"]
-            self._report("test")
-        super().on_validation_epoch_end()
+    def prepare(self, data: Digits) -> None:
+        """Ask whether validation and test are the same images."""
+        self.validates_on_test = data.validates_on_test
+
+    def reported_as(self, stage: str) -> tuple[str, ...]:
+        """The validation is the test too where that is the same images."""
+        return ("test", "val") if stage == "val" and self.validates_on_test else (stage,)
 
     def codes(self, logits: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """The codes (B, rows, entries) drawn for logits of that shape."""
@@ -84,9 +86,8 @@ class DVAEExperiment(Experiment):
             tiny = torch.finfo(aim.dtype).tiny
             aimed = aimed.clamp_min(tiny)
             cosine = (update * aim).sum(dim=1) / (length.clamp_min(tiny) * aimed)
-            totals = self._totals.setdefault("train", {})
             for name, values in (("norm_ratio", length / aimed), ("cosine", cosine)):
-                totals[name] = totals.get(name, 0) + values.mean() * size
+                self.add_mean("train", name, values.mean(), size)
 
         solution.register_hook(wanted.append)
         costs.register_hook(compare)
@@ -109,11 +110,11 @@ class DVAEExperiment(Experiment):
         return kl_to_share(logits, float(codes[0, 0].detach().mean()))
 
     @torch.no_grad()
-    def pictures(self, datamodule: Any) -> dict[str, Any]:
+    def pictures(self, data: Digits) -> dict[str, Any]:
         """Test images, their codes and what the decoder makes of them."""
         self.eval()
         self._start_noise()
-        images = datamodule.images["test"][:PICTURED].to(self.device)
+        images = data.images["test"][:PICTURED].to(self.device)
         codes = self.codes(self.net.encode(images), self._generator)
         found = torch.sigmoid(self.net.decode(codes))
         return {"codes": draw_codes(*(part.cpu().numpy() for part in (images, codes, found)))}

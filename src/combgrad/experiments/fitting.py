@@ -1,11 +1,41 @@
-"""Whether a network is one that an experiment can use, found before any data are touched."""
+"""Whether an experiment can use the parts that were chosen, found before any data are touched."""
 
 from collections.abc import Iterable
 
 from torch import Tensor, nn
 
+from combgrad.compatibility import name_of
 from combgrad.errors import IncompatibleError
 from combgrad.experiments.snapshots import only_looking
+from combgrad.gradients import Identity
+from combgrad.labels import check_needs
+from combgrad.layer import CombinatorialLayer
+from combgrad.losses import Loss
+
+
+def check_choices(
+    task: str, layer: CombinatorialLayer, loss: Loss | None, provides: Iterable[str]
+) -> None:
+    """Raise IncompatibleError where a task cannot train what was chosen, with the remedy."""
+    provides = frozenset(provides)
+    if layer.margin is not None:
+        remedy = "use margin=noise or margin=none"
+        check_needs(f"{name_of(layer.margin)} of {task}", layer.margin.needs, provides, remedy)
+    if loss is None:
+        if provides:
+            raise IncompatibleError(f"{task} has no loss of its own; choose one, as loss=hamming.")
+        return
+    if not provides:
+        raise IncompatibleError(
+            f"{task} has a loss of its own, which {name_of(loss)} cannot replace; leave out loss=."
+        )
+    check_needs(f"{name_of(loss)} of {task}", loss.needs, provides, "choose another loss")
+    if not (loss.through_layer or isinstance(layer.gradient, Identity)):
+        raise IncompatibleError(
+            f"{name_of(loss)} is a loss of the costs and asks no gradient method, so "
+            f"{name_of(layer.gradient)} would be ignored; leave out grad=, or take a loss of the "
+            f"solution such as loss=hamming."
+        )
 
 
 def check_has(net: nn.Module, names: Iterable[str], option: str) -> None:

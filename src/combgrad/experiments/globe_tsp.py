@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from combgrad.data.globe.datamodule import GlobeTSP
 from combgrad.data.globe.sphere import Distance, edge_distances, unit_vectors
 from combgrad.errors import IncompatibleError
 from combgrad.experiments.base import Batch, Experiment
@@ -56,11 +57,9 @@ class GlobeTSPExperiment(Experiment):
         self.pixels = pixels
         self.distance = distance
 
-    def setup(self, stage: str) -> None:
-        """Take the flags from the data module; they are data, not weights."""
-        del stage
-        datamodule: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-        self.register_buffer("flags", as_images(datamodule.flags, self.pixels), persistent=False)
+    def prepare(self, data: GlobeTSP) -> None:
+        """Take the flags; they are data, not weights."""
+        self.register_buffer("flags", as_images(data.flags, self.pixels), persistent=False)
 
     def costs(self, cities: Tensor) -> Tensor:
         """Predicted distances (B, E) between the cities (B, k) of each instance."""
@@ -86,17 +85,17 @@ class GlobeTSPExperiment(Experiment):
         return self.net(self.flags)
 
     @torch.no_grad()
-    def pictures(self, datamodule: Any) -> dict[str, Any]:
+    def pictures(self, data: GlobeTSP) -> dict[str, Any]:
         """A test tour, a wrong one if there is any, the learned globe, and how it was learned."""
         self.eval()
-        test = datamodule.instances["test"]
+        test = data.instances["test"]
         found = self.layer(self.costs(test.cities.to(self.device))).cpu()
         wrong = 1 - tour_accuracy(found, test.target)
         candidates = (wrong if bool(wrong.any()) else 1 - wrong).nonzero().flatten()
-        true_points = unit_vectors(torch.tensor(datamodule.countries.lonlat)).numpy()
+        true_points = unit_vectors(torch.tensor(data.countries.lonlat)).numpy()
         chosen = best_seen(true_points, test.cities, candidates)
         figures = draw(
-            datamodule.countries,
+            data.countries,
             true_points,
             self.snapshot().cpu().double().numpy(),
             test.cities[chosen],
@@ -109,7 +108,7 @@ class GlobeTSPExperiment(Experiment):
         }
         if len(moments) > 1:
             figures["training"] = draw_moments(
-                datamodule.countries, true_points, moments, test.cities, test.target
+                data.countries, true_points, moments, test.cities, test.target
             )
         return figures
 

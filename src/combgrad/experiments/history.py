@@ -14,15 +14,18 @@ class History(pl.callbacks.Checkpoint):
     The loggers hear of an epoch from here, and of all epochs before the one that a resumed run goes
     on with: some of them forget, such as Lightning's CSV, others begin a run of their own.
 
-    `curves` maps a metric to one value an epoch, and `steps` has the steps done by then; `seconds`
-    has `train`, `eval` and `solver`, the solver's share of `train`; `run_key` ties a checkpoint to
-    the run that may resume from it; `stopped` is whether a callback ended the training early.
+    `curves` maps a metric to its values and `epochs` to the epochs, counted from 0, that these are
+    of: all, but for metrics that are not measured in each. `steps` has the steps done by an epoch;
+    `seconds` has `train`, `eval` and `solver`, the solver's share of `train`; `run_key` ties a
+    checkpoint to the run that may resume from it; `stopped` is whether a callback ended the
+    training early.
     """
 
     def __init__(self, run_key: str = "") -> None:
         super().__init__()
         self.run_key = run_key
         self.curves: dict[str, list[float]] = {}
+        self.epochs: dict[str, list[int]] = {}
         self.seconds = {"train": 0.0, "eval": 0.0, "solver": 0.0}
         self.resumed_at: list[int] = []
         self.steps: list[int] = []
@@ -37,6 +40,7 @@ class History(pl.callbacks.Checkpoint):
         return {
             "run_key": self.run_key,
             "curves": self.curves,
+            "epochs": self.epochs,
             "seconds": self.seconds,
             "resumed_at": self.resumed_at,
             "steps": self.steps,
@@ -51,6 +55,9 @@ class History(pl.callbacks.Checkpoint):
                 "other data; start without resume=true, or remove its `checkpoints` folder."
             )
         self.curves = state_dict["curves"]
+        # Checkpoints of before have one value for each epoch.
+        every = {name: list(range(len(curve))) for name, curve in self.curves.items()}
+        self.epochs = state_dict.get("epochs", every)
         self.seconds = state_dict["seconds"]
         self.resumed_at = state_dict["resumed_at"]
         self.steps = state_dict["steps"]
@@ -89,14 +96,25 @@ class History(pl.callbacks.Checkpoint):
         self.seconds["train"] += spent - (self.seconds["eval"] - self._eval_mark)
         self.seconds["solver"] += pl_module.layer.solver.seconds - self._solver_mark
         for name, value in trainer.callback_metrics.items():
-            self.curves.setdefault(name, []).append(float(value))
+            if pl_module.measured_now(name):
+                self.curves.setdefault(name, []).append(float(value))
+                self.epochs.setdefault(name, []).append(trainer.current_epoch)
         self.steps.append(trainer.global_step)
         self.stopped = trainer.should_stop
         self._tell(trainer.loggers, trainer.current_epoch)
 
+    @property
+    def sparse(self) -> dict[str, list[int]]:
+        """The epochs of those curves that do not have one value for each."""
+        every = list(range(len(self.steps)))
+        return {name: epochs for name, epochs in self.epochs.items() if epochs != every}
+
     def _tell(self, loggers: Iterable[pl.loggers.Logger], epoch: int) -> None:
-        whole = [name for name, curve in self.curves.items() if len(curve) == len(self.steps)]
-        values = {name: self.curves[name][epoch] for name in whole}
+        values = {
+            name: curve[self.epochs[name].index(epoch)]
+            for name, curve in self.curves.items()
+            if epoch in self.epochs[name]
+        }
         for logger in loggers:
             logger.log_metrics({**values, "epoch": epoch}, step=self.steps[epoch])
             logger.save()

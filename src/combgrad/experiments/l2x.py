@@ -1,11 +1,11 @@
 """Learning to Explain: choose the k words of a review from which its rating is predicted."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from combgrad.data.reviews.datamodule import Reviews
 from combgrad.errors import IncompatibleError
 from combgrad.experiments.base import Batch, Experiment
 from combgrad.experiments.fitting import check_has
@@ -48,23 +48,23 @@ class L2XExperiment(Experiment):
             )
         self.noise = noise or None
         self.k = self.layer.solver.k
+        self.annotated: dict[str, Tensor] | None = None
 
-    def setup(self, stage: str) -> None:
-        """Take the word vectors from the data module; they are data, not weights."""
-        del stage
-        datamodule: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-        if self.k > datamodule.length:
+    def prepare(self, data: Reviews) -> None:
+        """Take the word vectors, which are data and no weights, and the annotated reviews."""
+        if self.k > data.length:
             raise ValueError(
-                f"solver.k is {self.k}, and a row holds {datamodule.length} words of a review; "
+                f"solver.k is {self.k}, and a row holds {data.length} words of a review; "
                 f"lower it, or raise data.length."
             )
-        vectors = datamodule.embeddings
+        vectors = data.embeddings
         if vectors.shape[1] != self.net.dims:
             raise ValueError(
                 f"the word vectors have {vectors.shape[1]} dimensions and the network was made for "
                 f"{self.net.dims}; set model.dims={vectors.shape[1]}."
             )
         self.register_buffer("vectors", vectors, persistent=False)
+        self.annotated = data.annotated
 
     def choose(self, tokens: Tensor, noisy: bool = False) -> Tensor:
         """The choice (B, L) of words of reviews (B, L)."""
@@ -84,39 +84,28 @@ class L2XExperiment(Experiment):
         error = (self.rate(tokens, chosen) - batch["rating"]).square()
         return error.mean(), {"mse": error}
 
-    def on_validation_epoch_end(self) -> None:
-        """Log the validation's means, and how many of the chosen words matter."""
-        self._log_precision("val")
-        super().on_validation_epoch_end()
-
-    def on_test_epoch_end(self) -> None:
-        """Log the test's means, and how many of the chosen words matter."""
-        self._log_precision("test")
-        super().on_test_epoch_end()
-
-    def _annotated(self) -> Iterator[tuple[Tensor, Tensor]]:
-        datamodule: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-        if datamodule.annotated is not None:
-            tokens, relevant = (datamodule.annotated[name] for name in ("tokens", "relevant"))
-            pairs = zip(tokens.split(ROWS), relevant.split(ROWS), strict=True)
-            yield from ((a.to(self.device), b.to(self.device)) for a, b in pairs)
-
-    def _log_precision(self, stage: str) -> None:
+    def epoch_metrics(self, stage: str) -> dict[str, Tensor]:
+        """How many of the chosen words matter, and the most that could, in annotated reviews."""
+        if stage == "train" or self.annotated is None:
+            return {}
         shares, most = [], []
-        for tokens, relevant in self._annotated():
-            shares.append(subset_precision(self.choose(tokens), relevant))
+        parts = (self.annotated[name].split(ROWS) for name in ("tokens", "relevant"))
+        for tokens, marks in zip(*parts, strict=True):
+            relevant = marks.to(self.device)
+            shares.append(subset_precision(self.choose(tokens.to(self.device)), relevant))
             most.append(relevant.sum(dim=1).clamp(max=self.k) / self.k)
-        if shares:
-            self.measure(f"{stage}/subset_precision", torch.cat(shares).mean())
-            self.measure(f"{stage}/subset_precision_limit", torch.cat(most).mean())
+        return {
+            "subset_precision": torch.cat(shares).mean(),
+            "subset_precision_limit": torch.cat(most).mean(),
+        }
 
     @torch.no_grad()
-    def pictures(self, datamodule: Any) -> dict[str, Any]:
+    def pictures(self, data: Reviews) -> dict[str, Any]:
         """A page of reviews with their chosen words marked: annotated ones where there are any."""
         self.eval()
-        source = datamodule.annotated
+        source = data.annotated
         if source is None or "rating" not in source:
-            source = datamodule.columns("test")
+            source = data.columns("test")
         some = {name: values[:PICTURED].to(self.device) for name, values in source.items()}
         chosen = self.choose(some["tokens"])
         predicted = self.rate(some["tokens"], chosen)
@@ -125,7 +114,7 @@ class L2XExperiment(Experiment):
             real = tokens.nonzero().flatten()
             reviews.append(
                 MarkedReview(
-                    words=tuple(datamodule.words[token] for token in tokens[real].tolist()),
+                    words=tuple(data.words[token] for token in tokens[real].tolist()),
                     chosen=tuple((chosen[i, real] > 0).tolist()),
                     relevant=(
                         tuple(some["relevant"][i, real].tolist()) if "relevant" in some else None
@@ -134,5 +123,5 @@ class L2XExperiment(Experiment):
                     predicted=float(predicted[i]),
                 )
             )
-        title = f"Rating the {datamodule.aspect} of a beer from {self.k} words of its review"
+        title = f"Rating the {data.aspect} of a beer from {self.k} words of its review"
         return {"words": Page(page(reviews, title), in_terminal(reviews[0]))}

@@ -3,6 +3,7 @@
 import datetime
 import re
 from collections.abc import Callable, Collection
+from itertools import pairwise
 from typing import Any
 
 from combgrad.arguments import is_whole
@@ -12,6 +13,7 @@ FILLED: dict[str, Callable[[], Any]] = {
     "choices": dict,
     "command": str,
     "commit": lambda: "unknown",
+    "curve_epochs": dict,
     "curves": dict,
     "finished": str,
     "hardware": dict,
@@ -41,7 +43,19 @@ def checked(values: dict[str, Any], names: Collection[str]) -> dict[str, Any]:
         if not right(value):
             raise ValueError(f"its field {name!r} must be {wanted}, not {_shown(value)}")
         kept[name] = value
+    if "curve_epochs" in kept:
+        _check_epochs(kept["curves"], kept["curve_epochs"])
     return kept
+
+
+def _check_epochs(curves: dict[str, list[float]], epochs: dict[str, list[int]]) -> None:
+    for name, given in epochs.items():
+        rising = all(before < after for before, after in pairwise(given))
+        if not rising or len(given) != len(curves.get(name, ())):
+            raise ValueError(
+                f"its field 'curve_epochs' must have one epoch, in rising order, for each value of "
+                f"the curve {name!r}, not {_shown(given)}"
+            )
 
 
 def _shown(value: Any) -> str:
@@ -105,6 +119,10 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "command": (_is_text, "a string"),
     "commit": (_is_text, "a string"),
     "config": (_is_config, f"an object, its `trainer` too, at most {DEEPEST} levels deep"),
+    "curve_epochs": (
+        _is_mapping(_is_list(_is_count)),
+        "an object of lists of whole numbers, at least 0",
+    ),
     "curves": (_is_mapping(_is_list(_is_number)), "an object of lists of numbers"),
     "data_fingerprint": (_is_text, "a string"),
     "data_source": (_is_name, "a name without slashes and control characters"),

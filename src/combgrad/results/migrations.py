@@ -51,10 +51,22 @@ def loss_of_its_own(fields: Fields) -> Fields:
     return fields
 
 
+def baseline_of_its_own(fields: Fields) -> Fields:
+    """Format 4 had the network without a solver as an option `direct` of Warcraft's experiment."""
+    config = fields.get("config")
+    task = config.get("task") if isinstance(config, dict) else None
+    if isinstance(task, dict) and str(task.get("_target_")).endswith(".WarcraftExperiment"):
+        direct = task.pop("direct", False)
+        if direct:
+            task["_target_"] = "combgrad.experiments.WarcraftDirectExperiment"
+    return fields
+
+
 STEPS: tuple[Callable[[Fields], Fields], ...] = (
     key_from_identity,
     labels_by_the_exact_solver,
     loss_of_its_own,
+    baseline_of_its_own,
 )
 
 #: The format that this version writes.

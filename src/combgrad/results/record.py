@@ -20,6 +20,9 @@ DERIVED = ("key", "format")
 #: Attributes that are no fields of the file.
 UNWRITTEN = ("path", "unknown")
 
+#: Fields left out of the file where they say nothing, as few records have them.
+SELDOM = ("curve_epochs",)
+
 
 def file_name(name: str, key: str) -> str:
     """What the file of a new record is called."""
@@ -41,7 +44,8 @@ class RunRecord:
         seed: of the training.
         metrics: final numbers; `test/...` at the best validation epoch, `last/...` at the last.
         best_epoch: the 0-based epoch that `test/...` was measured at.
-        curves: metric -> one value an epoch.
+        curves: metric -> one value an epoch, but for those in `curve_epochs`.
+        curve_epochs: metric -> the 0-based epochs of its values where it has not one for each.
         seconds: wall time spent in `train`, `eval` and `solver` (solver counts in training).
         versions: package -> version.
         commit: of the code; ends in `+changes` where the tree had uncommitted ones.
@@ -72,6 +76,7 @@ class RunRecord:
     started: str
     finished: str
     resumed_at: list[int] = field(default_factory=list)
+    curve_epochs: dict[str, list[int]] = field(default_factory=dict)
     unknown: dict[str, Any] = field(default_factory=dict)
     path: Path | None = field(default=None, compare=False)
 
@@ -90,10 +95,15 @@ class RunRecord:
         """What its file is called."""
         return self.path.name if self.path else file_name(self.name, self.key)
 
+    def epochs_of(self, curve: str) -> list[int]:
+        """The 0-based epochs of the values of a curve; none where there is no such curve."""
+        return self.curve_epochs.get(curve) or list(range(len(self.curves.get(curve, ()))))
+
     def to_json(self) -> str:
         """The record as JSON, one top-level field a line."""
         known = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        kept = {name: value for name, value in known.items() if name not in UNWRITTEN}
+        silent = {*UNWRITTEN, *(name for name in SELDOM if not known[name])}
+        kept = {name: value for name, value in known.items() if name not in silent}
         written = {"key": self.key, **kept, "format": FORMAT, **self.unknown}
         lines = [
             f"{json.dumps(name)}: {json.dumps(value, sort_keys=True)}"

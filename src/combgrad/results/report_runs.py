@@ -162,9 +162,10 @@ def _picture(run: RunRecord, axis: tuple[float, float]) -> dict[str, Any] | None
     if not curve:
         return None
     # Halves, since the distance of two large numbers may be none.
-    step, spread = WIDTH / max(len(curve) - 1, 1), high / 2 - low / 2
+    epochs = run.epochs_of(monitored(run))
+    step, spread = WIDTH / max(epochs[-1], 1), high / 2 - low / 2
     pieces: list[list[str]] = [[]]
-    for epoch, value in enumerate(curve):
+    for epoch, value in zip(epochs, curve, strict=True):
         if math.isfinite(value):
             pieces[-1].append(
                 f"{epoch * step:.1f},{HEIGHT * ((high / 2 - value / 2) / (spread or 1)):.1f}"
@@ -175,7 +176,7 @@ def _picture(run: RunRecord, axis: tuple[float, float]) -> dict[str, Any] | None
         "width": WIDTH,
         "height": HEIGHT,
         "lines": [" ".join(piece) for piece in pieces if piece],
-        "best": f"{run.best_epoch * step:.1f}" if run.best_epoch < len(curve) else "",
+        "best": f"{run.best_epoch * step:.1f}" if run.best_epoch <= epochs[-1] else "",
     }
 
 
@@ -183,13 +184,14 @@ def _curve_words(run: RunRecord, axis: tuple[float, float]) -> str:
     curve = _curve(run)
     if not curve:
         return f"The record has no curve of {monitored(run)}."
-    strange = [epoch for epoch, value in enumerate(curve, 1) if not math.isfinite(value)]
+    at = dict(zip(run.epochs_of(monitored(run)), curve, strict=True))
+    strange = [epoch + 1 for epoch, value in at.items() if not math.isfinite(value)]
     words = (
         f"{monitored(run)}: {curve[0]:.4g} after the first of {len(curve)} epochs, "
         f"{curve[-1]:.4g} after the last"
     )
-    if run.best_epoch < len(curve):
-        words += f"; dashed: the best epoch, {run.best_epoch + 1}, with {curve[run.best_epoch]:.4g}"
+    if run.best_epoch in at:
+        words += f"; dashed: the best epoch, {run.best_epoch + 1}, with {at[run.best_epoch]:.4g}"
     if strange:
         words += f"; not finite after {len(strange)} epochs, first after epoch {strange[0]}"
     return f"{words}. The picture reaches from {axis[0]:.4g} to {axis[1]:.4g}."

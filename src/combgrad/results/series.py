@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from combgrad.errors import CombgradError
+from combgrad.results.curves import deviation_of, height_at, mean_of
 from combgrad.results.layout import Layout, Metric, read_layout
 from combgrad.results.record import RunRecord
 from combgrad.results.tables import Asked, counted, make_cell, number_of
@@ -198,17 +199,17 @@ def fit(
 ) -> tuple[list[RunRecord], list[RunRecord]]:
     """The runs of one cell that can be drawn together, and the others.
 
-    Those have the metric; of curves, as many epochs as most have, of equal numbers the most, and
-    the best epoch among them.
+    Those have the metric; of curves, the epochs that most have, among equals the most epochs, and
+    the best epoch no later than the last of them.
     """
     if kind == "values":
         usable = [run for run in runs if number_of(run, metric) is not None]
     else:
-        lengths = {id(run): len(run.curves.get(metric.name, ())) for run in runs}
-        usable = [run for run in runs if run.best_epoch < lengths[id(run)]]
-        counts = Counter(lengths[id(run)] for run in usable)
-        length = max(counts, key=lambda length: (counts[length], length), default=0)
-        usable = [run for run in usable if lengths[id(run)] == length]
+        epochs = {id(run): tuple(run.epochs_of(metric.name)) for run in runs}
+        usable = [run for run in runs if run.best_epoch <= max(epochs[id(run)], default=-1)]
+        counts = Counter(epochs[id(run)] for run in usable)
+        most = max(counts, key=lambda some: (counts[some], len(some), some), default=())
+        usable = [run for run in usable if epochs[id(run)] == most]
     chosen = set(map(id, usable))
     return usable, [run for run in runs if id(run) not in chosen]
 
@@ -256,7 +257,7 @@ def value_series(sketch: Sketch, cells: Cells, metric: Metric) -> tuple[Series, 
 
 
 def curve_series(sketch: Sketch, cells: Cells, metric: Metric) -> tuple[Series, ...]:
-    """A series for each cell: mean and deviation of its seeds' curves at each epoch, from 1."""
+    """A series for each cell: mean and deviation of its seeds' curves at their epochs, from 1."""
     found: dict[str, Series] = {}
     for point, runs in cells:
         label = sketch.label(point)
@@ -270,28 +271,17 @@ def _mean_curve(label: str, runs: list[RunRecord], metric: Metric) -> Series:
     if not runs:
         return Series(label)
     curves = [[metric.scale * float(value) for value in run.curves[metric.name]] for run in runs]
-    mean = tuple(map(_mean, zip(*curves, strict=True)))
-    at = _mean([record.best_epoch + 1 for record in runs])
-    below, above = math.floor(at), math.ceil(at)
-    height = mean[below - 1] + (at - below) * (mean[above - 1] - mean[below - 1])
+    mean = tuple(map(mean_of, zip(*curves, strict=True)))
+    at = mean_of([record.best_epoch + 1 for record in runs])
+    x = tuple(float(epoch + 1) for epoch in runs[0].epochs_of(metric.name))
     return Series(
         label=label,
-        x=tuple(float(epoch) for epoch in range(1, len(mean) + 1)),
+        x=x,
         mean=mean,
-        std=tuple(map(_std, zip(*curves, strict=True))),
+        std=tuple(map(deviation_of, zip(*curves, strict=True))),
         seeds=(len(runs),) * len(mean),
-        best=(at, height),
+        best=(at, height_at(x, mean, at)),
     )
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
-
-
-def _std(values: Sequence[float]) -> float:
-    # Not the module statistics, which fails where a diverged run left NaN or infinity.
-    middle = _mean(values)
-    return math.sqrt(_mean([(value - middle) * (value - middle) for value in values]))
 
 
 def _cell_name(sketch: Sketch, point: Mapping[str, Any]) -> str:

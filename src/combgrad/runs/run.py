@@ -119,6 +119,7 @@ def make_record(config: DictConfig, parts: Parts, started: str) -> RunRecord:
         metrics={name: _six_digits(value) for name, value in sorted(metrics.items())},
         best_epoch=best_epoch,
         curves={k: [_six_digits(v) for v in c] for k, c in sorted(parts.history.curves.items())},
+        curve_epochs=dict(sorted(parts.history.sparse.items())),
         seconds={name: round(value, 2) for name, value in parts.history.seconds.items()},
         versions=provenance.versions(),
         commit=provenance.commit(),
