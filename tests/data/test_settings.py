@@ -9,11 +9,19 @@ from combgrad.data.datamodule import TensorDataModule, checked_fingerprint
 from combgrad.data.digits.datamodule import Digits
 from combgrad.data.files.web import DownloadError
 from combgrad.data.globe.datamodule import GlobeTSP
+from combgrad.data.matching.datamodule import KeyPointPairs
+from combgrad.data.matching.synthetic import Synthetic
 from combgrad.data.reviews.datamodule import Reviews
 from combgrad.data.warcraft.datamodule import Warcraft
 from combgrad.runs.configuration import CONFIG_FOLDER
 
-LEAST = {Digits: {}, GlobeTSP: {"cities": 5}, Reviews: {"aspect": "aroma"}, Warcraft: {"cells": 12}}
+LEAST = {
+    Digits: {},
+    GlobeTSP: {"cities": 5},
+    KeyPointPairs: {"collection": Synthetic()},
+    Reviews: {"aspect": "aroma"},
+    Warcraft: {"cells": 12},
+}
 #: Settings that are whole numbers, with the smallest and largest that can be, by name.
 SIZES = dict.fromkeys(("train_size", "eval_size", "batch_size", "length"), (1, 10**7))
 SEEDS = dict.fromkeys(("order_seed", "seed", "split_seed"), (0, 2**32 - 1))
@@ -21,8 +29,9 @@ OTHER_WHOLES = {"annotated_size": (0, 10**7), "cities": (3, 100), "cells": (2, N
 WHOLES = SIZES | SEEDS | OTHER_WHOLES
 CHOICES = {"source", "split", "aspect", "distance"}
 PATHS = {"path", "cache"}
-#: Tried below one by one.
-OTHERS = {"url", "label_rho"}
+FLAGS = {"common_points", "geometry_only"}
+#: Tried below one by one, or what other parts are made of.
+OTHERS = {"url", "label_rho", "collection", "backbone"}
 
 MODULES = pytest.mark.parametrize("module", LEAST)
 
@@ -37,7 +46,7 @@ def settings_of(module):
 
 @MODULES
 def test_every_setting_is_of_a_kind_that_is_tried_here(module):
-    assert settings_of(module) <= WHOLES.keys() | CHOICES | PATHS | OTHERS
+    assert settings_of(module) <= WHOLES.keys() | CHOICES | PATHS | FLAGS | OTHERS
 
 
 @pytest.mark.parametrize("file", sorted((CONFIG_FOLDER / "data").glob("*.yaml")))
@@ -79,8 +88,16 @@ def test_paths_are_checked(module):
 
 
 @MODULES
+def test_flags_are_checked(module):
+    for name in settings_of(module) & FLAGS:
+        for value in (1, "true", None):
+            with pytest.raises(ValueError, match=rf"data\.{name} is .*; give true or false"):
+                made(module, **{name: value})
+
+
+@MODULES
 def test_an_address_is_refused_where_it_would_not_be_used_or_is_none(module):
-    if "url" not in settings_of(module):
+    if not {"url", "source"} <= settings_of(module):
         return
     with pytest.raises(ValueError, match=r"data\.url is given, and data\.source=.* downloads noth"):
         made(module, url="https://host/x")

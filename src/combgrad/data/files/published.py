@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from combgrad.data.files.archives import extract
+from combgrad.data.files.archives import EXTRACT_LIMIT_MEMBERS, extract
 from combgrad.data.files.download import DownloadError, download
 
 #: The collection that holds Globe TSP and the maps of Warcraft.
@@ -22,6 +22,8 @@ class Published:
         example: a file, from its folder on, that is there once it is unpacked.
         limit_bytes: more than the archive has; a longer one is not taken.
         checksum: of the archive, `md5:<hex>` or `sha256:<hex>`, or None where none is known.
+        limit_members: more files and folders than the archive has.
+        instead: the choice that needs no download, as it is typed.
     """
 
     doi: str
@@ -31,6 +33,8 @@ class Published:
     example: str
     limit_bytes: int
     checksum: str | None = None
+    limit_members: int = EXTRACT_LIMIT_MEMBERS
+    instead: str = "data.source=regenerated"
 
     def find_or_download(self, root: Path, *, url: str | None) -> Path:
         """Return the folder of the data set: `root`, or one up to two levels below it.
@@ -50,7 +54,7 @@ class Published:
                 raise DownloadError(
                     f"{root} holds neither {self.folder}/ nor {self.archive}, and no url is set."
                 )
-            extract(archive, root / self.folder)
+            extract(archive, root / self.folder, limit_members=self.limit_members)
         except DownloadError as error:
             raise DownloadError(f"{error} {self._remedy(root)}") from error
         found = self._find(root)
@@ -76,7 +80,7 @@ class Published:
             f"The data set has the DOI {self.doi}. Put its {self.archive} into {root}, or unpack "
             f"it there so that {root / self.folder / self.example} exists; or set "
             f"data.path=<its folder> (or COMBGRAD_DATA) to where you have it, or "
-            f"data.url=<address of {self.archive}>. data.source=regenerated needs no download."
+            f"data.url=<address of {self.archive}>. {self.instead} needs no download."
         )
 
 

@@ -1,0 +1,1 @@
+"""Pairs of pictures with marked points, whose graphs are to be matched."""

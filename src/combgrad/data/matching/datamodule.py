@@ -1,0 +1,211 @@
+"""Pairs of pictures with marked points, as a LightningDataModule."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from combgrad.arguments import LARGEST_SEED
+from combgrad.data.batches import Column
+from combgrad.data.datamodule import TensorDataModule, check_url, check_whole, user_path
+from combgrad.data.matching.appearance import (
+    Appearance,
+    Described,
+    Pixels,
+    ShapeContexts,
+    described_by,
+)
+from combgrad.data.matching.batches import (
+    Endless,
+    Listed,
+    Numbered,
+    NumberSampler,
+    PairBatches,
+)
+from combgrad.data.matching.marked import Collection, KeyPointSet, Place
+from combgrad.data.matching.pairs import GivenPairs
+from combgrad.data.matching.pictures import all_pixels
+from combgrad.data.splits import SPLITS
+from combgrad.networks.backbones import Backbone
+
+
+class KeyPointPairs(TensorDataModule):
+    """Pairs of pictures whose marked points are to be matched.
+
+    A batch has `points` (B, 2, N, 2) float32, (x, y) in pixels of pictures at 256 x 256, 0 at
+    padding, `present` (B, 2, N) bool, `edges` (B, 2, E, 2) int64, directed edges by the numbers of
+    their nodes, -1 at padding, `target` (B, N, N) float32, 1 where a point of the first picture
+    (rows) and one of the second match, and `category` (B,) int64, into `categories`. Beside these
+    it has either `images` (B, 2, 3, 256, 256) uint8 or `features` (B, 2, N, C) and `whole`
+    (B, 2, G) float32: those of a frozen backbone, those that came with the set, or shape contexts
+    of the points. N and E are the most of the batch; points come in random order.
+
+    A training pair depends on `order_seed`, epoch and its place in it alone: the category is drawn
+    first, each as likely as the other, then two of its pictures, or one of the pairs that the set
+    gives. The pairs of validation and test are always the same. A set without a validation split
+    validates on the test's pairs.
+
+    Args:
+        collection: the set of key points.
+        train_size: pairs of an epoch.
+        eval_size: pairs of each category, for validation and test each; of given ones at most.
+        batch_size: pairs of a training step, over all processes.
+        seed: of the choice of pairs for validation and test, and of the order of their points.
+        order_seed: of the training pairs.
+        common_points: whether only points are shown that are marked in both pictures; where not, a
+            point may match nothing, and its row or column of the target is 0.
+        geometry_only: whether features are made of the points, though there are pictures.
+        backbone: makes features of the pictures where it is frozen; else, and where it is None,
+            batches have the pictures.
+        path: the folder that holds the set.
+        url: the address of the set's archive, for sets that have one archive.
+        cache: folder for decoded pictures and features, or None to have them in memory.
+
+    Raises ValueError for a setting that cannot be; `setup` and `data_fingerprint` raise
+    DataFileError or DownloadError where the files are not right.
+    """
+
+    eval_batch_size = 100
+
+    def __init__(
+        self,
+        collection: KeyPointSet,
+        train_size: int = 16_000,
+        eval_size: int = 1_000,
+        batch_size: int = 8,
+        seed: int = 0,
+        order_seed: int = 0,
+        common_points: bool = True,
+        geometry_only: bool = False,
+        backbone: Backbone | None = None,
+        path: str | None = None,
+        url: str | None = None,
+        cache: str | None = None,
+    ) -> None:
+        super().__init__(train_size, eval_size, batch_size, order_seed)
+        check_whole("seed", seed, 0, LARGEST_SEED)
+        check_set(collection, url)
+        check_url(url, collection.source)
+        for name, value in (("common_points", common_points), ("geometry_only", geometry_only)):
+            if not isinstance(value, bool):
+                raise ValueError(f"data.{name} is {value!r}; give true or false.")
+        self.set, self.seed, self.source = collection, seed, collection.source
+        self.common_points, self.geometry_only = common_points, geometry_only
+        self.backbone = backbone
+        self.files = Place(user_path(path), url, user_path(cache, "cache"))
+        if self.source == "original" and self.files.path is None:
+            raise ValueError(
+                f"{type(collection).__name__} needs data.path=<where it lies>, or COMBGRAD_DATA "
+                f"set; data=synthetic needs nothing."
+            )
+        self._collection: Collection | None = None
+        self._appearance: Appearance | None = None
+
+    @property
+    def collection(self) -> Collection:
+        """The pictures with their points and the pairs of each split, read once."""
+        if self._collection is None:
+            self._collection = self.set.read(self.files)
+        return self._collection
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """The names of the categories."""
+        return self.collection.categories
+
+    @property
+    def validates_on_test(self) -> bool:
+        """Whether validation and test are the same pairs."""
+        return "val" not in self.collection.splits
+
+    @property
+    def data_fingerprint(self) -> str:
+        """Changes whenever points or pairs do; says at once that a file is missing."""
+        return self.set.mark() or self.collection.fingerprint()
+
+    def setup(self, stage: str | None = None) -> None:
+        """Read the set and what its pictures look like, once."""
+        del stage
+        if self._appearance is None:
+            self._appearance = self._look()
+
+    def _look(self) -> Appearance:
+        marked, cache = self.collection.marked, self.files.cache
+        if self.geometry_only or self.set.only_points:
+            return ShapeContexts(marked.points)
+        if marked.features is not None and marked.whole is not None:
+            return Described(marked.features, marked.whole)
+        assert marked.files is not None
+        pixels = all_pixels(marked.files, cache)
+        if self.backbone is None or not self.backbone.frozen:
+            return Pixels(pixels)
+        return described_by(self.backbone, marked, pixels, cache)
+
+    def columns(self, split: str) -> Mapping[str, Column]:
+        """Which two pictures each pair of a split has and their category; of the first epoch."""
+        table = self._table(split)
+        size = self.train_size if split == "train" else len(self._fixed(split))
+        pairs = [table.pair(number) for number in range(size)]
+        return {
+            "pictures": torch.tensor([(pair.first, pair.second) for pair in pairs]),
+            "category": torch.tensor([pair.category for pair in pairs]),
+        }
+
+    def _fixed(self, split: str) -> GivenPairs:
+        """The pairs of validation or test."""
+        if split == "val" and self.validates_on_test:
+            split = "test"
+        seed = (self.seed, SPLITS.index(split))
+        return self.collection.splits[split].fixed(self.eval_size, seed)
+
+    def _table(self, split: str) -> PairBatches:
+        if self._appearance is None:
+            raise RuntimeError("setup() must be called before batches are asked for")
+        collection, common = self.collection, self.common_points
+        if split == "train":
+            pairs: Numbered = Endless(collection.splits[split])
+            seed = (self.order_seed, SPLITS.index(split))
+        else:
+            pairs, seed = Listed(self._fixed(split)), (self.seed, SPLITS.index(split))
+        return PairBatches(collection.marked, pairs, self._appearance, seed, common)
+
+    def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
+        """Batches of pairs that are new in every epoch, shared out among the processes."""
+        world = self._place()[1]
+        if self.batch_size % world:
+            raise ValueError(
+                f"data.batch_size is {self.batch_size}, which {world} processes cannot share "
+                f"evenly; choose a multiple of {world}, or other trainer.devices."
+            )
+        return self._loader("train", self.train_size, self.batch_size // world, endless=True)
+
+    def _eval_batches(self, split: str) -> DataLoader[dict[str, Tensor]]:
+        # Pictures are large, and those of many pairs would not fit into memory.
+        least = 1 if isinstance(self._appearance, Pixels) else self.eval_batch_size
+        size = max(self.batch_size, least)
+        return self._loader(split, len(self._fixed(split)), size, endless=False)
+
+    def _loader(
+        self, split: str, count: int, size: int, *, endless: bool
+    ) -> DataLoader[dict[str, Tensor]]:
+        rank, world = self._place()
+        sampler = NumberSampler(count, size, endless=endless, rank=rank, world=world)
+        # Its own generator: a loader otherwise draws from the global one whenever it is started.
+        return DataLoader(
+            self._table(split), sampler=sampler, batch_size=None, generator=torch.Generator()
+        )
+
+
+def check_set(collection: object, url: object) -> None:
+    """Raise ValueError for settings that do not go together with the set of key points."""
+    if not isinstance(collection, KeyPointSet):
+        raise ValueError(
+            f"data.collection is a {type(collection).__name__}; give a set of key points, such as "
+            f"that of data=synthetic."
+        )
+    if url is not None and not collection.one_archive and collection.source == "original":
+        raise ValueError(
+            f"data.url is given, and {type(collection).__name__} has no archive of its own to "
+            f"download; leave it out."
+        )
