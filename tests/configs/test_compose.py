@@ -75,10 +75,9 @@ def test_every_trainer_and_logger_composes(trainer, logger):
 
 BACKENDS = {"gurobi_tsp": "gurobipy", "ilp": "highspy"}
 
-#: The groups whose options are parts of the layer.
-PARTS = [
-    (group, option) for group in ("solver", "grad", "proj", "margin") for option in options(group)
-]
+#: The groups whose options are parts of the layer, and the loss.
+GROUPS = ("solver", "grad", "proj", "margin", "loss")
+PARTS = [(group, option) for group in GROUPS for option in options(group)]
 
 
 @pytest.mark.parametrize(("group", "option"), PARTS)

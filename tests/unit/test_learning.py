@@ -1,4 +1,4 @@
-"""Every gradient method trains: a linear map from features to costs learns to choose 3 of 10."""
+"""Every gradient method and loss of the costs trains: a linear map learns to choose 3 of 10."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ import torch
 from combgrad import gradients as g
 from combgrad.labels import Labels
 from combgrad.layer import CombinatorialLayer
-from combgrad.losses import FenchelYoung, Hamming, ScoreFunction, SPOPlus
+from combgrad.losses import FenchelYoung
 from combgrad.projections import Std
 from combgrad.sampling.noise import Gumbel
 from combgrad.solvers import TopK
@@ -28,16 +28,19 @@ def by_positive_costs(method):
 
 def by_costs(loss):
     layer = CombinatorialLayer(TopK(3), g.Identity())
-    return lambda costs, target: loss(layer, costs, Labels(target)).loss
-
-
-def by_spo_plus(costs, target):
     # True costs that the target is a solution of, without a tie.
-    return SPOPlus()(CombinatorialLayer(TopK(3), g.Identity()), costs, Labels(target, -target)).loss
+    return lambda costs, target: loss(layer, costs, Labels(target, -target)).loss
 
 
-#: Every method there is, as its YAML says, beside those that have rows of their own.
-LOSSES = {option: by_layer(build("grad", option)) for option in complete("grad")} | {
+def losses_of_costs():
+    built = {option: build("loss", option) for option in complete("loss") if option != "none"}
+    return {option: by_costs(loss) for option, loss in built.items() if not loss.through_layer}
+
+
+AS_CONFIGURED = {option: by_layer(build("grad", option)) for option in complete("grad")}
+
+#: All there is, as its YAML says, beside what has a row of its own.
+LOSSES = AS_CONFIGURED | losses_of_costs() | {
     "identity": by_layer(g.Identity(), Std()),
     "blackbox": by_layer(g.Blackbox(10.0)),
     "imle": by_layer(g.IMLE(10.0, Gumbel(), 4)),
@@ -46,17 +49,14 @@ LOSSES = {option: by_layer(build("grad", option)) for option in complete("grad")
     "adaptive_imle-symmetric": by_layer(g.AdaptiveIMLE(Gumbel(), 4, symmetric=True)),
     "perturbed": by_layer(g.Perturbed(0.5, 10)),
     "multiplicative": by_positive_costs(g.Perturbed(0.5, 10, "multiplicative", "antithetic")),
-    "fenchel_young": by_costs(FenchelYoung(0.5, 4)),
     "fenchel_young-multiplicative": by_costs(FenchelYoung(0.5, 4, "multiplicative")),
-    "score_function": by_costs(ScoreFunction(Hamming(), 0.5, 16)),
-    "spo_plus": by_spo_plus,
     "straight_through": by_layer(g.StraightThrough()),
     "l2x": by_layer(g.L2X(0.5)),
     "l2x-tfi": by_layer(g.L2X(0.5, "tfi")),
     "softsub": by_layer(g.SoftSub(0.5)),
     "softsub-tfi": by_layer(g.SoftSub(0.5, "tfi")),
     "simple": by_layer(g.SIMPLE()),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", LOSSES)

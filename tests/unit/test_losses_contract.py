@@ -1,0 +1,98 @@
+"""What holds for every loss that can be chosen, as its YAML says."""
+
+import pytest
+import torch
+
+from combgrad import CombinatorialLayer
+from combgrad.gradients import Identity
+from combgrad.labels import Labels
+from combgrad.margins import InformedMargin
+from combgrad.projections import Std
+from combgrad.solvers import TopK
+from parts import build, complete
+
+LOSSES = sorted(set(complete("loss")) - {"none"})
+SOLVER = TopK(3)
+
+
+def random(*shape, seed=0, dtype=torch.float64):
+    return torch.randn(shape, dtype=dtype, generator=torch.Generator().manual_seed(seed))
+
+
+def labels_of(true):
+    return Labels(SOLVER(true), true)
+
+
+def gradient_of(name, layer, costs, labels):
+    torch.manual_seed(0)
+    costs = costs.clone().requires_grad_()
+    build("loss", name)(layer, costs, labels).loss.backward()
+    return costs.grad
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", LOSSES)
+def test_the_gradient_has_shape_and_dtype_of_the_costs(name, dtype):
+    labels = labels_of(random(6, 10, seed=5, dtype=dtype))
+    gradient = gradient_of(
+        name, CombinatorialLayer(SOLVER, Identity()), random(6, 10, dtype=dtype), labels
+    )
+    assert (gradient.shape, gradient.dtype) == ((6, 10), dtype)
+    assert bool(torch.isfinite(gradient).all())
+    assert float(gradient.abs().sum()) > 0.01
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_the_projection_holds(name):
+    """Std leaves no gradient along a constant, nor along the costs themselves."""
+    costs, labels = random(6, 10), labels_of(random(6, 10, seed=5))
+    gradient = gradient_of(name, CombinatorialLayer(SOLVER, Identity(), Std()), costs, labels)
+    assert float(gradient.abs().sum()) > 0.01
+    for row, along in zip(gradient, costs, strict=True):
+        assert float(row.sum()) == pytest.approx(0, abs=1e-12)
+        assert float(row @ along) == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_the_margin_holds_in_training(name):
+    costs, labels = random(6, 10), labels_of(random(6, 10, seed=5))
+    layer = CombinatorialLayer(SOLVER, Identity(), margin=InformedMargin(0.6))
+    moved = costs + 0.6 * (labels.target - 0.5)
+    found = gradient_of(name, layer, costs, labels)
+    expected = gradient_of(name, CombinatorialLayer(SOLVER, Identity()), moved, labels)
+    torch.testing.assert_close(found, expected)
+    plain = gradient_of(name, CombinatorialLayer(SOLVER, Identity()), costs, labels)
+    assert name == "bilinear" or not torch.equal(found, plain)  # whose gradient sees no solution
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_in_evaluation_it_is_the_mean_over_the_batch_and_draws_nothing(name):
+    costs, true = random(5, 10), random(5, 10, seed=5)
+    layer, loss = CombinatorialLayer(SOLVER, Identity()).eval(), build("loss", name).eval()
+    state = torch.random.get_rng_state()
+    whole = float(loss(layer, costs, labels_of(true)).loss)
+    rows = zip(costs.split(1), true.split(1), strict=True)
+    each = [float(loss(layer, w, labels_of(c)).loss) for w, c in rows]
+    assert whole == pytest.approx(sum(each) / 5)
+    assert len(set(each)) > 1
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_what_it_needs_is_asked_for(name):
+    loss, true = build("loss", name), random(5, 10, seed=5)
+    layer, labels = CombinatorialLayer(SOLVER, Identity()), labels_of(true)
+    needed = {"target": labels.target, "true_costs": true}
+    assert loss.needs <= needed.keys()
+    loss(layer, random(5, 10), Labels(**{key: needed[key] for key in loss.needs}))
+    for missing in loss.needs:
+        left = Labels(**{key: needed[key] for key in loss.needs - {missing}})
+        with pytest.raises(ValueError, match=rf"pass {missing} of shape \(5, 10\)"):
+            loss(layer, random(5, 10), left)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_an_empty_batch_has_an_empty_gradient(name):
+    nothing = random(0, 10)
+    layer = CombinatorialLayer(SOLVER, Identity())
+    assert gradient_of(name, layer, nothing, Labels(nothing, nothing)).shape == (0, 10)
