@@ -19,7 +19,6 @@ from combgrad.data.matching.appearance import (
 from combgrad.data.matching.batches import (
     Endless,
     Listed,
-    Numbered,
     NumberSampler,
     PairBatches,
 )
@@ -152,23 +151,24 @@ class KeyPointPairs(TensorDataModule):
             "category": torch.tensor([pair.category for pair in pairs]),
         }
 
+    def _own(self, split: str) -> str:
+        """The split whose pairs a split has."""
+        return "test" if split == "val" and self.validates_on_test else split
+
+    def _seed(self, split: str) -> tuple[int, int]:
+        seed = self.order_seed if split == "train" else self.seed
+        return seed, SPLITS.index(self._own(split))
+
     def _fixed(self, split: str) -> GivenPairs:
         """The pairs of validation or test."""
-        if split == "val" and self.validates_on_test:
-            split = "test"
-        seed = (self.seed, SPLITS.index(split))
-        return self.collection.splits[split].fixed(self.eval_size, seed)
+        return self.collection.splits[self._own(split)].fixed(self.eval_size, self._seed(split))
 
     def _table(self, split: str) -> PairBatches:
         if self._appearance is None:
             raise RuntimeError("setup() must be called before batches are asked for")
-        collection, common = self.collection, self.common_points
-        if split == "train":
-            pairs: Numbered = Endless(collection.splits[split])
-            seed = (self.order_seed, SPLITS.index(split))
-        else:
-            pairs, seed = Listed(self._fixed(split)), (self.seed, SPLITS.index(split))
-        return PairBatches(collection.marked, pairs, self._appearance, seed, common)
+        marked, pool = self.collection.marked, self.collection.splits[self._own(split)]
+        pairs = Endless(pool) if split == "train" else Listed(self._fixed(split))
+        return PairBatches(marked, pairs, self._appearance, self._seed(split), self.common_points)
 
     def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
         """Batches of pairs that are new in every epoch, shared out among the processes."""
