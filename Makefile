@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test lint format report bench fuzz clean
+.PHONY: help run test lint format report bench fuzz check-wheel clean
 
 help:  ## this list
 	@grep -E '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -47,6 +47,9 @@ bench: $(VENV)/installed  ## time every solver against its reference, into resul
 MINUTES ?= 10
 fuzz: $(VENV)/installed  ## look for wrong answers for MINUTES=10
 	$(BIN)/python scripts/fuzz.py --minutes $(MINUTES)
+
+check-wheel:  ## build the wheel, and train, sweep and make tables with it in a fresh environment
+	PYTHON=$(PYTHON) scripts/check_wheel.sh
 
 clean:  ## remove generated instances, run folders, compiled kernels and caches, but no records
 	rm -rf .cache outputs .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,62 +1,6 @@
 """Train one configuration, or sweep over many: `python train.py --help`."""
 
-import os
-import sys
-from typing import NoReturn
-
-import hydra
-from omegaconf import DictConfig
-
-from combgrad.runs.command_line import in_order
-from combgrad.runs.configuration import register_resolvers
-from combgrad.runs.output import write_anywhere
-from combgrad.runs.places import check_start
-from combgrad.sweeps.expansion import arranged, is_sweep
-
-#: Hydra's own short form drops the cause of an error, so it is told to raise; the traceback is then
-#: left out here, unless the caller asked for it.
-TRACEBACK_WANTED = os.environ.get("HYDRA_FULL_ERROR") == "1"
-
-register_resolvers()
-write_anywhere()
-
-
-@hydra.main(version_base="1.3", config_path="configs", config_name="train")
-def main(config: DictConfig) -> float:
-    """Run one composed configuration and return the metric it is judged by."""
-    from combgrad.runs.run import run
-    from combgrad.runs.terminal import print_summary
-
-    try:
-        record = run(config, by_command=True)
-    except Exception as error:
-        if config.sweep is not None:  # the sweep will say what became of its jobs
-            raise
-        stop(error)
-    if config.sweep is None:  # a sweep prints one table for all its jobs
-        print_summary(record)
-    return record.metrics[config.monitor.metric.replace("val/", "test/")]
-
-
-def stop(error: Exception) -> NoReturn:
-    """End the program with one line on what was wrong, or the traceback where it is wanted."""
-    if TRACEBACK_WANTED:
-        raise error
-    # Only now: it takes a moment to import.
-    from combgrad.runs.explanations import explain
-
-    sys.exit(explain(error, sys.argv[1:]))
-
+from combgrad.sweeps.main import main
 
 if __name__ == "__main__":
-    os.environ["HYDRA_FULL_ERROR"] = "1"
-    try:
-        check_start(os.getcwd())
-        sys.argv[1:] = arranged(in_order(sys.argv[1:]))
-        main()
-    except KeyboardInterrupt as interrupt:
-        again = "" if is_sweep(sys.argv) else " with resume=true"
-        print(f"stopped; the same command{again} goes on from here", file=sys.stderr)
-        sys.exit(getattr(interrupt, "exit_code", 130))
-    except Exception as error:
-        stop(error)
+    main()

@@ -14,7 +14,7 @@ def _resnet18(outputs: int) -> nn.Module:
     torchvision = ensure_torchvision()
     if torchvision is None:
         raise ModuleNotFoundError(
-            "Warcraft needs the ResNet18 of torchvision: pip install -e '.[experiments]'."
+            "Warcraft needs the ResNet18 of torchvision, which the extra `experiments` brings."
         )
     network: nn.Module = torchvision.models.resnet18(weights=None, num_classes=outputs)
     return network

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from combgrad.files.installation import program
 from combgrad.files.writing import write_atomically
 from combgrad.pictures.labels import INK
 from combgrad.pictures.saving import save_figure
@@ -121,7 +122,7 @@ def _draw_panel(axes: Axes, data: FigureData, panel: Panel) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     if data.empty:
         axes.set(xticks=[], yticks=[])
-        text = f"not run\n\npython train.py -m figure={data.name.removeprefix('figure')}"
+        text = f"not run\n\n{program()} -m figure={data.name.removeprefix('figure')}"
         middle: dict[str, Any] = {"ha": "center", "va": "center", "transform": axes.transAxes}
         axes.text(0.5, 0.5, text, size=11, color=FAINT, **middle)
         return

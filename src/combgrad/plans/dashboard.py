@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from combgrad.files.installation import program
 from combgrad.plans.grids import KINDS, Plan, Point
 from combgrad.runs.configuration import CONFIG_FOLDER
 
@@ -83,7 +84,7 @@ def outline(
         f"{runs} with the profile {chosen}; the plan asks for {plan.seeds} seeds a cell. A bar or "
         "a line is the mean over the seeds of one cell. Runs on different data (original, "
         "regenerated, stand-in) are never averaged.",
-        f"python train.py -m {kind}={number} profile={chosen} logger=wandb logger.offline=false",
+        f"{program()} -m {kind}={number} profile={chosen} logger=wandb logger.offline=false",
         *map(str, plan.layout.get("notes", ())),
     )
     title = f"{kind.capitalize()} {number}: {plan.title}"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from combgrad.files.installation import program
 from combgrad.results.paper import PAPER
 from combgrad.results.record import RunRecord
 from combgrad.results.report_runs import (
@@ -243,7 +244,7 @@ def _waiting(tables: Sequence[Table], sketches: Sequence[Sketch]) -> list[dict[s
     lines = []
     for name, text, count, experiments in items:
         kind = "table" if name.startswith("table") else "figure"
-        command = f"python train.py -m {kind}={name.removeprefix(kind)}"
+        command = f"{program()} -m {kind}={name.removeprefix(kind)}"
         about = About(experiments, None, None)
         lines.append({"title": text, "cells": count, "command": command, "about": about})
     return lines

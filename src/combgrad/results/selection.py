@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from combgrad.files.installation import program
 from combgrad.results.record import RunRecord
 from combgrad.results.store import load_records
 
@@ -71,7 +72,7 @@ def chosen(parser: argparse.ArgumentParser, asked: argparse.Namespace) -> Select
     """The records that a command line asks for; the program ends where there is no folder."""
     if not any(folder.is_dir() for folder in asked.results):
         missing = ", ".join(map(str, asked.results))
-        parser.error(f"there is no folder {missing}; python train.py makes records.")
+        parser.error(f"there is no folder {missing}; {program()} makes records.")
     return select(asked.results, getattr(asked, "profile", None), asked.all)
 
 

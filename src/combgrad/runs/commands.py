@@ -4,8 +4,9 @@ import shlex
 from collections.abc import Iterable
 
 from combgrad.errors import redacted
+from combgrad.files.installation import program
 
 
 def command(words: Iterable[str]) -> str:
     """What runs these words of a command line; addresses lose their passwords and queries."""
-    return shlex.join(["python", "train.py", *map(redacted, words)])
+    return " ".join((program(), shlex.join(map(redacted, words))))

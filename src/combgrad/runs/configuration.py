@@ -15,6 +15,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from combgrad.files.installation import program
 from combgrad.results.identity import digest, identity
 from combgrad.runs.callbacks import deciding_callbacks
 from combgrad.runs.checks import check_configuration, without_hydra
@@ -233,7 +234,7 @@ def run_place(config: DictConfig) -> str:
 
 
 def register_resolvers() -> None:
-    """Make `${run_name:}`, `${run_folder:}`, `${start_folder:}` and their like known."""
+    """Make `${run_name:}`, `${start_folder:}`, `${program:}` and their like known."""
     for function in (run_name, run_folder, run_group, run_place):
         OmegaConf.register_new_resolver(
             function.__name__,
@@ -242,6 +243,7 @@ def register_resolvers() -> None:
         )
     # Hydra reads the sweep's folder before `${hydra:runtime.cwd}` can be resolved.
     OmegaConf.register_new_resolver("start_folder", start_folder, replace=True)
+    OmegaConf.register_new_resolver("program", program, replace=True)
 
 
 def resolved(config: DictConfig) -> DictConfig:

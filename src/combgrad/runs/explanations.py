@@ -19,13 +19,12 @@ from omegaconf.errors import (
 )
 
 from combgrad.errors import CombgradError, redacted
+from combgrad.files.installation import extra, program
 from combgrad.runs.checks.options import no_option, options_with
 from combgrad.runs.checks.unknown_keys import valid_keys
 
 PACKAGE = Path(__file__).resolve().parents[1]
-LAUNCHERS_MISSING = (
-    "The launchers are an extra: pip install -c constraints.txt -e '.[sweep]' (docs/scale-out.md)."
-)
+LAUNCHERS_MISSING = f"The launchers are an extra: {extra('sweep')} (docs/scale-out.md)."
 UNKNOWN_KEY = re.compile(r"Could not override '([\w.@/]+)'")
 AMBIGUOUS = re.compile(r"Ambiguous value for argument '(.*)'")
 SWEEPING = re.compile(r"Sweep parameters? '(.*)' require")
@@ -83,12 +82,12 @@ def _said(error: BaseException) -> str:
         word = ambiguous.group(1)
         key, _, values = word.partition("=")
         return (
-            f"{word} names several values: add -m for a sweep (python train.py -m {word} ...), "
+            f"{word} names several values: add -m for a sweep ({program()} -m {word} ...), "
             f"or write {key}=[{values}] for one list."
         )
     if (sweeping := SWEEPING.search(text)) is not None:
         word = sweeping.group(1)
-        return f"{word} chooses options for a sweep: add -m (python train.py -m '{word}' ...)."
+        return f"{word} chooses options for a sweep: add -m ({program()} -m '{word}' ...)."
     if isinstance(error, OverrideParseException):
         word = str(error.override)
         key, _, value = word.partition("=")
@@ -119,8 +118,8 @@ def _of_missing_option(error: MissingConfigException) -> str:
     group, _, option = str(error.missing_cfg_file or "").rpartition("/")
     if not error.options:
         text = " ".join(part.strip() for part in str(error).splitlines() if part.strip())
-        missing = f"{text}\n{LAUNCHERS_MISSING}" if "hydra/launcher" in text else text
-        return missing.partition(" Config search path")[0]
+        missing = text.partition(" Config search path")[0]
+        return f"{missing} {LAUNCHERS_MISSING}" if "hydra/launcher" in missing else missing
     if "hydra/launcher" in group:
         return f"there is no {group}={option}. {LAUNCHERS_MISSING}"
     return no_option(group, option, list(error.options))

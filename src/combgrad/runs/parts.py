@@ -12,6 +12,7 @@ from combgrad.data.datamodule import checked_fingerprint
 from combgrad.experiments import Experiment
 from combgrad.experiments.checkpoints import Checkpoints, WholeFiles
 from combgrad.experiments.history import History
+from combgrad.files.installation import program
 from combgrad.gradients.noise import GradientNoise
 from combgrad.guards.lightning import pl
 from combgrad.layer import CombinatorialLayer
@@ -92,7 +93,7 @@ def build_trainer(config: DictConfig, callbacks: list[pl.Callback], by_command: 
     if trainer.world_size > 1 and not by_command:
         raise ValueError(
             f"this run has {trainer.world_size} processes, which Lightning starts by the command "
-            f"line of the first; start it by python train.py, or set trainer.devices=1."
+            f"line of the first; start it by {program()}, or set trainer.devices=1."
         )
     return trainer
 

@@ -4,21 +4,28 @@ import os
 from pathlib import Path
 
 from combgrad.errors import CombgradError
+from combgrad.files.installation import CONFIG_FOLDER
 
-CONFIG_FOLDER = Path(__file__).resolve().parents[3] / "configs"
+__all__ = [
+    "CONFIG_FOLDER",
+    "FolderNameError",
+    "NoConfigurationsError",
+    "absolute",
+    "check_start",
+    "checked_configs",
+]
 
 
 class NoConfigurationsError(CombgradError, FileNotFoundError):
-    """An installation that has the package alone, without what can be chosen."""
+    """A copy of the package alone, or a folder of the user's, without what can be chosen."""
 
 
 def checked_configs(folder: Path) -> Path:
     """`folder`, where it holds configurations; NoConfigurationsError says where to get them."""
     if not (folder / "train.yaml").is_file():
         raise NoConfigurationsError(
-            f"there are no configurations in {folder}: they, train.py, the tables and the figures "
-            f"come with the repository, not with the installed package. Clone it and run "
-            f"pip install -e '.[experiments]' there; import combgrad alone needs none."
+            f"there are no configurations in {folder}: they come with the repository and with a "
+            f"wheel that is built from it; import combgrad alone needs none."
         )
     return folder
 

@@ -8,6 +8,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 
 from combgrad.errors import CombgradError
+from combgrad.files.installation import program
 from combgrad.plans.grids import KINDS, Plan, Point, load_plans, overrides
 from combgrad.runs.configuration import NEUTRAL_NODES
 
@@ -46,7 +47,7 @@ def arranged(arguments: Sequence[str]) -> list[str]:
         return [_deferred(word) for word in arguments]
     for word in arguments:
         if word.partition("=")[0] in OWN_WORDS:
-            raise SweepWordError(f"{word} is for sweeps: python train.py -m {word} ...")
+            raise SweepWordError(f"{word} is for sweeps: {program()} -m {word} ...")
     return list(arguments)
 
 

@@ -1,0 +1,93 @@
+"""Draw figures of the paper from the records of runs, as SVG and PNG."""
+
+import argparse
+import sys
+import warnings
+from pathlib import Path
+
+from combgrad.errors import CombgradError
+from combgrad.pictures.plots import draw_figure, save_plot
+from combgrad.plans.grids import Plan, PlanError, load_plans, names, sketch_of
+from combgrad.results.record import SOURCES
+from combgrad.results.selection import add_arguments, chosen
+from combgrad.results.series import collect, groups
+from combgrad.runs.configuration import profile_names
+from combgrad.runs.output import write_anywhere
+
+
+def chosen_plans(words: list[str]) -> list[Plan]:
+    """The plans that 4a, 4 (all of 4a, 4b, 4c) or all mean, each once."""
+    if "all" in words:
+        words = names("figure")
+    found = [plan for word in words for plan in load_plans("figure", word)]
+    return list({plan.name: plan for plan in found}.values())
+
+
+def draw(plan: Plan, asked: argparse.Namespace) -> list[Path]:
+    """Draw a plan once for each profile and data source that has records; the files written."""
+    wanted, folder = sketch_of(plan), asked.save_in
+    records, own = asked.selection.records, asked.selection.own
+    shown = [
+        (profile, source)
+        for profile, source in groups(wanted, records)
+        if asked.profile in (None, profile) and asked.source in (None, source)
+    ]
+    profile = asked.profile or plan.profile
+    empty = "-".join((plan.name, profile, *([asked.source] if asked.source else []), "not-run"))
+    if not shown:
+        data = collect(wanted, records, profile, asked.source)
+        return save_plot(draw_figure(data), folder, empty)
+    written = []
+    for pair in shown:
+        data = collect(wanted, records, *pair, own)
+        written += save_plot(draw_figure(data), folder, "-".join((plan.name, *pair)))
+    for stale in folder.glob(f"{empty}.*"):
+        stale.unlink()
+    return written
+
+
+def arguments() -> argparse.Namespace:
+    """The command line; argparse ends the program where it makes no sense."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    known = ", ".join(name.removeprefix("figure") for name in names("figure"))
+    parser.add_argument("figures", nargs="+", metavar="FIGURE", help=f"{known}, or all")
+    parser.add_argument("--profile", choices=profile_names(), help="only runs of this profile")
+    parser.add_argument("--source", choices=SOURCES, help="only runs on such data")
+    add_arguments(parser)
+    parser.add_argument(
+        "--save-in",
+        type=Path,
+        metavar="FOLDER",
+        help="where to: `figures` beside the records, or among your own where some are shown",
+    )
+    found = parser.parse_args()
+    found.selection = chosen(parser, found)
+    found.save_in = found.save_in or found.selection.home(found.results) / "figures"
+    try:
+        found.figures = chosen_plans(found.figures)
+    except PlanError as error:
+        parser.error(str(error))
+    return found
+
+
+def main() -> None:
+    """Draw what the command line asks for; a figure that cannot be drawn does not stop others."""
+    write_anywhere()
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
+    asked = arguments()
+    if asked.selection.hidden:
+        print(f"note: {asked.selection.hidden}", file=sys.stderr)
+    failed = False
+    for plan in asked.figures:
+        try:
+            for path in draw(plan, asked):
+                print(path)
+        except (CombgradError, OSError) as error:
+            failed = True
+            print(f"error: {error}", file=sys.stderr)
+    if failed:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""Write the report: every table, figure and run on one page that opens from disk."""
+
+import argparse
+import datetime
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+
+from combgrad.errors import CombgradError
+from combgrad.files.writing import write_text_atomically
+from combgrad.pictures.plots import draw_figure, save_plot
+from combgrad.plans import grids
+from combgrad.results.report import Drawing, Report, to_page
+from combgrad.results.selection import Selection, add_arguments, chosen
+from combgrad.results.series import FigureError, Sketch, collect, groups
+from combgrad.runs import provenance
+from combgrad.runs.output import write_anywhere
+
+
+def arguments() -> argparse.Namespace:
+    """The command line; argparse ends the program where it makes no sense."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_arguments(parser)
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="where to: `report/index.html` beside the records, or among your own where some are "
+        "shown",
+    )
+    asked = parser.parse_args()
+    asked.selection = chosen(parser, asked)
+    home = asked.selection.home(asked.results)
+    asked.output = asked.output or home / "report" / "index.html"
+    return asked
+
+
+def drawing(wanted: Sketch, selection: Selection, profile: str, source: str) -> Drawing:
+    """A figure as SVG, or why it could not be drawn, on the page and as a warning."""
+    try:
+        data = collect(wanted, selection.records, profile, source, selection.own)
+        figure = draw_figure(data)
+    except FigureError as error:
+        warnings.warn(str(error), stacklevel=2)
+        return Drawing(wanted, profile, source, problem=str(error))
+    with tempfile.TemporaryDirectory() as folder:
+        svg, _ = save_plot(figure, Path(folder), "-".join((wanted.name, profile, source)))
+        text = svg.read_text(encoding="utf-8")
+        return Drawing(wanted, profile, source, text, unfit=data.unfit)
+
+
+def make(asked: argparse.Namespace) -> Report:
+    """The report on the records that the command line asks for."""
+    selection: Selection = asked.selection
+    records = selection.records
+    tables = [
+        table
+        for name in grids.names("table")
+        for plan in grids.load_plans("table", name)
+        for table in grids.tables_of(plan, records, own=selection.own)
+    ]
+    figures = [
+        grids.sketch_of(plan)
+        for name in grids.names("figure")
+        for plan in grids.load_plans("figure", name)
+    ]
+    shown = [(wanted, pair) for wanted in figures for pair in groups(wanted, records)]
+    return Report(
+        records=records,
+        tables=tables,
+        drawings=[drawing(wanted, selection, *pair) for wanted, pair in shown],
+        waiting=[wanted for wanted in figures if not groups(wanted, records)],
+        page=asked.output,
+        made=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        commit=provenance.commit(),
+        own=selection.own,
+        hidden=selection.hidden,
+    )
+
+
+def main() -> None:
+    """Run the script; an error that the user can mend is told in one line."""
+    write_anywhere()
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
+    asked = arguments()
+    if asked.selection.hidden:
+        print(f"note: {asked.selection.hidden}", file=sys.stderr)
+    try:
+        path = write_text_atomically(asked.output, to_page(make(asked)))
+    except (CombgradError, OSError) as error:
+        sys.exit(f"error: {error}")
+    print(path)
+
+
+if __name__ == "__main__":
+    main()
