@@ -47,7 +47,7 @@ def together(pairs):
 
 def net(backbone=None, seed=0):
     torch.manual_seed(seed)
-    made = MatchingNet(backbone, *((CHANNELS, WHOLE) if backbone is None else (None, None)))
+    made = MatchingNet(backbone, CHANNELS, WHOLE)
     for parameter in made.parameters():
         if parameter.dim() == 1:  # biases that are 0 would hide mistakes
             torch.nn.init.normal_(parameter, std=0.3)
@@ -147,9 +147,11 @@ def test_a_frozen_backbone_tells_the_channels_and_is_no_weight():
 
 
 def test_what_does_not_fit_is_said():
-    with pytest.raises(ValueError, match=r"model\.channels is None"):
-        MatchingNet()
-    with pytest.raises(ValueError, match="choose a backbone"):
+    with pytest.raises(ValueError, match=r"model\.channels is 0"):
+        MatchingNet(None, 0, WHOLE)
+    with pytest.raises(ValueError, match=r"\(6, 4\) channels .* for \(5, 4\); choose backbone=none"):
+        MatchingNet(None, 5, WHOLE)(one_pair((3, 3), (4, 4), seed=0))
+    with pytest.raises(ValueError, match="choose backbone=efficientnet_lite0"):
         net()(one_pair((3, 3), (4, 4), seed=0, pictures=True))
     with pytest.raises(ValueError, match="backbone=none, or a frozen one"):
         net(SmallCNN(3))(one_pair((3, 3), (4, 4), seed=0))

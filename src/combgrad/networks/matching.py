@@ -83,33 +83,33 @@ class MatchingNet(nn.Module):
     `features` (B, 2, N, C) and `whole` (B, 2, G).
 
     Args:
-        backbone: of pictures, trained with the rest; None, or a frozen one, where the batches have
-            features.
-        channels: C, of the features; None for those of the backbone.
-        whole_channels: G, of the features of a whole picture; None for those of the backbone.
+        backbone: of pictures, trained with the rest; a frozen one only tells its channels, and the
+            batches have its features; None where the data have features of their own.
+        channels: C, of such features.
+        whole_channels: G, of those of a whole picture.
         size: control points of a spline's dimension.
 
-    Raises ValueError where neither backbone nor channels tell what the features are.
+    Calling it raises ValueError for a batch that has not what it needs.
     """
 
     def __init__(
         self,
         backbone: Backbone | None = None,
-        channels: int | None = None,
-        whole_channels: int | None = None,
+        channels: int = 60,
+        whole_channels: int = 60,
         size: int = 5,
     ) -> None:
         super().__init__()
-        if backbone is not None:
-            channels = backbone.channels if channels is None else channels
-            whole_channels = backbone.whole_channels if whole_channels is None else whole_channels
-        if channels is None or whole_channels is None:
+        if backbone:  # a configuration without one gives an empty mapping
+            channels, whole_channels = backbone.channels, backbone.whole_channels
+        elif min(channels, whole_channels) < 1:
             raise ValueError(
-                f"model.channels is {channels} and model.whole_channels {whole_channels}; give "
-                f"both, or a backbone that has them."
+                f"model.channels is {channels} and model.whole_channels {whole_channels}; both "
+                f"must be at least 1."
             )
+        self.channels, self.whole_channels = channels, whole_channels
         # What is frozen is read out once for every picture by the data, and is no weight of this.
-        self.backbone = backbone if backbone is not None and not backbone.frozen else None
+        self.backbone = backbone if backbone and not backbone.frozen else None
         self.messages = Messages(channels, size)
         self.node_affinity = Affinity(channels, 2 * whole_channels)
         self.edge_affinity = Affinity(channels, 2 * whole_channels)
@@ -133,7 +133,11 @@ class MatchingNet(nn.Module):
         """Features (B, 2, N, C) of the key points and (B, 2, G) of the whole pictures."""
         if self.backbone is None:
             if "features" not in batch:
-                raise ValueError("the batches have pictures and no features; choose a backbone.")
+                raise ValueError(
+                    "the batches have pictures and no features; choose "
+                    "backbone=efficientnet_lite0 or another."
+                )
+            self._check_channels(batch["features"], batch["whole"])
             return batch["features"], batch["whole"]
         if "images" not in batch:
             raise ValueError(
@@ -145,6 +149,15 @@ class MatchingNet(nn.Module):
         shape = batch["present"].shape
         features = features.unflatten(0, shape[:2]) * batch["present"].unsqueeze(3)
         return features, whole.unflatten(0, shape[:2])
+
+    def _check_channels(self, features: Tensor, whole: Tensor) -> None:
+        found, expected = (features.shape[3], whole.shape[2]), (self.channels, self.whole_channels)
+        if found != expected:
+            raise ValueError(
+                f"the batches have features of {found} channels (of points, of pictures), and the "
+                f"network is for {expected}; choose backbone=none, whose model.channels and "
+                f"model.whole_channels are free."
+            )
 
     def _along_edges(
         self, features: Tensor, points: Tensor, present: Tensor, edges: Tensor, there: Tensor

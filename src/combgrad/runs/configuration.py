@@ -53,9 +53,12 @@ NEUTRAL_NODES = frozenset(
 #: The same for single values inside the other nodes.
 NEUTRAL_VALUES = frozenset(
     {
+        "backbone.file",
+        "data.backbone",  # a copy of the node `backbone`, which counts
         "data.cache",
         "data.path",
         "data.url",
+        "model.backbone",
         "trainer.accelerator",
         "trainer.devices",
         "trainer.enable_model_summary",

@@ -91,7 +91,7 @@ class KeyPointPairs(TensorDataModule):
                 raise ValueError(f"data.{name} is {value!r}; give true or false.")
         self.set, self.seed, self.source = collection, seed, collection.source
         self.common_points, self.geometry_only = common_points, geometry_only
-        self.backbone = backbone
+        self.backbone = backbone or None
         self.files = Place(user_path(path), url, user_path(cache, "cache"))
         if self.source == "original" and self.files.path is None:
             raise ValueError(
