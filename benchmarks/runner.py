@@ -95,10 +95,14 @@ def collect(problems: Sequence[str], quick: bool) -> Findings:
     """Measure the cases of these problems, with a progress bar."""
     findings = Findings()
     threads = min(MOST_THREADS, os.cpu_count() or 1)
-    plans = [plan for name in problems for plan in PROBLEMS[name](threads)]
-    if quick:
-        plans = [plan for plan in plans if plan.quick]
-    if "peers" in problems and not quick:
+    plans: list[Plan] = []
+    for name in problems:
+        all_plans = PROBLEMS[name](threads)
+        chosen = [plan for plan in all_plans if plan.quick or not quick]
+        if all_plans and not chosen:
+            findings.notes.append(f"{name}: no case of it is small enough for --quick")
+        plans += chosen
+    if "peers" in problems:
         findings.notes += missing_peers()
     with tqdm(plans, unit="case", disable=None) as progress:
         for plan in progress:

@@ -20,7 +20,7 @@ from benchmarks.order_cases import scores
 from benchmarks.peers import missing_peers
 from benchmarks.program_cases import knapsack_case, program_case, tree_case
 from benchmarks.report import Report, from_json, number, save, tables, to_json
-from benchmarks.runner import PROBLEMS
+from benchmarks.runner import PROBLEMS, collect
 from benchmarks.timing import Effort, interleave, using_threads
 from benchmarks.tsp_cases import collapse, noisy
 from combgrad.errors import SolverUnavailableError
@@ -301,6 +301,12 @@ def test_threads_belong_to_the_label():
 
 def test_absent_peers_are_notes():
     assert all("not installed" in note for note in missing_peers())
+
+
+def test_a_problem_without_a_quick_case_is_a_note():
+    findings = collect(["step"], quick=True)
+    assert not findings.rows
+    assert findings.notes == ["step: no case of it is small enough for --quick"]
 
 
 def test_quick_run_from_the_command_line(tmp_path):
