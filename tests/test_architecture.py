@@ -13,6 +13,7 @@ ROOT = Path(combgrad.__file__).parent
 #: The rooms from the ground up: a room imports from floors below its own, never from beside it.
 FLOORS = (
     {"arguments", "errors", "guards", "sampling"},
+    {"instances"},
     {"files", "labels", "networks", "solvers"},
     {"compatibility", "gradients", "margins", "metrics", "projections", "results"},
     {"data", "layer", "pictures"},
@@ -30,6 +31,7 @@ CORE = {
     "compatibility",
     "errors",
     "gradients",
+    "instances",
     "labels",
     "layer",
     "losses",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         solvers,
     )
     from combgrad.errors import IncompatibleError, SolverInputError, SolverUnavailableError
+    from combgrad.instances import Instances
     from combgrad.labels import Labels
     from combgrad.layer import CombinatorialLayer
 
@@ -29,6 +30,7 @@ __version__ = "0.1.0"
 __all__ = [
     "CombinatorialLayer",
     "IncompatibleError",
+    "Instances",
     "Labels",
     "SolverInputError",
     "SolverUnavailableError",
@@ -47,6 +49,7 @@ __all__ = [
 _HOMES = {
     "CombinatorialLayer": "layer",
     "IncompatibleError": "errors",
+    "Instances": "instances",
     "Labels": "labels",
     "SolverInputError": "errors",
     "SolverUnavailableError": "errors",

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from combgrad.errors import IncompatibleError
@@ -14,14 +15,40 @@ class Labels(NamedTuple):
     Attributes:
         target: true solutions y* (B, *S).
         true_costs: the costs c (B, *S) whose solutions they are.
+        marked: which entries a loss of the solution and a margin speak of, bool (B, *S) or (*S);
+            None for all. A projection speaks of all in any case.
     """
 
     target: Tensor | None = None
     true_costs: Tensor | None = None
+    marked: Tensor | None = None
 
     def repeat(self, times: int) -> "Labels":
         """The labels of a batch repeated as a whole, row m * B + i being of instance i."""
-        return Labels(*(x if x is None else x.repeat(times, *[1] * (x.dim() - 1)) for x in self))
+        whole = self.target if self.target is not None else self.true_costs
+        marked = self.marked
+        if marked is not None and whole is not None:
+            marked = marks(marked, whole)
+        each = (self.target, self.true_costs, marked)
+        return Labels(*(x if x is None else x.repeat(times, *[1] * (x.dim() - 1)) for x in each))
+
+
+def marks(marked: Tensor, like: Tensor) -> Tensor:
+    """Marked entries as bool (B, *S), on the device of values (B, *S); ValueError for others."""
+    if marked.dtype != torch.bool or marked.shape not in (like.shape, like.shape[1:]):
+        raise ValueError(
+            f"marked has shape {tuple(marked.shape)} and dtype {marked.dtype}; pass True for every "
+            f"entry that counts, bool of shape {tuple(like.shape)} or {tuple(like.shape[1:])}."
+        )
+    return marked.to(like.device).expand_as(like)
+
+
+def spoken_of(marked: Tensor | None, valid: Tensor | None, like: Tensor) -> Tensor | None:
+    """Which entries of values (B, *S) are marked and no padding, bool (B, *S); None for all."""
+    if valid is None:
+        return None if marked is None else marks(marked, like)
+    valid = valid.to(like.device)
+    return valid if marked is None else valid & marks(marked, like)
 
 
 #: Name of a label -> what it is, for messages.

@@ -11,6 +11,8 @@ from combgrad.compatibility import check_compatible, check_kinds
 from combgrad.errors import IncompatibleError
 from combgrad.gradients.base import GradientMethod, solve
 from combgrad.gradients.noise import GradientNoise
+from combgrad.instances import NOTHING, Instances
+from combgrad.labels import Labels, spoken_of
 from combgrad.margins import Margin
 from combgrad.projections import Projection
 from combgrad.solvers.base import Solver
@@ -104,30 +106,53 @@ class CombinatorialLayer(nn.Module):
         if self.margin is not None:
             self.margin.set_epoch(epoch, epochs)
 
-    def forward(self, costs: Tensor, target: Tensor | None = None, **instance: Any) -> Tensor:
-        """The solution (B, *S) of costs (B, *S); `target` (B, *S) is for margins that need it."""
+    def forward(
+        self,
+        costs: Tensor,
+        target: Tensor | None = None,
+        instances: Instances | None = None,
+        *,
+        marked: Tensor | None = None,
+        **named: Any,
+    ) -> Tensor:
+        """The solution (B, *S) of costs (B, *S); `target` (B, *S) is for margins that need it.
+
+        `marked`, bool (B, *S) or (*S), are the entries that a margin is added to, all if None.
+        `Instances`, or keyword arguments, describe the instances as the solver wants them; padding,
+        where their `valid` (B, *S) says so, enters no projection, no noise and no solution, and
+        gets no gradient, whatever stands there. It does take part in draws of noise, which are of
+        the whole (B, *S): those of one seed differ from those of other padding.
+        """
+        labels = Labels(target, marked=marked)
         if torch.compiler.is_compiling():
             from combgrad.gradients import eager
 
-            solution: Tensor = eager.call(self._answer, costs, target, instance)
+            solution: Tensor = eager.call(self._answer, costs, labels, instances, named)
             return solution
-        return self._answer(costs, target, instance)
+        return self._answer(costs, labels, instances, named)
 
-    def _answer(self, costs: Tensor, target: Tensor | None, instance: Mapping[str, Any]) -> Tensor:
+    def _answer(
+        self,
+        costs: Tensor,
+        labels: Labels,
+        instances: Instances | None,
+        named: Mapping[str, Any],
+    ) -> Tensor:
         self.solver.check_form(costs)
         device = costs.device.type
         if torch.is_autocast_enabled(device):
             if torch.get_autocast_dtype(device) == torch.float16 and costs.requires_grad:
                 self.check_loss_scale()
             with torch.autocast(device, enabled=False):
-                return self._answer(_single(costs), target, instance)
+                return self._answer(_single(costs), labels, instances, named)
         undo = _LossFactor(self.shares, self.loss_scale)
         if undo.needed and costs.requires_grad:
             costs = costs.view_as(costs)
             costs.register_hook(undo.put_back)
         dtype = costs.dtype
-        costs = self._perturbed_and_projected(costs, target)
-        solution = solve(self.solver, self.gradient, costs, self.training, **instance)
+        known = self._described(costs, instances, named)
+        costs = self._perturbed_and_projected(costs, labels, known)
+        solution = solve(self.solver, self.gradient, costs, self.training, known)
         if solution.requires_grad:
             if undo.needed:
                 solution.register_hook(undo.take_scale)
@@ -148,11 +173,20 @@ class CombinatorialLayer(nn.Module):
                 f"or train in bfloat16, which needs no scale."
             )
 
-    def prepare(self, costs: Tensor, target: Tensor | None = None) -> Tensor:
+    def _described(
+        self, costs: Tensor, instances: Instances | None, named: Mapping[str, Any]
+    ) -> Instances:
+        if not named and not instances:
+            return NOTHING
+        return self.solver.describe(costs, instances, named)
+
+    def prepare(
+        self, costs: Tensor, labels: Labels | None = None, instances: Instances | None = None
+    ) -> Tensor:
         """P(w + margin), (B, *S), differentiable: what the solver is to see of costs (B, *S).
 
         For losses of the costs, which solve them on their own terms. While training, the layer's
-        gradient noise falls on the gradient of what is returned.
+        gradient noise falls on the gradient of what is returned. Padding is +inf.
         """
         self.solver.check_form(costs)
         device = costs.device.type
@@ -161,22 +195,25 @@ class CombinatorialLayer(nn.Module):
             if noisy and torch.get_autocast_dtype(device) == torch.float16:
                 self.check_loss_scale()
             with torch.autocast(device, enabled=False):
-                return self.prepare(_single(costs), target)
-        prepared = self._perturbed_and_projected(costs, target)
+                return self.prepare(_single(costs), labels, instances)
+        known = self._described(costs, instances, {})
+        prepared = self._perturbed_and_projected(costs, labels or Labels(), known)
         if self.gradient_noise is not None and self.training and prepared.requires_grad:
             prepared, undo = prepared.view_as(prepared), _LossFactor(1, self.loss_scale)
             for hook in (undo.take_scale, self.gradient_noise, undo.put_back):
                 prepared.register_hook(hook)
         return prepared
 
-    def _perturbed_and_projected(self, costs: Tensor, target: Tensor | None) -> Tensor:
-        after = self.margin is not None and self.margin.position == "after"
-        if self.margin is not None and not after:
-            costs = self.margin(costs, target)
-        costs = self.project(costs)
-        if self.margin is not None and after:
-            costs = self.margin(costs, target)
-        return costs
+    def _perturbed_and_projected(
+        self, costs: Tensor, labels: Labels, instances: Instances
+    ) -> Tensor:
+        costs = instances.without_padding(costs)
+        if self.margin is None:
+            return self.project(costs)
+        marked = spoken_of(labels.marked, instances.valid, costs)
+        if self.margin.position == "after":
+            return self.margin(self.project(costs), labels.target, marked)
+        return self.project(self.margin(costs, labels.target, marked))
 
     def project(self, costs: Tensor) -> Tensor:
         """P(w), (B, *S), of costs (B, *S); in double precision where theirs would ruin it."""

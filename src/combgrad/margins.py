@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from combgrad.arguments import Described
-from combgrad.labels import need
+from combgrad.labels import marks, need
 from combgrad.solvers.base import Trait
 
 Position = Literal["before", "after"]
@@ -66,8 +66,10 @@ class Margin(Described, nn.Module, ABC):
         """Whether `forward` changes the costs now."""
         return self.training and not self._ended and self.alpha > 0
 
-    def forward(self, costs: Tensor, target: Tensor | None = None) -> Tensor:
-        """Perturb costs (B, *S) -> (B, *S); the identity when not active.
+    def forward(
+        self, costs: Tensor, target: Tensor | None = None, marked: Tensor | None = None
+    ) -> Tensor:
+        """Perturb costs (B, *S) -> (B, *S), of the `marked` entries; the identity when not active.
 
         Raises ValueError where the margin needs a `target` (B, *S) and has none.
         """
@@ -75,7 +77,10 @@ class Margin(Described, nn.Module, ABC):
             return costs
         if "target" in self.needs:
             target = need(type(self).__name__, "target", target, costs, ", or use NoiseMargin")
-        return costs + self._offset(costs.detach(), target)
+        offset = self._offset(costs.detach(), target)
+        if marked is not None:
+            offset = offset.masked_fill(~marks(marked, costs), 0.0)
+        return costs + offset
 
     @abstractmethod
     def _offset(self, costs: Tensor, target: Tensor | None) -> Tensor:

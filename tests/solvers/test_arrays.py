@@ -56,11 +56,16 @@ def test_arguments_of_a_problem_are_refused_by_name(make, message):
     [
         (Alignment(), (3, 3, 3), {"lengths": [[1, 2], [1]]}, "lengths cannot be made"),
         (Alignment(), (3, 3, 3), {"lengths": torch.ones(2, 2)}, "lengths .*integers"),
-        (Alignment(), (3, 3, 3), {"lengths": [[1, 2]]}, r"shape \(1, 2\)"),
+        (Alignment(), (3, 3, 3), {"lengths": [[1, 2]]}, "'lengths' has 1 entries for 2 instances"),
         (Alignment(), (3, 3, 3), {"lengths": [[1, 2], [3, 1]]}, "batch index 1"),
         (Alignment(), (3, 3, 3), {"lengths": [[1, 2], [-1, 1]]}, "batch index 1"),
         (ShortestPath(), (3, 3), {"start": RAGGED}, "start cannot be made"),
-        (ShortestPath(), (3, 3), {"start": torch.zeros(3, 2).long()}, r"start has shape \(3, 2\)"),
+        (
+            ShortestPath(),
+            (3, 3),
+            {"start": torch.zeros(3, 2).long()},
+            "'start' has 3 entries",
+        ),
         (ShortestPath(), (3, 3), {"end": torch.tensor([[0, 1], [0, 3]])}, "batch index 1"),
         (ShortestPath(), (3, 3), {"end": torch.rand(2, 2)}, "end .*integers"),
         (ShortestPath(start=(9, 9)), (3, 3), {}, "start of batch index 0"),

@@ -1,6 +1,7 @@
 """A cache answers as its solver does, and calls it less."""
 
 import pickle
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ class Recorder(Solver):
     """Marks the entries below a threshold, and remembers how many instances it saw."""
 
     traits = frozenset({Trait.SCALE_INVARIANT})
+    per_row = MappingProxyType({"thresholds": ()})
 
     def __init__(self):
         super().__init__()
@@ -100,25 +102,22 @@ def test_dtype_shape_and_arguments_are_told_apart():
     assert len(inner.rows) == 9
 
 
-def test_arguments_of_each_instance_go_past_the_cache_unless_named():
+def test_arguments_of_each_instance_are_told_apart():
     costs = torch.zeros(3, 2)
     thresholds = torch.tensor([-1.0, 1.0, -1.0])
     expected = Recorder()(costs, thresholds=thresholds)
-    unnamed = Cached(inner := Recorder())
-    for given_as in (thresholds, thresholds.numpy(), thresholds.tolist()):
-        assert torch.equal(unnamed(costs, thresholds=given_as), expected)
-    assert inner.rows == [3, 3, 3]
-    assert unnamed.hit_rate == 0.0
-    named = Cached(inner := Recorder(), batched=["thresholds"])
+    cached = Cached(inner := Recorder())
     for given_as in (thresholds, thresholds.flip(0), thresholds):
-        assert torch.equal(named(costs, thresholds=given_as), expected)
+        assert torch.equal(cached(costs, thresholds=given_as), expected)
     assert inner.rows == [2]
+    for given_as in (thresholds.numpy(), thresholds.tolist()):
+        assert torch.equal(cached(costs, thresholds=given_as), expected)
 
 
 def test_ends_of_each_path_can_be_cached():
     costs = torch.rand(1, 6, 6, generator=torch.Generator().manual_seed(0)).expand(4, 6, 6)
     ends = torch.tensor([[5, 5], [0, 5], [5, 5], [5, 0]])
-    cached = Cached(ShortestPath(), batched=("start", "end"))
+    cached = Cached(ShortestPath())
     assert torch.equal(cached(costs, end=ends), ShortestPath()(costs, end=ends))
     assert cached.hit_rate == 0.25
     assert torch.equal(cached(costs, end=(5, 5)), ShortestPath()(costs))
@@ -174,7 +173,7 @@ def test_a_copy_starts_empty_and_empty_batches_pass():
 def test_arguments_of_equal_value_and_another_name_are_told_apart():
     costs = torch.rand(2, 6, 6, generator=torch.Generator().manual_seed(0))
     cells = torch.tensor([[0, 5], [2, 2]])
-    cached = Cached(ShortestPath(), batched=("start", "end"))
+    cached = Cached(ShortestPath())
     for ends in ({"start": cells}, {"end": cells}, {"start": (2, 2)}, {"end": (2, 2)}):
         assert torch.equal(cached(costs, **ends), ShortestPath()(costs, **ends))
     assert cached.hit_rate == 0.0
@@ -216,6 +215,23 @@ def test_a_parameter_that_cannot_be_compared_goes_past_the_cache():
     assert torch.equal(cached(costs), costs * 3)
 
 
-def test_names_are_not_letters():
-    with pytest.raises(ValueError, match="as a tuple"):
-        Cached(TSP(), batched="start")
+def test_padding_is_told_apart_and_never_compared():
+    costs = torch.tensor([[3.0, 1, 2, 9], [3, 1, 2, 7], [3, 1, 2, 0], [3, 1, 2, 0]])
+    valid = torch.tensor([[True] * 3 + [False]] * 3 + [[True] * 4])
+    cached = Cached(TopK(1))
+    assert cached(costs, valid=valid).argmax(dim=1).tolist() == [1, 1, 1, 3]
+    assert cached.hit_rate == 0.5
+
+
+def test_what_is_missing_is_solved_near_what_was_given():
+    class Starts(TopK):
+        def _solve_near(self, costs, near):
+            seen.append(near)
+            return self._solve(costs)
+
+    seen = []
+    cached, costs = Cached(Starts(1)), torch.tensor([[2.0, 1], [1, 2], [3, 0]])
+    cached(costs[:1])
+    near = torch.eye(2)[[0, 1, 0]]
+    assert torch.equal(cached.solve_near(costs, near), TopK(1)(costs))
+    assert torch.equal(torch.cat(seen), near[1:])

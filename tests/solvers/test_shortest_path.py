@@ -265,9 +265,20 @@ def test_wrong_ends_are_refused():
         ShortestPath()(costs, end=torch.tensor([[0, 0], [3, 0]]))
     with pytest.raises(SolverInputError, match="batch index 0"):
         ShortestPath(start=(-1, 0))(costs)
-    for wrong in (torch.tensor([0, 1]), torch.zeros(3, 2, dtype=torch.long), (1,), (0.0, 1.0)):
-        with pytest.raises(SolverInputError, match="start has shape"):
+    for wrong, words in (
+        (torch.zeros(3, 2, dtype=torch.long), "'start' has 3 entries for 2"),
+        ((1,), "start has shape"),
+        ((0.0, 1.0), "start has shape"),
+    ):
+        with pytest.raises(SolverInputError, match=words):
             ShortestPath()(costs, start=wrong)
+
+
+def test_one_pair_is_that_of_all_whatever_it_is_held_in():
+    costs = torch.rand(2, 3, 4)
+    expected = ShortestPath(end=(1, 2))(costs)
+    for end in ((1, 2), [1, 2], torch.tensor([1, 2]), np.array([1, 2])):
+        assert torch.equal(ShortestPath()(costs, end=end), expected)
 
 
 def test_wrong_options_and_shapes_are_refused():

@@ -98,19 +98,19 @@ def test_scale_does_not_matter(scale):
     assert torch.equal(TSP()(costs * scale), TSP()(costs))
 
 
-def test_a_warm_start_changes_the_time_and_not_the_tour():
+def test_solving_near_a_tour_changes_the_time_and_not_the_tour():
     generator = torch.Generator().manual_seed(0)
     costs = torch.randn(30, edge_count(15), dtype=torch.float64, generator=generator)
     expected = TSP()(costs)
     near = TSP()(costs + 0.1 * torch.randn(costs.shape, dtype=torch.float64, generator=generator))
     far = TSP()(torch.randn(costs.shape, dtype=torch.float64, generator=generator))
-    for warm in (near, far, expected, torch.zeros_like(costs), torch.ones_like(costs)):
-        assert torch.equal(TSP()(costs, warm=warm), expected)
+    for start in (near, far, expected, torch.zeros_like(costs), torch.ones_like(costs)):
+        assert torch.equal(TSP().solve_near(costs, start), expected)
 
 
 @pytest.mark.parametrize("cities", [5, 12])
 @pytest.mark.parametrize(
-    "warm",
+    "start",
     [
         torch.ones(2, edge_count(40)),
         torch.ones(2, edge_count(4)),
@@ -119,19 +119,19 @@ def test_a_warm_start_changes_the_time_and_not_the_tour():
         torch.ones(2, 7),
         "no tensor",
     ],
-    ids=lambda warm: str(getattr(warm, "shape", warm)),
+    ids=lambda start: str(getattr(start, "shape", start)),
 )
-def test_a_warm_start_of_another_shape_is_refused(cities, warm):
-    with pytest.raises(SolverInputError, match="TSP: warm "):
-        TSP()(torch.rand(2, edge_count(cities)), warm=warm)
+def test_a_start_of_another_shape_is_refused(cities, start):
+    with pytest.raises(SolverInputError, match="TSP: near has "):
+        TSP().solve_near(torch.rand(2, edge_count(cities)), start)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.bool])
-def test_a_warm_start_may_hold_anything_of_the_right_shape(dtype):
+def test_a_start_may_hold_anything_of_the_right_shape(dtype):
     costs = torch.rand(3, edge_count(13), generator=torch.Generator().manual_seed(0))
     expected = TSP()(costs)
-    for warm in (expected, torch.full_like(costs, float("nan")), -expected, 3 * expected):
-        assert torch.equal(TSP()(costs, warm=warm.to(dtype)), expected)
+    for start in (expected, torch.full_like(costs, float("nan")), -expected, 3 * expected):
+        assert torch.equal(TSP().solve_near(costs, start.to(dtype)), expected)
 
 
 def test_feasible_knows_tours_from_sub_tours():

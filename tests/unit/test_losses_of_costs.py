@@ -8,6 +8,7 @@ import torch
 from combgrad import CombinatorialLayer
 from combgrad.gradients import Identity, Perturbed
 from combgrad.gradients.noise import GradientNoise
+from combgrad.instances import Instances
 from combgrad.labels import Labels
 from combgrad.losses import FenchelYoung, Hamming, ScoreFunction, SPOPlus
 from combgrad.margins import InformedMargin
@@ -294,6 +295,7 @@ def test_what_describes_the_instances_reaches_the_solver(name):
     costs = (true + random(2, 4, 4).exp()).requires_grad_()
     instance = {"start": (0, 0), "end": (1, 1)}
     labels = Labels(ShortestPath()(true, **instance), true)
-    LOSSES[name]()(plain(Spy(negative="clamp")), costs, labels, **instance).loss.backward()
+    loss = LOSSES[name]()
+    loss(plain(Spy(negative="clamp")), costs, labels, Instances(shared=instance)).loss.backward()
     assert seen
     assert all(call == instance for call in seen)

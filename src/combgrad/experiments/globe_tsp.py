@@ -16,7 +16,7 @@ from combgrad.labels import Labels
 from combgrad.metrics import cost_norm, cost_ratio, edge_accuracy, entry_accuracy, tour_accuracy
 from combgrad.networks.globe_net import PIXELS, Pixels, as_images
 from combgrad.solvers.base import Solver
-from combgrad.solvers.tsp import are_tours
+from combgrad.solvers.edges import are_tours
 
 
 def check_answers_tours(solver: Solver) -> None:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from combgrad.arguments import Described
 from combgrad.errors import DoubleBackwardError
+from combgrad.instances import NOTHING, Instances
 from combgrad.solvers.base import Solver, Trait
 
 
@@ -21,7 +22,7 @@ class Saved(NamedTuple):
 
     costs: Tensor
     solution: Tensor
-    instance: Mapping[str, Any]
+    instances: Instances = NOTHING
     extras: tuple[Tensor, ...] = ()
 
 
@@ -30,7 +31,7 @@ class GradientMethod(Described, ABC):
 
     `forward` answers with the solution, `vjp` with dL/dcosts for a given dL/dsolution; both work
     on detached tensors of shape (B, *S). What `vjp` says of forbidden entries, of cost +inf, is
-    dropped: they have no gradient.
+    dropped: they have no gradient. Padding has a cost of +inf too, whatever the solver.
     """
 
     requires: frozenset[Trait] = frozenset()
@@ -43,14 +44,18 @@ class GradientMethod(Described, ABC):
     #: answer in place.
     reads_solution = True
 
-    def forward(self, solver: Solver, costs: Tensor, **instance: Any) -> tuple[Tensor, Saved]:
+    def forward(
+        self, solver: Solver, costs: Tensor, instances: Instances = NOTHING
+    ) -> tuple[Tensor, Saved]:
         """Solve costs (B, *S) and keep what `vjp` needs."""
-        solution = solver(costs, **instance)
-        return solution, Saved(costs, solution, instance)
+        solution = solver(costs, instances)
+        return solution, Saved(costs, solution, instances)
 
-    def evaluate(self, solver: Solver, costs: Tensor, **instance: Any) -> tuple[Tensor, Saved]:
+    def evaluate(
+        self, solver: Solver, costs: Tensor, instances: Instances = NOTHING
+    ) -> tuple[Tensor, Saved]:
         """`forward` in evaluation; a method that samples or relaxes answers plainly there."""
-        return self.forward(solver, costs, **instance)
+        return self.forward(solver, costs, instances)
 
     def state_dict(self) -> dict[str, float]:
         """What a method has learned while training, for a checkpoint; nothing for most."""
@@ -78,12 +83,12 @@ class _Solve(torch.autograd.Function):
         costs: Tensor,
         solver: Solver,
         gradient: GradientMethod,
-        instance: Mapping[str, Any],
+        instances: Instances,
         training: bool,
     ) -> Tensor:
         answer = gradient.forward if training else gradient.evaluate
-        solution, saved = answer(solver, costs, **instance)
-        ctx.solver, ctx.gradient, ctx.instance = solver, gradient, saved.instance
+        solution, saved = answer(solver, costs, instances)
+        ctx.solver, ctx.gradient, ctx.instances = solver, gradient, saved.instances
         kept = saved.solution if gradient.reads_solution else costs.new_empty(0)
         own = [_apart_from(solution, tensor) for tensor in (kept, *saved.extras)]
         ctx.save_for_backward(saved.costs, *own)
@@ -97,16 +102,20 @@ class _Solve(torch.autograd.Function):
                 "Call backward() or autograd.grad() without create_graph=True."
             )
         costs, solution, *extras = ctx.saved_tensors
-        saved = Saved(costs, solution, ctx.instance, tuple(extras))
+        saved = Saved(costs, solution, ctx.instances, tuple(extras))
         slope = ctx.gradient.vjp(ctx.solver, saved, grad_outputs[0])
-        if ctx.solver.forbids:
+        if ctx.solver.forbids or ctx.instances.valid is not None:
             slope = slope.masked_fill(costs == torch.inf, 0.0)
         return slope, None, None, None, None
 
 
 def solve(
-    solver: Solver, gradient: GradientMethod, costs: Tensor, training: bool = True, **instance: Any
+    solver: Solver,
+    gradient: GradientMethod,
+    costs: Tensor,
+    training: bool = True,
+    instances: Instances = NOTHING,
 ) -> Tensor:
-    """The solution (B, *S) of costs (B, *S), differentiable by `gradient`."""
-    solution: Tensor = _Solve.apply(costs, solver, gradient, instance, training)
+    """The solution (B, *S) of costs (B, *S), differentiable by `gradient`; padding costs +inf."""
+    solution: Tensor = _Solve.apply(costs, solver, gradient, instances, training)
     return solution

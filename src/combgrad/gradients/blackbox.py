@@ -23,9 +23,6 @@ class Blackbox(GradientMethod):
 
     def vjp(self, solver: Solver, saved: Saved, grad_solution: Tensor) -> Tensor:
         """Return (y_lam - y) / lam, shape (B, *S), with one solver call."""
-        instance = dict(saved.instance)
-        if solver.warm_startable:
-            instance["warm"] = saved.solution
         moved = within_reach(saved.costs + self.lam * grad_solution, saved.costs)
-        perturbed = solver(moved, **instance)
+        perturbed = solver.solve_near(moved, saved.solution, saved.instances)
         return (perturbed - saved.solution) / self.lam

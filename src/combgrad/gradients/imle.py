@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from combgrad.gradients.base import GradientMethod, Saved
 from combgrad.gradients.sampling import check_positive, check_samples, solve_samples, within_reach
+from combgrad.instances import NOTHING, Instances
 from combgrad.sampling.noise import Noise
 from combgrad.solvers.base import Solver
 
@@ -27,16 +27,16 @@ def _check_noise(noise: Noise | None, samples: int) -> None:
 
 
 def _solve_with_noise(
-    solver: Solver, costs: Tensor, instance: Mapping[str, Any], noise: Noise | None, samples: int
+    solver: Solver, costs: Tensor, instances: Instances, noise: Noise | None, samples: int
 ) -> tuple[Tensor, Saved]:
     """The mean of y(w - eps) over the samples; w - eps and all solutions are the extras."""
     shape = (samples, *costs.shape)
     shifted = costs.expand(shape)
     if noise is not None:
         shifted = within_reach(shifted - noise.sample(shape, costs.dtype, costs.device), costs)
-    solutions = solve_samples(solver, shifted, instance)
+    solutions = solve_samples(solver, shifted, instances)
     mean = solutions.mean(dim=0)
-    return mean, Saved(costs, mean, instance, (shifted, solutions))
+    return mean, Saved(costs, mean, instances, (shifted, solutions))
 
 
 class IMLE(GradientMethod):
@@ -45,8 +45,7 @@ class IMLE(GradientMethod):
     The solution is the mean of y(w - eps), the argmin form of perturb-and-MAP,
     argmax <theta + eps, y> with theta = -w; the backward pass takes the same eps. Without noise it
     is Blackbox. In evaluation the solution is y(w). Solver calls: one batch of samples * B each
-    way, or `samples` batches of B where keyword arguments describe the instances. Source: Niepert,
-    Minervini and Franceschi, NeurIPS 2021, algorithm 1.
+    way. Source: Niepert, Minervini and Franceschi, NeurIPS 2021, algorithm 1.
 
     Args:
         lam: the step towards the target distribution, > 0, in units of cost per dL/dy.
@@ -66,19 +65,23 @@ class IMLE(GradientMethod):
         _check_noise(noise, samples)
         self.noise, self.samples, self.divide = noise, samples, divide
 
-    def forward(self, solver: Solver, costs: Tensor, **instance: Any) -> tuple[Tensor, Saved]:
+    def forward(
+        self, solver: Solver, costs: Tensor, instances: Instances = NOTHING
+    ) -> tuple[Tensor, Saved]:
         """The mean (B, *S) of the solutions of perturbed costs."""
-        return _solve_with_noise(solver, costs, instance, self.noise, self.samples)
+        return _solve_with_noise(solver, costs, instances, self.noise, self.samples)
 
-    def evaluate(self, solver: Solver, costs: Tensor, **instance: Any) -> tuple[Tensor, Saved]:
+    def evaluate(
+        self, solver: Solver, costs: Tensor, instances: Instances = NOTHING
+    ) -> tuple[Tensor, Saved]:
         """The solution (B, *S) without noise; its gradient is that of noise 0."""
-        return _solve_with_noise(solver, costs, instance, None, 1)
+        return _solve_with_noise(solver, costs, instances, None, 1)
 
     def vjp(self, solver: Solver, saved: Saved, grad_solution: Tensor) -> Tensor:
         """Return the mean difference to the solutions at costs moved by lam dL/dy, (B, *S)."""
         shifted, solutions = saved.extras
         moved = within_reach(shifted + self.lam * grad_solution, saved.costs)
-        difference = solve_samples(solver, moved, saved.instance, warm=solutions) - solutions
+        difference = solve_samples(solver, moved, saved.instances, near=solutions) - solutions
         mean = difference.mean(dim=0)
         return mean / self.lam if self.divide else mean
 
@@ -132,13 +135,17 @@ class AdaptiveIMLE(GradientMethod):
         self.target = check_positive("target", target)
         self.nonzeros = self.target
 
-    def forward(self, solver: Solver, costs: Tensor, **instance: Any) -> tuple[Tensor, Saved]:
+    def forward(
+        self, solver: Solver, costs: Tensor, instances: Instances = NOTHING
+    ) -> tuple[Tensor, Saved]:
         """The mean (B, *S) of the solutions of perturbed costs."""
-        return _solve_with_noise(solver, costs, instance, self.noise, self.samples)
+        return _solve_with_noise(solver, costs, instances, self.noise, self.samples)
 
-    def evaluate(self, solver: Solver, costs: Tensor, **instance: Any) -> tuple[Tensor, Saved]:
+    def evaluate(
+        self, solver: Solver, costs: Tensor, instances: Instances = NOTHING
+    ) -> tuple[Tensor, Saved]:
         """The solution (B, *S) without noise; its gradient is that of noise 0."""
-        return _solve_with_noise(solver, costs, instance, None, 1)
+        return _solve_with_noise(solver, costs, instances, None, 1)
 
     def vjp(self, solver: Solver, saved: Saved, grad_solution: Tensor) -> Tensor:
         """Return the mean difference over lam, (B, *S), and adapt alpha."""
@@ -152,10 +159,10 @@ class AdaptiveIMLE(GradientMethod):
         lam = self.alpha * length / size
         move = lam * grad_solution
         moved = within_reach(shifted + move, saved.costs)
-        upper = solve_samples(solver, moved, saved.instance, warm=lower)
+        upper = solve_samples(solver, moved, saved.instances, near=lower)
         if self.symmetric:
             moved = within_reach(shifted - move, saved.costs)
-            lower = solve_samples(solver, moved, saved.instance, warm=lower)
+            lower = solve_samples(solver, moved, saved.instances, near=lower)
         difference = upper - lower
         self._adapt(difference)
         if lam == 0:

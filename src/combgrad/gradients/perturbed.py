@@ -1,6 +1,6 @@
 """Perturbed optimizers: the mean solution under noise, which is smooth in the costs."""
 
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -8,6 +8,7 @@ from torch import Tensor
 from combgrad.errors import IncompatibleError, SolverInputError
 from combgrad.gradients.base import GradientMethod, Saved
 from combgrad.gradients.sampling import check_positive, check_samples, solve_samples, within_reach
+from combgrad.instances import NOTHING, Instances
 from combgrad.solvers.base import Solver
 
 NoiseKind = Literal["additive", "multiplicative"]
@@ -25,8 +26,7 @@ class Perturbed(GradientMethod):
 
     Args:
         sigma: size of the noise, > 0; additive: in units of cost, multiplicative: relative.
-        samples: how many Z for each instance, >= 1; solved as one batch of samples * B, or as
-            `samples` batches of B where keyword arguments describe the instances.
+        samples: how many Z for each instance, >= 1; solved as one batch of samples * B.
         noise: `additive` or `multiplicative`.
         variance_reduction: `leave_one_out` subtracts from each solution the mean of the others,
             `antithetic` takes Z and -Z (an even number of samples); all leave the mean as it is.
@@ -91,17 +91,21 @@ class Perturbed(GradientMethod):
         )
         return torch.cat([z, -z]) if pairs else z
 
-    def forward(self, solver: Solver, costs: Tensor, **instance: Any) -> tuple[Tensor, Saved]:
+    def forward(
+        self, solver: Solver, costs: Tensor, instances: Instances = NOTHING
+    ) -> tuple[Tensor, Saved]:
         """The mean (B, *S) of the solutions of perturbed costs."""
         perturbed, z = self.perturb(costs)
-        solutions = solve_samples(solver, perturbed, instance)
+        solutions = solve_samples(solver, perturbed, instances)
         mean = solutions.mean(dim=0)
-        return mean, Saved(costs, mean, instance, (z, solutions))
+        return mean, Saved(costs, mean, instances, (z, solutions))
 
-    def evaluate(self, solver: Solver, costs: Tensor, **instance: Any) -> tuple[Tensor, Saved]:
+    def evaluate(
+        self, solver: Solver, costs: Tensor, instances: Instances = NOTHING
+    ) -> tuple[Tensor, Saved]:
         """The solution (B, *S) without noise, a member of Y that has no gradient."""
-        solution = solver(costs, **instance)
-        return solution, Saved(costs, solution, instance)
+        solution = solver(costs, instances)
+        return solution, Saved(costs, solution, instances)
 
     def vjp(self, solver: Solver, saved: Saved, grad_solution: Tensor) -> Tensor:
         """Return the transposed Jacobian of the mean solution times dL/dy, (B, *S)."""

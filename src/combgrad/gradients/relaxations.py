@@ -1,13 +1,14 @@
 """Relaxations of a choice of k out of n: soft answers that have a gradient of their own."""
 
 from abc import abstractmethod
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
 from combgrad.gradients.base import GradientMethod, Saved
 from combgrad.gradients.sampling import check_positive
+from combgrad.instances import NOTHING, Instances
 from combgrad.sampling.noise import Gumbel
 from combgrad.solvers.base import Solver, Trait
 
@@ -46,18 +47,22 @@ class Relaxation(GradientMethod):
         self.variant: Variant = variant
         self.generator = generator
 
-    def forward(self, solver: Solver, costs: Tensor, **instance: Any) -> tuple[Tensor, Saved]:
+    def forward(
+        self, solver: Solver, costs: Tensor, instances: Instances = NOTHING
+    ) -> tuple[Tensor, Saved]:
         """The soft answer r (B, n), and the noise that made it."""
-        _, saved = self.evaluate(solver, costs, **instance)
+        _, saved = self.evaluate(solver, costs, instances)
         k = subset_size(saved.solution)
         shape = (self.draws(k), *costs.shape)
         noise = Gumbel().sample(shape, costs.dtype, costs.device, self.generator)
         return self._relaxed(costs, noise, k), saved._replace(extras=(noise,))
 
-    def evaluate(self, solver: Solver, costs: Tensor, **instance: Any) -> tuple[Tensor, Saved]:
+    def evaluate(
+        self, solver: Solver, costs: Tensor, instances: Instances = NOTHING
+    ) -> tuple[Tensor, Saved]:
         """The solver's own answer (B, n), without noise."""
-        solution = solver(costs, **instance)
-        return solution, Saved(costs, solution, instance)
+        solution = solver(costs, instances)
+        return solution, Saved(costs, solution, instances)
 
     def vjp(self, solver: Solver, saved: Saved, grad_solution: Tensor) -> Tensor:
         """Return (dr/dw)^T dL/dr, shape (B, n), by automatic differentiation of `relax`."""

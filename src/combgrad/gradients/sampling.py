@@ -1,12 +1,10 @@
 """What the methods share that solve several perturbed copies of the costs."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from combgrad.errors import SolverInputError
+from combgrad.instances import Instances
 from combgrad.solvers.base import Solver
 
 
@@ -41,18 +39,13 @@ def within_reach(moved: Tensor, costs: Tensor) -> Tensor:
 
 
 def solve_samples(
-    solver: Solver, costs: Tensor, instance: Mapping[str, Any], warm: Tensor | None = None
+    solver: Solver, costs: Tensor, instances: Instances, near: Tensor | None = None
 ) -> Tensor:
-    """Solve costs (samples, B, *S) -> solutions (samples, B, *S), in one batch where possible.
+    """Solve costs (samples, B, *S) -> solutions (samples, B, *S), in one batch.
 
-    `warm` (samples, B, *S) are solutions of similar costs, for solvers that can start from some.
+    `near` (samples, B, *S) are solutions of similar costs, for solvers that can start from some.
     """
-    if warm is None or not solver.warm_startable:
-        if not instance:
-            return solver(costs.flatten(0, 1)).reshape(costs.shape)
-        # What describes B instances need not fit a batch of samples * B: one call a sample.
-        return torch.stack([solver(row, **instance) for row in costs])
-    if not instance:
-        return solver(costs.flatten(0, 1), warm=warm.flatten(0, 1)).reshape(costs.shape)
-    pairs = zip(costs, warm, strict=True)
-    return torch.stack([solver(row, **{**instance, "warm": start}) for row, start in pairs])
+    flat, all_instances = costs.flatten(0, 1), instances.repeat(len(costs))
+    if near is None:
+        return solver(flat, all_instances).reshape(costs.shape)
+    return solver.solve_near(flat, near.flatten(0, 1), all_instances).reshape(costs.shape)

@@ -6,14 +6,13 @@ so everything below takes O(n k) steps for an instance and is exact up to roundi
 in float64 whatever the dtype of the costs.
 """
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from combgrad.gradients.base import GradientMethod, Saved
 from combgrad.gradients.relaxations import subset_size
 from combgrad.gradients.sampling import check_positive
+from combgrad.instances import NOTHING, Instances
 from combgrad.solvers.base import Solver, Trait
 
 
@@ -137,17 +136,21 @@ class SIMPLE(GradientMethod):
         self.tau = check_positive("tau", tau)
         self.generator = generator
 
-    def forward(self, solver: Solver, costs: Tensor, **instance: Any) -> tuple[Tensor, Saved]:
+    def forward(
+        self, solver: Solver, costs: Tensor, instances: Instances = NOTHING
+    ) -> tuple[Tensor, Saved]:
         """An exact sample (B, n), 0/1 with k ones."""
-        solution, _ = self.evaluate(solver, costs, **instance)
+        solution, _ = self.evaluate(solver, costs, instances)
         scaled = costs.double() / self.tau
         sample = sample_subsets(scaled, subset_size(solution), self.generator).to(costs.dtype)
-        return sample, Saved(costs, sample, instance)
+        return sample, Saved(costs, sample, instances)
 
-    def evaluate(self, solver: Solver, costs: Tensor, **instance: Any) -> tuple[Tensor, Saved]:
+    def evaluate(
+        self, solver: Solver, costs: Tensor, instances: Instances = NOTHING
+    ) -> tuple[Tensor, Saved]:
         """The solver's own answer (B, n), the most probable subset."""
-        solution = solver(costs, **instance)
-        return solution, Saved(costs, solution, instance)
+        solution = solver(costs, instances)
+        return solution, Saved(costs, solution, instances)
 
     def vjp(self, solver: Solver, saved: Saved, grad_solution: Tensor) -> Tensor:
         """Return -Cov(y) dL/dy / tau, shape (B, n)."""

@@ -1,11 +1,12 @@
 """What every loss is: one call from a layer, costs and labels to a scalar."""
 
 from abc import ABC, abstractmethod
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from torch import Tensor, nn
 
 from combgrad.arguments import Described
+from combgrad.instances import Instances
 from combgrad.labels import Labels
 from combgrad.layer import CombinatorialLayer
 
@@ -32,6 +33,10 @@ class Loss(Described, nn.Module, ABC):
 
     @abstractmethod
     def forward(
-        self, layer: CombinatorialLayer, costs: Tensor, labels: Labels, **instance: Any
+        self,
+        layer: CombinatorialLayer,
+        costs: Tensor,
+        labels: Labels,
+        instances: Instances | None = None,
     ) -> Outcome:
-        """The loss of a batch, a mean over it; keyword arguments describe the instances."""
+        """The loss of a batch, a mean over it."""

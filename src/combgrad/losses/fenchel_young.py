@@ -1,12 +1,11 @@
 """Fenchel-Young: the loss of costs whose gradient is target minus mean perturbed solution."""
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from combgrad.gradients.perturbed import NoiseKind, Perturbed
 from combgrad.gradients.sampling import check_positive, check_samples, solve_samples
+from combgrad.instances import NOTHING, Instances
 from combgrad.labels import Labels, need
 from combgrad.layer import CombinatorialLayer
 from combgrad.losses.base import Loss, Outcome
@@ -44,15 +43,20 @@ class FenchelYoung(Loss):
         self.perturbation = Perturbed(sigma, samples, noise, "none", generator)
 
     def forward(
-        self, layer: CombinatorialLayer, costs: Tensor, labels: Labels, **instance: Any
+        self,
+        layer: CombinatorialLayer,
+        costs: Tensor,
+        labels: Labels,
+        instances: Instances | None = None,
     ) -> Outcome:
         """The loss; ValueError without a target of the costs' shape."""
-        target = need("FenchelYoung", "target", labels.target, costs)
-        prepared = layer.prepare(costs, target)
+        known = instances or NOTHING
+        target = known.zeroed(need("FenchelYoung", "target", labels.target, costs))
+        prepared = layer.prepare(costs, labels, known)
         if not self.training:
-            solution = layer.solver(prepared.detach(), **instance)
+            solution = layer.solver(prepared.detach(), known)
             return Outcome((spent(prepared, target) - spent(prepared, solution)).mean(), solution)
         perturbed, _ = self.perturbation.perturb(prepared)
-        solutions = solve_samples(layer.solver, perturbed.detach(), instance)
+        solutions = solve_samples(layer.solver, perturbed.detach(), known)
         least = spent(perturbed.flatten(0, 1), solutions.flatten(0, 1)).view(perturbed.shape[:2])
         return Outcome((spent(prepared, target) - least.mean(dim=0)).mean())

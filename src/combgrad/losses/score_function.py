@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from combgrad.gradients.sampling import check_positive, check_samples, solve_samples, within_reach
+from combgrad.instances import NOTHING, Instances
 from combgrad.labels import Labels, need
 from combgrad.layer import CombinatorialLayer
 from combgrad.losses.base import Loss, Outcome
@@ -56,15 +57,20 @@ class ScoreFunction(Loss):
         self.baseline, self.generator = baseline, generator
 
     def forward(
-        self, layer: CombinatorialLayer, costs: Tensor, labels: Labels, **instance: Any
+        self,
+        layer: CombinatorialLayer,
+        costs: Tensor,
+        labels: Labels,
+        instances: Instances | None = None,
     ) -> Outcome:
         """The mean loss; ValueError where L does not answer with one number for each sample."""
+        known = instances or NOTHING
         if "target" in self.needs:
             need("ScoreFunction", "target", labels.target, costs)
-        prepared = layer.prepare(costs, labels.target)
+        prepared = layer.prepare(costs, labels, known)
         if not self.training:
-            solution = layer.solver(prepared.detach(), **instance)
-            return Outcome(self._losses(solution, labels).mean(), solution)
+            solution = layer.solver(prepared.detach(), known)
+            return Outcome(self._losses(solution, labels, known).mean(), solution)
         z = torch.randn(
             (self.samples, *costs.shape),
             generator=self.generator,
@@ -73,8 +79,9 @@ class ScoreFunction(Loss):
         )
         seen = prepared.detach()
         perturbed = within_reach(seen + self.sigma * z, seen)
-        solutions = solve_samples(layer.solver, perturbed, instance)
-        losses = self._losses(solutions.flatten(0, 1), labels.repeat(self.samples))
+        solutions = solve_samples(layer.solver, perturbed, known)
+        each = labels.repeat(self.samples), known.repeat(self.samples)
+        losses = self._losses(solutions.flatten(0, 1), *each)
         advantage = losses.detach().reshape(self.samples, len(costs))
         if self.baseline:
             advantage = (advantage - advantage.mean(dim=0)) * self.samples / (self.samples - 1)
@@ -84,10 +91,11 @@ class ScoreFunction(Loss):
         carrier = (score * (moved - moved.detach())).sum() / max(1, losses.numel())
         return Outcome(losses.mean() + carrier)
 
-    def _losses(self, solutions: Tensor, labels: Labels) -> Tensor:
-        own = self.of_each
-        judge: LossOfEach = own.of_each if isinstance(own, SolutionLoss) else own
-        losses = judge(solutions, labels.target)
+    def _losses(self, solutions: Tensor, labels: Labels, instances: Instances) -> Tensor:
+        if isinstance(self.of_each, SolutionLoss):
+            losses = self.of_each.of_marked(solutions, labels, instances)
+        else:
+            losses = self.of_each(solutions, labels.target)
         if losses.shape != (len(solutions),):
             raise ValueError(
                 f"ScoreFunction: the losses have shape {tuple(losses.shape)} for samples of shape "

@@ -1,11 +1,11 @@
 """Losses of the solution: how far y(w) is from y*; the gradient passes through the layer."""
 
 from abc import abstractmethod
-from typing import Any
 
 from torch import Tensor
 
-from combgrad.labels import Labels, need
+from combgrad.instances import Instances
+from combgrad.labels import Labels, need, spoken_of
 from combgrad.layer import CombinatorialLayer
 from combgrad.losses.base import Loss, Outcome
 
@@ -18,15 +18,33 @@ class SolutionLoss(Loss):
     @staticmethod
     @abstractmethod
     def of_each(solution: Tensor, target: Tensor) -> Tensor:
-        """The loss (B,) of each of the solutions (B, *S), given the targets (B, *S)."""
+        """The loss (B,) of each of the solutions (B, *S), given the targets (B, *S).
+
+        Entries that are 0 in both count for nothing.
+        """
 
     def forward(
-        self, layer: CombinatorialLayer, costs: Tensor, labels: Labels, **instance: Any
+        self,
+        layer: CombinatorialLayer,
+        costs: Tensor,
+        labels: Labels,
+        instances: Instances | None = None,
     ) -> Outcome:
         """The loss and y(w) (B, *S); ValueError without a target of the costs' shape."""
         target = need(type(self).__name__, "target", labels.target, costs)
-        solution = layer(costs, target=target, **instance)
-        return Outcome(self.of_each(solution, target).mean(), solution)
+        solution = layer(costs, target, instances, marked=labels.marked)
+        return Outcome(self.of_marked(solution, labels, instances).mean(), solution)
+
+    def of_marked(
+        self, solution: Tensor, labels: Labels, instances: Instances | None = None
+    ) -> Tensor:
+        """`of_each` of solutions (B, *S) where they are marked and no padding, 0 elsewhere."""
+        target = need(type(self).__name__, "target", labels.target, solution)
+        valid = None if instances is None else instances.valid
+        marked = spoken_of(labels.marked, valid, solution)
+        if marked is None:
+            return self.of_each(solution, target)
+        return self.of_each(solution.masked_fill(~marked, 0.0), target.masked_fill(~marked, 0.0))
 
 
 class Hamming(SolutionLoss):

@@ -1,11 +1,10 @@
 """SPO+: a convex bound on the regret of deciding by predicted costs."""
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from combgrad.gradients.sampling import within_reach
+from combgrad.instances import NOTHING, Instances
 from combgrad.labels import Labels, need
 from combgrad.layer import CombinatorialLayer
 from combgrad.losses.base import Loss, Outcome
@@ -24,18 +23,24 @@ class SPOPlus(Loss):
     needs = frozenset({"target", "true_costs"})
 
     def forward(
-        self, layer: CombinatorialLayer, costs: Tensor, labels: Labels, **instance: Any
+        self,
+        layer: CombinatorialLayer,
+        costs: Tensor,
+        labels: Labels,
+        instances: Instances | None = None,
     ) -> Outcome:
         """The loss; ValueError without target and true costs of the costs' shape."""
-        target = need("SPOPlus", "target", labels.target, costs)
+        known = instances or NOTHING
+        target = known.zeroed(need("SPOPlus", "target", labels.target, costs))
         true_costs = need("SPOPlus", "true_costs", labels.true_costs, costs).to(costs.device)
-        prepared = layer.prepare(costs, target)
+        prepared = layer.prepare(costs, labels, known)
         with torch.no_grad():
-            true_costs = layer.project(true_costs.to(costs.dtype)).to(prepared.dtype)
+            true_costs = known.without_padding(true_costs.to(costs.dtype))
+            true_costs = layer.project(true_costs).to(prepared.dtype)
         # An entry forbidden by either stays forbidden: inf - inf would be nothing at all.
         forbidden = (prepared == torch.inf) | (true_costs == torch.inf)
         shifted = (2 * prepared - true_costs).masked_fill(forbidden, torch.inf)
         shifted = within_reach(shifted, prepared.masked_fill(forbidden, torch.inf))
-        solution = layer.solver(shifted.detach(), **instance)
+        solution = layer.solver(shifted.detach(), known)
         bound = 2 * spent(prepared, target) - spent(true_costs, target) - spent(shifted, solution)
         return Outcome(bound.mean())

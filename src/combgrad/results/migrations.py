@@ -62,11 +62,21 @@ def baseline_of_its_own(fields: Fields) -> Fields:
     return fields
 
 
+def arguments_said_by_the_solver(fields: Fields) -> Fields:
+    """Format 5 had what a cache is told of arguments in `solver.batched`; its solver says it."""
+    config = fields.get("config")
+    solver = config.get("solver") if isinstance(config, dict) else None
+    if isinstance(solver, dict) and str(solver.get("_target_")).endswith(".Cached"):
+        solver.pop("batched", None)
+    return fields
+
+
 STEPS: tuple[Callable[[Fields], Fields], ...] = (
     key_from_identity,
     labels_by_the_exact_solver,
     loss_of_its_own,
     baseline_of_its_own,
+    arguments_said_by_the_solver,
 )
 
 #: The format that this version writes.

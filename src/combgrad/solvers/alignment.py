@@ -1,13 +1,15 @@
 """Global alignment of two sequences, exact, in compiled code."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from combgrad.errors import SolverInputError
-from combgrad.solvers.base import Solver, Trait, integer_array, to_native_array, to_tensor
+from combgrad.instances import EntryShape
+from combgrad.solvers.arrays import integer_array, to_native_array, to_tensor
+from combgrad.solvers.base import Solver, Trait
 from combgrad.solvers.kernels.exact_paths import ordered_paths
 from combgrad.solvers.kernels.needleman_wunsch import align, align_parallel
 from combgrad.solvers.threads import thread_count
@@ -132,6 +134,7 @@ class Alignment(Solver):
     """
 
     traits = frozenset({Trait.SCALE_INVARIANT})
+    per_row: Mapping[str, EntryShape] = {"lengths": (2,)}
     forbids = True
 
     def __init__(self, gap: float = 1.5, threads: int | None = None) -> None:

@@ -6,7 +6,8 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from combgrad.errors import SolverInputError
-from combgrad.solvers.base import Solver, Trait, to_array, to_tensor
+from combgrad.solvers.arrays import to_array, to_tensor
+from combgrad.solvers.base import Solver, Trait
 from combgrad.solvers.kernels.augmenting_paths import assign, assign_parallel
 from combgrad.solvers.kernels.exact_assignment import assign_exactly
 from combgrad.solvers.threads import thread_count

@@ -1,20 +1,29 @@
 """What every solver promises: batched costs in, exact solutions out, never differentiable."""
 
 import enum
+import functools
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from combgrad.arguments import Described
-from combgrad.errors import InfeasibleError, SolverInputError, WrongAnswerError
+from combgrad.errors import CombgradError, InfeasibleError, SolverInputError, WrongAnswerError
+from combgrad.instances import (
+    NOTHING,
+    EntryShape,
+    Instances,
+    check_places,
+    described,
+    further_arguments,
+)
 from combgrad.solvers.checking import check_answers, checking
 from combgrad.solvers.notices import NoticeWhenLong
+from combgrad.solvers.padding import Padding, by_size
 
 #: The dtypes of costs that solvers take.
 DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
@@ -45,8 +54,9 @@ def checked_traits(owner: str, traits: Iterable[Trait]) -> frozenset[Trait]:
 class Solver(Described, ABC):
     """An exact minimiser `y(w) = argmin over y in Y of <w, y>`, called on a batch.
 
-    A subclass states its `traits` and implements `_solve`. Called under `no_grad`; the gradient is
-    the business of a gradient method, not of the solver.
+    A subclass states its `traits` and implements `_solve`, whose further arguments describe the
+    instances; those with an entry for each of them it lists as `per_row`.
+    Called under `no_grad`; the gradient is the business of a gradient method, not of the solver.
 
     `seconds` and `calls` count the time spent in the solver and the batches solved. With
     COMBGRAD_CHECK=1 in the environment every answer is checked by `feasible`, and some by
@@ -55,8 +65,12 @@ class Solver(Described, ABC):
 
     traits: frozenset[Trait] = frozenset()
 
-    #: Whether `_solve` takes `warm`, solutions (B, *S) of similar costs to start from.
-    warm_startable = False
+    #: The arguments of a call with one entry for each instance: name -> the shape of one entry, or
+    #: None where it is no array. A value with the axes of one entry is shared by all instances.
+    per_row: Mapping[str, EntryShape] = {}
+
+    #: How a batch of instances of different size is solved, see `Padding`.
+    padding: Padding = "cut"
 
     #: Whether a cost of +inf marks an entry that no solution may use; it is refused otherwise.
     #: Where no other solution is left, `_solve` may answer anything that uses such an entry.
@@ -71,24 +85,123 @@ class Solver(Described, ABC):
         if "traits" in cls.__dict__ and not isinstance(cls.__dict__["traits"], property):
             cls.traits = checked_traits(cls.__name__, cls.traits)
 
-    @torch.no_grad()
-    def __call__(self, costs: Tensor, **instance: Any) -> Tensor:
+    def __call__(self, costs: Tensor, instances: Instances | None = None, **named: Any) -> Tensor:
         """Solve a batch: costs (B, *S) -> solution (B, *S), same dtype and device.
 
-        Keyword arguments describe the instances and reach the solver untouched.
+        The instances are described by `Instances` or by keyword arguments, of which `valid`, bool
+        (B, *S), says where costs are padding; the solution is 0 there.
 
-        Raises SolverInputError for a wrong shape or dtype and, naming the batch index, for NaN and
-        inf; a solver that `forbids` takes +inf for an entry that may not be used, and raises
-        InfeasibleError, naming the batch index, where every solution needs such an entry.
+        Raises SolverInputError for a wrong shape or dtype, an argument that is none of the
+        solver's and, naming the batch index, for NaN and inf; a solver that `forbids` takes +inf
+        for an entry that may not be used, and raises InfeasibleError, naming the batch index, where
+        every solution needs such an entry.
         """
-        started = time.perf_counter()
+        return self._solve_any(costs, None, instances, named)
+
+    def solve_near(
+        self, costs: Tensor, near: Tensor, instances: Instances | None = None, **named: Any
+    ) -> Tensor:
+        """The same answer, from solutions `near` (B, *S) of similar costs, if that is any faster.
+
+        They may be wrong, or no solutions at all. Raises SolverInputError for another shape.
+        """
+        if not isinstance(near, Tensor) or near.shape != costs.shape:
+            shape = tuple(near.shape) if isinstance(near, Tensor) else type(near).__name__
+            raise SolverInputError(
+                f"{type(self).__name__}: near has shape {shape} and the costs "
+                f"{tuple(costs.shape)}; pass one solution for each instance, as the solver answers."
+            )
+        return self._solve_any(costs, near.detach(), instances, named)
+
+    def describe(
+        self,
+        costs: Tensor,
+        instances: Instances | None = None,
+        named: Mapping[str, Any] | None = None,
+    ) -> Instances:
+        """The instances of costs (B, *S), as this solver understands a call's arguments.
+
+        Raises SolverInputError for what is none of its arguments, or of another number of entries.
+        """
+        name = type(self).__name__
+        if instances is None:
+            instances = described(name, self.per_row, self.shared, len(costs), named or {})
+        elif named:
+            raise SolverInputError(
+                f"{name}: instances and {', '.join(named)} are given; put all into the Instances."
+            )
+        else:
+            check_places(name, self.per_row, self.shared, instances)
+        if instances.size not in (None, len(costs)):
+            raise SolverInputError(
+                f"{name}: {instances.size} instances are described, and there are costs of "
+                f"{len(costs)}."
+            )
+        if instances.valid is not None and instances.valid.shape != costs.shape:
+            raise SolverInputError(
+                f"{name}: valid has shape {tuple(instances.valid.shape)} and the costs "
+                f"{tuple(costs.shape)}; say of each cost whether it is there."
+            )
+        return instances
+
+    @property
+    def shared(self) -> Collection[str] | None:
+        """The arguments of `_solve` that hold for all instances; None where it takes any."""
+        names = _arguments(type(self))
+        return None if names is None else names - {*self.per_row}
+
+    @torch.no_grad()
+    def _solve_any(
+        self,
+        costs: Tensor,
+        near: Tensor | None,
+        instances: Instances | None,
+        named: Mapping[str, Any],
+    ) -> Tensor:
         self.check_form(costs)
         costs = costs.detach()
+        if not named and not instances:
+            return self._solve_whole(costs, near, NOTHING)
+        instances = self.describe(costs, instances, named)
+        if instances.valid is None:
+            return self._solve_whole(costs, near, instances)
+        valid = instances.valid.to(costs.device)
+        if self.padding == "read":
+            instances = Instances(instances.per_row, instances.shared, valid)
+            return self._solve_whole(costs.masked_fill(~valid, 0.0), near, instances)
+        instances = Instances(instances.per_row, instances.shared)
+        if self.padding == "forbidden":
+            return self._solve_whole(costs.masked_fill(~valid, math.inf), near, instances)
+        return self._solve_sizes(costs, near, instances, valid)
+
+    def _solve_sizes(
+        self, costs: Tensor, near: Tensor | None, instances: Instances, valid: Tensor
+    ) -> Tensor:
+        """Solve the instances of each size apart, without their padding (B, *S)."""
+        solution = torch.zeros_like(costs)
+        for some in by_size(type(self).__name__, valid):
+            start = None if near is None else some.of(near)
+            try:
+                part = self._solve_any(some.of(costs), start, instances.rows(some.rows), {})
+            except CombgradError as error:
+                raise type(error)(
+                    f"{error} This counts the instances of shape {some.shape} alone, which are "
+                    f"those of batch index {', '.join(map(str, some.rows.tolist()))}."
+                ) from error
+            solution[some.entries] = part.flatten()
+        return solution
+
+    def _solve_whole(self, costs: Tensor, near: Tensor | None, instances: Instances) -> Tensor:
+        started = time.perf_counter()
         forbidden = self._check_finite(costs)
         if costs.shape[0] == 0:
             return costs.clone()
+        entries = instances.entries
         with NoticeWhenLong(type(self).__name__):
-            solution = self._solve(costs, **instance)
+            if near is None:
+                solution = self._solve(costs, **entries)
+            else:
+                solution = self._solve_near(costs, near, **entries)
         if solution.shape != costs.shape or solution.dtype != costs.dtype:
             raise WrongAnswerError(
                 f"{type(self).__name__} answered costs of shape {tuple(costs.shape)} and dtype "
@@ -98,23 +211,28 @@ class Solver(Described, ABC):
         if forbidden:
             self._check_allowed(costs, solution)
         if checking():
-            check_answers(self, costs, solution, instance)
+            check_answers(self, costs, solution, instances)
         self.seconds += time.perf_counter() - started
         self.calls += 1
         return solution
 
     @abstractmethod
-    def _solve(self, costs: Tensor, *args: Any, **instance: Any) -> Tensor:
+    def _solve(self, costs: Tensor, *args: Any, **entries: Any) -> Tensor:
         """Solve finite costs (B, *S), B >= 1, of a shape that `_check_shape` accepts."""
+
+    def _solve_near(self, costs: Tensor, near: Tensor, *args: Any, **entries: Any) -> Tensor:
+        """Solve as `_solve` does, from solutions (B, *S) that may be nearly right, or wrong."""
+        del near
+        return self._solve(costs, *args, **entries)
 
     def _check_shape(self, shape: torch.Size) -> None:
         """Raise SolverInputError where the instance shape S is not one of this solver's."""
 
-    def feasible(self, solution: Tensor, *args: Any, **instance: Any) -> Tensor:
+    def feasible(self, solution: Tensor, *args: Any, **entries: Any) -> Tensor:
         """Which of the solutions (B, *S) are members of Y, (B,) bool; all, unless overridden."""
         return torch.ones(len(solution), dtype=torch.bool, device=solution.device)
 
-    def optimum(self, costs: Tensor, *args: Any, **instance: Any) -> Tensor | None:
+    def optimum(self, costs: Tensor, *args: Any, **entries: Any) -> Tensor | None:
         """The least <w, y> of costs (B, *S) by an independent method, (B,), or None for none."""
         return None
 
@@ -181,6 +299,11 @@ class Solver(Described, ABC):
             )
 
 
+@functools.cache
+def _arguments(solver: type[Solver]) -> frozenset[str] | None:
+    return further_arguments(solver._solve, after=2)
+
+
 def check_rows(solver: Solver, shape: torch.Size) -> None:
     """Raise SolverInputError unless an instance has one axis."""
     if len(shape) != 1:
@@ -188,39 +311,3 @@ def check_rows(solver: Solver, shape: torch.Size) -> None:
             f"{type(solver).__name__}: costs have instance shape {tuple(shape)}; pass the n costs "
             f"of each instance as one row of (B, n), for example costs.flatten(1)."
         )
-
-
-def integer_array(name: str, values: Any, shape: str) -> np.ndarray:
-    """Values that a caller passed as int64; ValueError, naming them and the shape, for others."""
-    if isinstance(values, Tensor):
-        values = values.detach().cpu().numpy()
-    try:
-        array = np.asarray(values)
-    except ValueError as error:
-        raise ValueError(
-            f"{name} cannot be made an array ({error}); pass integers, {shape}."
-        ) from error
-    if array.size == 0 and array.dtype.kind == "f":
-        array = array.astype(np.int64)
-    if array.dtype.kind not in "iu" or (array.size and array.max() > np.iinfo(np.int64).max):
-        raise ValueError(
-            f"{name} has shape {array.shape} and dtype {array.dtype}; pass integers, {shape}."
-        )
-    return array.astype(np.int64)
-
-
-def to_array(costs: Tensor) -> np.ndarray:
-    """The costs as a contiguous float64 array, which holds every smaller float exactly."""
-    return np.ascontiguousarray(costs.cpu().to(torch.float64).numpy())
-
-
-def to_native_array(costs: Tensor) -> np.ndarray:
-    """The costs as a contiguous array of float32 or float64, halves widened to float32."""
-    kept = costs.dtype in (torch.float32, torch.float64)
-    array = costs.cpu() if kept else costs.cpu().to(torch.float32)
-    return np.ascontiguousarray(array.numpy())
-
-
-def to_tensor(solution: np.ndarray, like: Tensor) -> Tensor:
-    """A solution array as a tensor with the dtype and device of the costs it answers."""
-    return torch.from_numpy(solution).to(device=like.device, dtype=like.dtype)

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from combgrad.errors import SolverInputError
-from combgrad.solvers.base import Solver, Trait, to_array, to_tensor
-from combgrad.solvers.edges import city_count, edge_ends
+from combgrad.solvers.arrays import to_array, to_tensor
+from combgrad.solvers.base import Solver, Trait
+from combgrad.solvers.edges import are_tours, city_count, edge_ends
 
 
 @functools.cache
@@ -55,11 +56,7 @@ class BruteForceTSP(Solver):
 
     def feasible(self, solution: Tensor) -> Tensor:
         """Which of (B, E) are tours, (B,) bool."""
-        cities = city_count(solution.shape[1])
-        marks = to_array(solution)
-        binary = ((marks == 0) | (marks == 1)).all(axis=1) & (marks.sum(axis=1) == cities)
-        is_one = (np.where(binary[:, None], marks, 0.0) @ all_tours(cities).T == cities).any(axis=1)
-        return torch.from_numpy(is_one).to(solution.device)
+        return are_tours(solution)
 
 
 def _first_shortest(costs: np.ndarray, tours: np.ndarray) -> int:

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections import OrderedDict
-from collections.abc import Collection, Hashable
+from collections.abc import Collection, Hashable, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,8 @@ from torch import Tensor
 
 from combgrad.arguments import Described
 from combgrad.errors import CombgradError
+from combgrad.instances import Instances
 from combgrad.solvers.base import Solver
-from combgrad.solvers.function import as_names
 
 Key = tuple[Any, ...]
 
@@ -20,27 +20,27 @@ Key = tuple[Any, ...]
 class Cached(Solver):
     """Another solver whose recent solutions are kept: the same y(w), solved once.
 
-    An instance is the same where device, dtype, shape, costs, keyword arguments by name and the
-    solver's parameters agree bit by bit, so solutions never depend on the cache. Duplicates within
-    a batch are solved once. Traits, shapes and checks are those of the inner solver.
+    An instance is the same where device, dtype, shape, costs, what describes it and the solver's
+    parameters agree bit by bit, so solutions never depend on the cache. Duplicates within a batch
+    are solved once. Traits, arguments, shapes and checks are those of the inner solver.
 
     Args:
         solver: the solver behind the cache; it must be deterministic. One with a parameter that
-            cannot be compared is always asked.
+            cannot be compared is always asked, as is any for arguments without bytes to compare.
         size: how many solutions to keep; the least recently used one is dropped first.
-        batched: the names of the keyword arguments that hold one entry for each instance, like
-            start and end of `ShortestPath`. Calls with other arguments that look as if they did,
-            or that have no bytes to compare, go past the cache.
 
     Raises ValueError for a size below 1.
     """
 
-    def __init__(self, solver: Solver, size: int = 10_000, batched: Collection[str] = ()) -> None:
+    padding = "read"
+
+    def __init__(self, solver: Solver, size: int = 10_000) -> None:
         super().__init__()
         if size < 1:
             raise ValueError(f"size is {size}; a cache keeps at least 1 solution.")
-        self.solver, self.size, self.batched = solver, size, as_names(batched)
+        self.solver, self.size = solver, size
         self.traits, self.forbids = solver.traits, solver.forbids
+        self.per_row = dict(solver.per_row)
         self._solutions: OrderedDict[Key, Tensor] = OrderedDict()
         self._asked = self._solved = 0
 
@@ -53,27 +53,47 @@ class Cached(Solver):
         # A worker that gets a copy is better off with its own few solutions than with all of ours.
         return self.__dict__ | {"_solutions": OrderedDict()}
 
+    @property
+    def shared(self) -> Collection[str] | None:
+        """See the inner solver."""
+        return self.solver.shared
+
     def _check_shape(self, shape: torch.Size) -> None:
         self.solver._check_shape(shape)
+
+    def describe(
+        self,
+        costs: Tensor,
+        instances: Instances | None = None,
+        named: Mapping[str, Any] | None = None,
+    ) -> Instances:
+        """See the inner solver."""
+        return self.solver.describe(costs, instances, named)
 
     def is_constant_on(self, normal: Tensor) -> bool:
         """See the inner solver."""
         return self.solver.is_constant_on(normal)
 
-    def feasible(self, solution: Tensor, *args: Any, **instance: Any) -> Tensor:
+    def feasible(self, solution: Tensor, *args: Any, **entries: Any) -> Tensor:
         """See the inner solver."""
-        return self.solver.feasible(solution, *args, **instance)
+        return self.solver.feasible(solution, *args, **entries)
 
-    def optimum(self, costs: Tensor, *args: Any, **instance: Any) -> Tensor | None:
+    def optimum(self, costs: Tensor, *args: Any, **entries: Any) -> Tensor | None:
         """See the inner solver."""
-        return self.solver.optimum(costs, *args, **instance)
+        return self.solver.optimum(costs, *args, **entries)
 
-    def _solve(self, costs: Tensor, **instance: Any) -> Tensor:
-        keys = self._keys(costs, instance)
+    def _solve(self, costs: Tensor, **entries: Any) -> Tensor:
+        return self._looked_up(costs, None, self.solver.describe(costs, None, entries))
+
+    def _solve_near(self, costs: Tensor, near: Tensor, **entries: Any) -> Tensor:
+        return self._looked_up(costs, near, self.solver.describe(costs, None, entries))
+
+    def _looked_up(self, costs: Tensor, near: Tensor | None, instances: Instances) -> Tensor:
+        keys = self._keys(costs, instances)
         self._asked += len(costs)
         if keys is None:
             self._solved += len(costs)
-            return self.solver(costs, **instance)
+            return self._ask(costs, near, instances)
         known: dict[Key, Tensor] = {}
         missing: dict[Key, int] = {}
         for row, key in enumerate(keys):
@@ -87,7 +107,7 @@ class Cached(Solver):
                 self._solutions.move_to_end(key)
         if missing:
             self._solved += len(missing)
-            found = self._solve_rows(list(missing.values()), costs, instance).cpu()
+            found = self._solve_rows(list(missing.values()), costs, near, instances).cpu()
             known |= {key: row.clone() for key, row in zip(missing, found, strict=True)}
             self._solutions |= {key: known[key] for key in missing}
             with contextlib.suppress(KeyError):
@@ -95,50 +115,36 @@ class Cached(Solver):
                     self._solutions.popitem(last=False)
         return torch.stack([known[key] for key in keys]).to(costs.device)
 
-    def _solve_rows(self, rows: list[int], costs: Tensor, instance: dict[str, Any]) -> Tensor:
+    def _ask(self, costs: Tensor, near: Tensor | None, instances: Instances) -> Tensor:
+        if near is None:
+            return self.solver(costs, instances)
+        return self.solver.solve_near(costs, near, instances)
+
+    def _solve_rows(
+        self, rows: list[int], costs: Tensor, near: Tensor | None, instances: Instances
+    ) -> Tensor:
         """The solutions of some rows of the batch, by the inner solver."""
-        share = {
-            name: value[rows] if name in self.batched and _is_array(value) else value
-            for name, value in instance.items()
-        }
+        start = None if near is None else near[rows]
         try:
-            return self.solver(costs[rows], **share)
+            return self._ask(costs[rows], start, instances.rows(rows))
         except CombgradError:
             # Once more with the whole batch, so that the message counts as the caller does.
-            self.solver(costs, **instance)
+            self._ask(costs, near, instances)
             raise
 
-    def _keys(self, costs: Tensor, instance: dict[str, Any]) -> list[Key] | None:
+    def _keys(self, costs: Tensor, instances: Instances) -> list[Key] | None:
         """What tells the instances of a batch apart, or None where that cannot be told."""
-        batch = len(costs)
-        shared: list[Hashable] = [(costs.dtype, costs.device, costs.shape[1:]), _made(self.solver)]
+        common: list[Hashable] = [(costs.dtype, costs.device, costs.shape[1:]), _made(self.solver)]
         single: list[list[Key | None]] = [[(_bytes(row),) for row in costs]]
-        for name, value in sorted(instance.items()):
-            if name in self.batched and _is_array(value):
-                if value.ndim == 0 or len(value) != batch:
-                    return None
-                shared.append(name)
-                single.append([_key(entry) for entry in value])
-            elif _may_hold_batch(value, batch):
-                return None
+        for name, value in sorted(instances.entries.items()):
+            if name in instances.shared:
+                common += [name, _key(value)]
             else:
-                shared += [name, _key(value)]
-        if None in shared or any(None in keys for keys in single):
+                common.append(name)
+                single.append([_key(entry) for entry in value])
+        if None in common or any(None in keys for keys in single):
             return None
-        return [(*shared, *keys) for keys in zip(*single, strict=True)]
-
-
-def _is_array(value: Any) -> bool:
-    return isinstance(value, Tensor | np.ndarray)
-
-
-def _may_hold_batch(value: Any, batch: int) -> bool:
-    """Whether an argument of every instance looks as if it held an entry for each."""
-    if _is_array(value):
-        return batch in value.shape
-    if isinstance(value, tuple | list):
-        return len(value) == batch or any(_may_hold_batch(entry, batch) for entry in value)
-    return False
+        return [(*common, *keys) for keys in zip(*single, strict=True)]
 
 
 def _made(value: Any) -> Hashable:

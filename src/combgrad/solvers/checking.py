@@ -1,23 +1,22 @@
 """The debug mode COMBGRAD_CHECK=1: every answer of every solver is checked, cheaply."""
 
 import os
-from collections.abc import Mapping
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from combgrad.errors import WrongAnswerError
+from combgrad.instances import Instances
 from combgrad.solvers.spending import spent
 
 
 class Checkable(Protocol):
     """The two methods of a solver that the checks call; see `Solver`."""
 
-    def feasible(self, solution: Tensor, *args: Any, **instance: Any) -> Tensor: ...
+    def feasible(self, solution: Tensor, *args: Any, **entries: Any) -> Tensor: ...
 
-    def optimum(self, costs: Tensor, *args: Any, **instance: Any) -> Tensor | None: ...
+    def optimum(self, costs: Tensor, *args: Any, **entries: Any) -> Tensor | None: ...
 
 
 def checking() -> bool:
@@ -25,24 +24,20 @@ def checking() -> bool:
     return os.environ.get("COMBGRAD_CHECK", "0") != "0"
 
 
-def check_answers(
-    solver: Checkable, costs: Tensor, solution: Tensor, instance: Mapping[str, Any]
-) -> None:
+def check_answers(solver: Checkable, costs: Tensor, solution: Tensor, instances: Instances) -> None:
     """Raise WrongAnswerError for an infeasible solution, or one that costs more than the optimum.
 
-    The optimum is asked for the first instance of the batch only, so that checking stays cheap;
-    for all where an argument may hold one entry for each, which nobody can tell from outside.
+    The optimum is asked for the first instance of the batch only, so that checking stays cheap.
     """
     name = type(solver).__name__
-    feasible = solver.feasible(solution, **instance)
+    feasible = solver.feasible(solution, **instances.entries)
     if not bool(feasible.all()):
         index = int((~feasible).nonzero()[0])
         raise WrongAnswerError(
             f"{name}: the solution of batch index {index} is not feasible. This is a bug of the "
             f"solver; please report it with these costs: {costs[index].tolist()}"
         )
-    some = costs if any(_as_long(value, len(costs)) for value in instance.values()) else costs[:1]
-    best = solver.optimum(some, **instance)
+    best = solver.optimum(costs[:1], **instances.rows([0]).entries)
     if best is None:
         return
     used = solution[0] != 0
@@ -56,8 +51,3 @@ def check_answers(
             f"possible. This is a bug of the solver; please report it with these costs: "
             f"{costs[0].tolist()}"
         )
-
-
-def _as_long(value: Any, rows: int) -> bool:
-    """Whether a keyword argument is an array whose first axis is as long as the batch."""
-    return isinstance(value, Tensor | np.ndarray) and value.ndim > 0 and len(value) == rows

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from combgrad.errors import SolverInputError
+from combgrad.solvers.kernels.tour_order import tour_orders
 
 
 def edge_count(cities: int) -> int:
@@ -46,3 +47,15 @@ def matrix_to_edges(matrix: Tensor) -> Tensor:
     """The upper triangle (B, E) of matrices (B, k, k)."""
     first, second = edge_ends(matrix.shape[-1])
     return matrix[..., torch.from_numpy(first), torch.from_numpy(second)]
+
+
+def orders_of(solution: Tensor) -> np.ndarray:
+    """The cities of tours (B, E) in visiting order, (B, k) int64; -1 first where it is no tour."""
+    return tour_orders((solution > 0.5).cpu().numpy(), city_count(solution.shape[1]))
+
+
+def are_tours(solution: Tensor) -> Tensor:
+    """Which of (B, E) are 0/1 and one cycle through all cities, (B,) bool."""
+    binary = ((solution == 0) | (solution == 1)).all(dim=1)
+    cycles = torch.from_numpy(orders_of(solution)[:, 0] == 0)
+    return binary & cycles.to(solution.device)

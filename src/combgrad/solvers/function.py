@@ -6,7 +6,7 @@ import pickle
 import signal
 import threading
 import traceback
-from collections.abc import Callable, Collection, Generator, Iterable
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -18,7 +18,9 @@ import numpy as np
 from torch import Tensor
 
 from combgrad.errors import SolverFailedError, SolverInputError
-from combgrad.solvers.base import Solver, Trait, checked_traits, to_array, to_tensor
+from combgrad.instances import VALID, Instances, further_arguments
+from combgrad.solvers.arrays import to_array, to_tensor
+from combgrad.solvers.base import Solver, Trait, checked_traits
 
 Function = Callable[..., np.ndarray]
 Task = tuple[np.ndarray, dict[str, Any]]
@@ -114,18 +116,44 @@ class FunctionSolver(Solver):
         self.f, self.processes = f, processes
         self.traits = checked_traits(self._name(), traits)
         self.batched = None if batched is None else as_names(batched)
+        self.per_row = dict.fromkeys(self.batched or ())
+        self._names = further_arguments(f, after=1)
         self._pool: _Pool | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         # A pool belongs to its process; a copy builds its own.
         return self.__dict__ | {"_pool": None}
 
-    def _solve(self, costs: Tensor, **instance: Any) -> Tensor:
+    @property
+    def shared(self) -> Collection[str] | None:
+        """The arguments of `f` that hold for all instances; None where it takes any."""
+        return None if self._names is None else self._names - {*self.per_row}
+
+    def describe(
+        self,
+        costs: Tensor,
+        instances: Instances | None = None,
+        named: Mapping[str, Any] | None = None,
+    ) -> Instances:
+        """See `Solver.describe`; refuses an array as long as the batch of which nothing is said."""
+        if self.batched is None:
+            for name, value in (named or {}).items():
+                array = isinstance(value, Tensor | np.ndarray) and value.ndim and name != VALID
+                if array and len(value) == len(costs):
+                    raise SolverInputError(
+                        f"{self._name()}: the first axis of {name!r} is as long as the batch, "
+                        f"{len(costs)}, which may be chance; say from_function(f, "
+                        f"batched=({name!r},)) where it has one entry for each instance, "
+                        f"batched=() where all share it."
+                    )
+        return super().describe(costs, instances, named)
+
+    def _solve(self, costs: Tensor, **entries: Any) -> Tensor:
         array = to_array(costs)
-        of_each = self._entries(instance, len(array))
+        of_each = {name: entries.pop(name) for name in self.per_row if name in entries}
         solutions = np.empty_like(array)
         tasks = [
-            (row.copy(), instance | {name: _entry(value[b]) for name, value in of_each.items()})
+            (row.copy(), entries | {name: _entry(value[b]) for name, value in of_each.items()})
             for b, row in enumerate(array)
         ]
         # A daemon may have no children: a worker of a DataLoader does the work itself.
@@ -141,30 +169,6 @@ class FunctionSolver(Solver):
                 self._pool = None
             raise
         return to_tensor(solutions, like=costs)
-
-    def _entries(self, instance: dict[str, Any], batch: int) -> dict[str, Any]:
-        """The keyword arguments that hold an entry for each instance."""
-        if self.batched is None:
-            for name, value in instance.items():
-                if isinstance(value, Tensor | np.ndarray) and value.ndim and len(value) == batch:
-                    raise SolverInputError(
-                        f"{self._name()}: the first axis of {name!r} is as long as the batch, "
-                        f"{batch}, which may be chance; say from_function(f, batched=({name!r},)) "
-                        f"where it has one entry for each instance, batched=() where all share it."
-                    )
-            return {}
-        of_each = {name: value for name, value in instance.items() if name in self.batched}
-        for name, value in of_each.items():
-            try:
-                length: int | str = len(value)
-            except TypeError:
-                length = "no"
-            if length != batch:
-                raise SolverInputError(
-                    f"{self._name()}: {name!r} is batched and has {length} entries for {batch} "
-                    f"instances; pass one for each."
-                )
-        return of_each
 
     def _run_here(self, tasks: list[Task]) -> Answers:
         for costs, instance in tasks:

@@ -10,7 +10,8 @@ from scipy.sparse.csgraph import breadth_first_order
 from torch import Tensor
 
 from combgrad.errors import InfeasibleError, SolverInputError
-from combgrad.solvers.base import Solver, Trait, integer_array, to_array, to_tensor
+from combgrad.solvers.arrays import integer_array, to_array, to_tensor
+from combgrad.solvers.base import Solver, Trait
 from combgrad.solvers.kernels.exact_paths import any_paths, ordered_paths
 from combgrad.solvers.shortest_path import refuse_negative
 
@@ -39,6 +40,7 @@ class GraphShortestPath(Solver):
 
     traits = frozenset({Trait.SCALE_INVARIANT})
     forbids = True
+    padding = "forbidden"
 
     def __init__(
         self,

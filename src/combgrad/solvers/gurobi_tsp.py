@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from combgrad.errors import SolverInputError, SolverUnavailableError
-from combgrad.solvers.base import Solver, Trait, to_array, to_tensor
-from combgrad.solvers.edges import city_count, edge_ends
+from combgrad.solvers.arrays import to_array, to_tensor
+from combgrad.solvers.base import Solver, Trait
+from combgrad.solvers.edges import are_tours, city_count, edge_ends
 from combgrad.solvers.threads import Turn
 from combgrad.solvers.tsp import check_edges, is_node_potential
 
@@ -127,6 +128,10 @@ class GurobiTSP(Solver):
     def is_constant_on(self, normal: Tensor) -> bool:
         """True for a_ij = u_i + u_j: every city has two edges in every tour."""
         return is_node_potential(normal)
+
+    def feasible(self, solution: Tensor) -> Tensor:
+        """Which of (B, E) are tours, (B,) bool."""
+        return are_tours(solution)
 
     def __getstate__(self) -> dict[str, Any]:
         # A Gurobi environment belongs to its process; a copy builds its own.

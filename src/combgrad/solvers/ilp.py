@@ -17,7 +17,8 @@ from combgrad.errors import (
     TimeLimitError,
     UnboundedError,
 )
-from combgrad.solvers.base import Solver, Trait, checked_traits, to_array, to_tensor
+from combgrad.solvers.arrays import to_array, to_tensor
+from combgrad.solvers.base import Solver, Trait, checked_traits
 from combgrad.solvers.ilp_backends import (
     INFEASIBLE,
     OPTIMAL,
@@ -69,6 +70,7 @@ class ILP(Solver):
     """
 
     forbids = True
+    padding = "forbidden"
 
     def __init__(
         self,

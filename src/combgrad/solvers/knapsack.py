@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from combgrad.errors import SolverInputError
-from combgrad.solvers.base import Solver, Trait, check_rows, to_array, to_tensor
+from combgrad.solvers.arrays import to_array, to_tensor
+from combgrad.solvers.base import Solver, Trait, check_rows
 from combgrad.solvers.kernels.knapsack import pack, pack_exactly, pack_parallel
 from combgrad.solvers.threads import thread_count
 
@@ -56,6 +57,7 @@ class Knapsack(Solver):
 
     traits = frozenset({Trait.SCALE_INVARIANT})
     forbids = True
+    padding = "forbidden"
 
     def __init__(
         self,

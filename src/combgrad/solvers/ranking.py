@@ -5,7 +5,8 @@ import torch
 from torch import Tensor
 
 from combgrad.errors import SolverInputError
-from combgrad.solvers.base import Solver, Trait, check_rows, to_native_array
+from combgrad.solvers.arrays import to_native_array
+from combgrad.solvers.base import Solver, Trait, check_rows
 from combgrad.solvers.kernels.ordering import rank_descending, rank_descending_parallel
 from combgrad.solvers.threads import thread_count
 

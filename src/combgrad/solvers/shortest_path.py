@@ -1,6 +1,6 @@
 """The cheapest path across a grid with costs on its cells, exact, in compiled code."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -8,7 +8,9 @@ from torch import Tensor
 from torch.nn.functional import conv2d, max_pool2d
 
 from combgrad.errors import InfeasibleError, SolverInputError
-from combgrad.solvers.base import Solver, Trait, integer_array, to_array, to_tensor
+from combgrad.instances import EntryShape
+from combgrad.solvers.arrays import integer_array, to_array, to_tensor
+from combgrad.solvers.base import Solver, Trait
 from combgrad.solvers.grid_fallback import exact_grid_path
 from combgrad.solvers.kernels.grid_dijkstra import grid_paths, grid_paths_parallel
 from combgrad.solvers.threads import thread_count
@@ -46,7 +48,7 @@ class ShortestPath(Solver):
         negative: "error" refuses negative costs; "clamp" solves for max(w, 0) (A-36), which the
             costs of a perturbation or of noise need.
         start, end: (row, column) of the ends; top left and bottom right where None. A call may
-            override them by keyword: a pair, or a tensor (B, 2) with one for each instance.
+            override them: a pair for all instances, or one for each, (B, 2).
         threads: how many to use; None decides by the work.
 
     Raises ValueError for other options, SolverInputError for negative costs or cells off the grid,
@@ -54,6 +56,7 @@ class ShortestPath(Solver):
     """
 
     traits = frozenset({Trait.SCALE_INVARIANT})
+    per_row: Mapping[str, EntryShape] = {"start": (2,), "end": (2,)}
     forbids = True
 
     def __init__(
@@ -183,14 +186,13 @@ def _checked_pair(name: str, cell: Sequence[int] | None) -> tuple[int, ...] | No
 def _checked_cells(
     name: str, chosen: Sequence[int] | Tensor | np.ndarray, shape: Sequence[int]
 ) -> np.ndarray:
-    """One cell an instance, int64 (B, 2), for grids of shape (B, H, W)."""
-    batched = isinstance(chosen, Tensor | np.ndarray)
-    wanted = f"a tuple (row, column), or a tensor with a pair for each instance, ({shape[0]}, 2)"
+    """One cell an instance, int64 (B, 2), for grids of shape (B, H, W); one pair is that of all."""
+    wanted = f"one pair (row, column), or one for each instance, ({shape[0]}, 2)"
     try:
         cells = integer_array(name, chosen, wanted)
     except ValueError as error:
         raise SolverInputError(f"ShortestPath: {error}") from error
-    if cells.shape != ((shape[0], 2) if batched else (2,)):
+    if cells.shape not in ((2,), (shape[0], 2)):
         raise SolverInputError(f"ShortestPath: {name} has shape {cells.shape}; pass {wanted}.")
     outside = ((cells < 0) | (cells >= np.array(shape[1:]))).reshape(-1, 2).any(axis=1)
     if outside.any():

@@ -9,14 +9,8 @@ from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 from combgrad.errors import SolverInputError
-from combgrad.solvers.base import (
-    Solver,
-    Trait,
-    check_rows,
-    integer_array,
-    to_native_array,
-    to_tensor,
-)
+from combgrad.solvers.arrays import integer_array, to_native_array, to_tensor
+from combgrad.solvers.base import Solver, Trait, check_rows
 from combgrad.solvers.edges import city_count, edge_ends
 from combgrad.solvers.kernels.kruskal import span, span_parallel
 from combgrad.solvers.threads import thread_count
@@ -98,6 +92,8 @@ class SpanningTree(Solver):
         thread_count(0.0, threads)
         self.nodes, self.threads = nodes, threads
         self.listed = None if edges is None else checked_ends(edges, nodes)
+        # A complete graph may be a smaller one; of a listed one edges may be missing.
+        self.padding = "cut" if edges is None else "forbidden"
 
     def _graph(self, edges: int) -> tuple[np.ndarray, int]:
         """The ends (E, 2) of the edges that costs of `edges` entries belong to, and the nodes."""

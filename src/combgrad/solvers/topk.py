@@ -4,7 +4,8 @@ import torch
 from torch import Tensor
 
 from combgrad.errors import SolverInputError
-from combgrad.solvers.base import Solver, Trait, check_rows, to_native_array
+from combgrad.solvers.arrays import to_native_array
+from combgrad.solvers.base import Solver, Trait, check_rows
 from combgrad.solvers.kernels.selection import select_smallest, select_smallest_parallel
 from combgrad.solvers.threads import thread_count
 
@@ -36,6 +37,7 @@ class TopK(Solver):
 
     traits = frozenset({Trait.SHIFT_INVARIANT, Trait.SCALE_INVARIANT, Trait.SUBSET_VALUED})
     forbids = True
+    padding = "forbidden"
 
     def __init__(self, k: int, threads: int | None = None) -> None:
         super().__init__()

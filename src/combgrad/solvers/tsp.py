@@ -1,14 +1,13 @@
 """The travelling salesman problem, exact, in compiled code."""
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from combgrad.errors import SolverInputError
-from combgrad.solvers.base import Solver, Trait, to_array, to_tensor
+from combgrad.solvers.arrays import to_array, to_tensor
+from combgrad.solvers.base import Solver, Trait
 from combgrad.solvers.brute_force import BruteForceTSP
-from combgrad.solvers.edges import city_count, edge_ends
-from combgrad.solvers.kernels.tour_order import tour_orders
+from combgrad.solvers.edges import are_tours, city_count, edge_ends, orders_of
 from combgrad.solvers.spending import spent
 from combgrad.solvers.threads import thread_count
 from combgrad.solvers.tour_search import tours_by_branching, tours_by_programming
@@ -54,18 +53,6 @@ def is_node_potential(normal: Tensor) -> bool:
     return bool(torch.allclose(fitted, flat, rtol=1e-6, atol=1e-9 * float(flat.abs().max())))
 
 
-def orders_of(solution: Tensor) -> np.ndarray:
-    """The cities of tours (B, E) in visiting order, (B, k) int64; -1 first where it is no tour."""
-    return tour_orders((solution > 0.5).cpu().numpy(), city_count(solution.shape[1]))
-
-
-def are_tours(solution: Tensor) -> Tensor:
-    """Which of (B, E) are 0/1 and one cycle through all cities, (B,) bool."""
-    binary = ((solution == 0) | (solution == 1)).all(dim=1)
-    cycles = torch.from_numpy(orders_of(solution)[:, 0] == 0)
-    return binary & cycles.to(solution.device)
-
-
 class TSP(Solver):
     """The shortest tour through k cities: y(w) = argmin <w, y> over tours y.
 
@@ -88,7 +75,6 @@ class TSP(Solver):
     """
 
     traits = frozenset({Trait.SHIFT_INVARIANT, Trait.SCALE_INVARIANT})
-    warm_startable = True
     forbids = True
 
     def __init__(self, threads: int | None = None, time_limit: float | None = None) -> None:
@@ -107,45 +93,34 @@ class TSP(Solver):
         """True for a_ij = u_i + u_j: every city has two edges in every tour."""
         return is_node_potential(normal)
 
-    def feasible(self, solution: Tensor, warm: Tensor | None = None) -> Tensor:
+    def feasible(self, solution: Tensor) -> Tensor:
         """Which of (B, E) are tours, (B,) bool."""
-        del warm
         return are_tours(solution)
 
-    def optimum(self, costs: Tensor, warm: Tensor | None = None) -> Tensor | None:
+    def optimum(self, costs: Tensor) -> Tensor | None:
         """The length of the shortest of all tours (B,), for few cities."""
-        del warm
         cities = city_count(costs.shape[1])
         if cities > MOST_BY_BRUTE_FORCE:
             return None
         return spent(costs.cpu(), BruteForceTSP()(costs.cpu()))
 
-    def _solve(self, costs: Tensor, warm: Tensor | None = None) -> Tensor:
-        """Solve costs (B, E); `warm` (B, E) holds tours that are expected to be nearly right."""
-        if warm is not None:
-            _check_warm(warm, costs)
+    def _solve(self, costs: Tensor) -> Tensor:
+        return self._search(costs, None)
+
+    def _solve_near(self, costs: Tensor, near: Tensor) -> Tensor:
+        return self._search(costs, near)
+
+    def _search(self, costs: Tensor, near: Tensor | None) -> Tensor:
+        """Tours (B, E) for costs (B, E), from tours (B, E) that may be nearly right, or None."""
         array, cities = to_array(costs), city_count(costs.shape[1])
         work = len(array) * _expected_seconds(cities)
         threads = min(thread_count(work, self.threads), len(array))
         if cities > MOST_BY_PROGRAMMING:
-            orders = orders_of(warm) if warm is not None else None
+            orders = orders_of(near) if near is not None else None
             tours = tours_by_branching(array, cities, orders, threads, self.time_limit)
         else:
             tours = tours_by_programming(array, cities, threads)
         return to_tensor(tours, like=costs)
-
-
-def _check_warm(warm: Tensor, costs: Tensor) -> None:
-    """Raise SolverInputError unless `warm` has the shape (B, E) of the costs."""
-    if not isinstance(warm, Tensor):
-        raise SolverInputError(
-            f"TSP: warm is a {type(warm).__name__}; pass the tours that TSP answered, a tensor."
-        )
-    if warm.shape != costs.shape:
-        raise SolverInputError(
-            f"TSP: warm has shape {tuple(warm.shape)} and the costs {tuple(costs.shape)}; pass one "
-            f"tour for each instance, as TSP answers them."
-        )
 
 
 def _expected_seconds(cities: int) -> float:

@@ -1,0 +1,43 @@
+"""Arrays for compiled code: from costs, from what a caller passed, and back."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def integer_array(name: str, values: Any, shape: str) -> np.ndarray:
+    """Values that a caller passed as int64; ValueError, naming them and the shape, for others."""
+    if isinstance(values, Tensor):
+        values = values.detach().cpu().numpy()
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise ValueError(
+            f"{name} cannot be made an array ({error}); pass integers, {shape}."
+        ) from error
+    if array.size == 0 and array.dtype.kind == "f":
+        array = array.astype(np.int64)
+    if array.dtype.kind not in "iu" or (array.size and array.max() > np.iinfo(np.int64).max):
+        raise ValueError(
+            f"{name} has shape {array.shape} and dtype {array.dtype}; pass integers, {shape}."
+        )
+    return array.astype(np.int64)
+
+
+def to_array(costs: Tensor) -> np.ndarray:
+    """The costs as a contiguous float64 array, which holds every smaller float exactly."""
+    return np.ascontiguousarray(costs.cpu().to(torch.float64).numpy())
+
+
+def to_native_array(costs: Tensor) -> np.ndarray:
+    """The costs as a contiguous array of float32 or float64, halves widened to float32."""
+    kept = costs.dtype in (torch.float32, torch.float64)
+    array = costs.cpu() if kept else costs.cpu().to(torch.float32)
+    return np.ascontiguousarray(array.numpy())
+
+
+def to_tensor(solution: np.ndarray, like: Tensor) -> Tensor:
+    """A solution array as a tensor with the dtype and device of the costs it answers."""
+    return torch.from_numpy(solution).to(device=like.device, dtype=like.dtype)
