@@ -91,12 +91,12 @@ class Experiment(pl.LightningModule, ABC):
         `data` is the data module, set up; a subclass names its type.
         """
 
-    def judge(self, costs: Tensor, labels: Labels) -> Outcome:
+    def judge(self, costs: Tensor, labels: Labels, instances: Instances | None = None) -> Outcome:
         """The loss of costs (B, *S), and y(w) where it is found on the way or not in training."""
         assert self._loss is not None  # check_choices refuses a task that asks for this without one
-        outcome = self._loss(self.layer, costs, labels)
+        outcome = self._loss(self.layer, costs, labels, instances)
         if outcome.solution is None and not self.training:
-            return Outcome(outcome.loss, self.layer(costs, target=labels.target))
+            return Outcome(outcome.loss, self.layer(costs, labels.target, instances))
         return outcome
 
     @abstractmethod
