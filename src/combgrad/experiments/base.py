@@ -17,6 +17,7 @@ from combgrad.experiments.fitting import check_choices
 from combgrad.experiments.measuring import Means, Rows
 from combgrad.experiments.rates import check_rates, groups_of
 from combgrad.guards.lightning import pl
+from combgrad.instances import Instances
 from combgrad.labels import Labels
 from combgrad.layer import CombinatorialLayer
 from combgrad.losses import Loss, Outcome
