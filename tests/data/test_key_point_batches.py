@@ -305,6 +305,17 @@ def test_the_fingerprint_follows_points_pairs_and_pictures(tmp_path):
     assert mark() != first
 
 
+def test_a_process_reads_equal_sets_once(monkeypatch):
+    calls = []
+    read = Synthetic.read
+    monkeypatch.setattr(Synthetic, "read", lambda self, at: (calls.append(self), read(self, at))[1])
+    settings = {"categories": 2, "pictures": 3, "noise": 0.125}
+    first = made(Synthetic(**settings))
+    assert made(Synthetic(**settings), order_seed=1).collection is first.collection
+    assert made(Synthetic(**settings, seed=1)).collection is not first.collection
+    assert len(calls) == 2
+
+
 def test_settings_that_do_not_fit_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"data\.collection is a dict; give a set of key points"):
         KeyPointPairs({})
@@ -312,5 +323,7 @@ def test_settings_that_do_not_fit_are_refused(tmp_path):
         KeyPointPairs(Photographs(tmp_path))
     with pytest.raises(ValueError, match=r"Photographs has no archive of its own"):
         KeyPointPairs(Photographs(tmp_path), path=str(tmp_path), url="https://host/x")
+    with pytest.raises(ValueError, match=r"data\.backbone is of type str; give a backbone, or nul"):
+        KeyPointPairs(Synthetic(), backbone="vgg16_bn")
     with pytest.raises(ValueError, match=r"data\.url is given"):
         KeyPointPairs(Synthetic(), url="https://host/x")

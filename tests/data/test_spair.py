@@ -1,13 +1,15 @@
 """SPair-71k from an archive in the form in which it was published."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from archive_files import picture, points_of, write_tar
 from combgrad.data.files.npy import DataFileError
+from combgrad.data.files.web import DownloadError
 from combgrad.data.matching.marked import Place
-from combgrad.data.matching.spair import SPair
+from combgrad.data.matching.spair import PUBLISHED, SPair
 
 
 def pair_json(category, one, other, points):
@@ -83,6 +85,14 @@ def test_spair_has_its_pairs_with_their_points(tmp_path, spair_files):
         "test": 1,
     }
     assert found.splits["test"].category.tolist() == [1]
+
+
+def test_as_many_files_are_unpacked_as_the_set_has(tmp_path, spair_files):
+    # Pairs, with a picture, its annotation and its segmentation for each of 1,800.
+    assert PUBLISHED.limit_members > 70_958 + 3 * 1_800
+    write_tar(tmp_path / "SPair-71k.tar.gz", spair_files, "w:gz")
+    with pytest.raises(DownloadError, match="is one of more than 5 files and folders"):
+        replace(PUBLISHED, limit_members=5).find_or_download(tmp_path, url=None)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Pairs of pictures with marked points, as a LightningDataModule."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -92,6 +93,10 @@ class KeyPointPairs(TensorDataModule):
         self.set, self.seed, self.source = collection, seed, collection.source
         self.common_points, self.geometry_only = common_points, geometry_only
         self.backbone = backbone or None
+        if not isinstance(self.backbone, Backbone | None):
+            raise ValueError(
+                f"data.backbone is of type {type(backbone).__name__}; give a backbone, or null."
+            )
         self.files = Place(user_path(path), url, user_path(cache, "cache"))
         if self.source == "original" and self.files.path is None:
             raise ValueError(
@@ -105,7 +110,7 @@ class KeyPointPairs(TensorDataModule):
     def collection(self) -> Collection:
         """The pictures with their points and the pairs of each split, read once."""
         if self._collection is None:
-            self._collection = self.set.read(self.files)
+            self._collection = read_once(self.set, self.files)
         return self._collection
 
     @property
@@ -195,6 +200,12 @@ class KeyPointPairs(TensorDataModule):
         return DataLoader(
             self._table(split), sampler=sampler, batch_size=None, generator=torch.Generator()
         )
+
+
+@lru_cache(maxsize=4)
+def read_once(collection: KeyPointSet, place: Place) -> Collection:
+    """What a set holds, read once by a process: the 71,000 files of SPair take ten seconds."""
+    return collection.read(place)
 
 
 def check_set(collection: object, url: object) -> None:

@@ -124,7 +124,10 @@ class Place:
 
 
 class KeyPointSet(ABC):
-    """A published or made-up set of marked pictures; its settings are those of its own reading."""
+    """A published or made-up set of marked pictures; its settings are those of its own reading.
+
+    A subclass is a frozen dataclass: a process reads equal ones once.
+    """
 
     #: Where the data come from, for the record.
     source: ClassVar[str] = "original"
