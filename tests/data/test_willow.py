@@ -72,8 +72,8 @@ def test_willow_at_256_pixels_is_read_from_its_tar(tmp_path):
     assert points_of(found, 1) == {i: [10.5 * i + 1, 256 - i] for i in range(10)}
     assert found.marked.files[5].path.name == "1.jpg"
     assert found.marked.files[5].pixels().shape == (3, SIDE, SIDE)
-    with pytest.raises(DataFileError, match="there is no cache to unpack it to"):
-        Willow().read(Place(tmp_path))
+    alone = Willow(train_pictures=2).read(Place(tmp_path))
+    assert alone.fingerprint() == found.fingerprint()
     with pytest.raises(DataFileError, match="Car: has 4 pictures with 10 points"):
         Willow(train_pictures=3).read(Place(tmp_path, cache=tmp_path / "cache"))
 

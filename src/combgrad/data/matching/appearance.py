@@ -1,6 +1,7 @@
 """What a network is given of the pictures of a pair: pixels, or features of points and pictures."""
 
 import copy
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,6 @@ from combgrad.data.base import Block, cached
 from combgrad.data.matching.marked import MarkedPictures
 from combgrad.data.matching.pictures import SIDE
 from combgrad.data.matching.shape_context import shape_contexts, unit
-from combgrad.data.splits import fingerprint
 from combgrad.networks.backbones import Backbone, read_out
 
 #: Part of the cache's key; raise it when the same backbone gives other features.
@@ -111,11 +111,19 @@ def described_by(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     # A GPU may round otherwise.
     mark = (FEATURES_VERSION, backbone.fingerprint(), device.type)
-    key = (*mark, marked.points, marked.ends, fingerprint(pixels))
+    key = (*mark, marked.points, marked.ends, _digest(pixels))
     blocks = cached(
         cache, "matching-features", key, lambda: _blocks(backbone, marked, pixels, device)
     )
     return Described(blocks["features"], blocks["whole"])
+
+
+def _digest(pixels: np.ndarray) -> str:
+    """A sha256, of which a few pictures at a time are in memory."""
+    digest = hashlib.sha256()
+    for start in range(0, len(pixels), BLOCK):
+        digest.update(np.ascontiguousarray(pixels[start : start + BLOCK]).data)
+    return digest.hexdigest()
 
 
 def _blocks(

@@ -1,9 +1,11 @@
 """WILLOW-ObjectClass: photographs of five kinds of things with ten marked points each."""
 
 import json
+import tempfile
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar
 
@@ -93,15 +95,17 @@ def _with_all_points(found: Iterator[Annotation]) -> Iterator[Annotation]:
 
 
 def _unpacked(archive: Path, cache: Path | None) -> Path:
-    """The folder of an archive's content, beside it or in the cache."""
+    """The folder of an archive's content: beside it, in the cache, or else for this process."""
     if (archive.parent / SMALL_POINTS).is_file():
         return archive.parent
-    if cache is None:
-        raise DataFileError(
-            f"{archive}: there is no cache to unpack it to; unpack it where it lies, or set "
-            f"data.cache=<a folder>."
-        )
-    return extract(archive, cache / f"willow-{sha256_of_file(archive)[:16]}")
+    folder = Path(_temporary().name) if cache is None else cache
+    return extract(archive, folder / f"willow-{sha256_of_file(archive)[:16]}")
+
+
+@lru_cache(maxsize=1)
+def _temporary() -> tempfile.TemporaryDirectory:
+    """A folder that goes when the process ends."""
+    return tempfile.TemporaryDirectory(prefix="combgrad-")
 
 
 def _from_json(folder: Path) -> Iterator[Annotation]:
