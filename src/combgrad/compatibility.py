@@ -1,19 +1,8 @@
 """Which parts fit which solver, checked when a layer is built rather than when it trains."""
 
-from typing import Protocol
-
-import torch
-from torch import Tensor
-
+from combgrad.arguments import Described
 from combgrad.errors import IncompatibleError
 from combgrad.solvers.base import Solver, Trait, checked_traits
-
-
-class Part(Protocol):
-    """A projection, margin or gradient method: what it needs of the solver it is combined with."""
-
-    requires: frozenset[Trait]
-
 
 REMEDIES: dict[Trait, str] = {
     Trait.SHIFT_INVARIANT: (
@@ -53,33 +42,22 @@ def check_kinds(*parts: tuple[object, str, type]) -> None:
         raise IncompatibleError(f"{name} is {part!r}, not a {kind.__name__}: {hint}.")
 
 
-def missing_traits(part: Part, solver: Solver) -> list[Trait]:
-    """The traits that `part` requires and `solver` does not have, in a fixed order."""
-    needed = checked_traits(name_of(part), part.requires)
-    return sorted(needed - checked_traits(name_of(solver), solver.traits), key=lambda t: t.name)
+class Part(Described):
+    """A projection, margin or gradient method: what it needs of the solver it is combined with."""
 
+    requires: frozenset[Trait] = frozenset()
 
-def check_compatible(solver: Solver, *parts: Part | None) -> None:
-    """Raise IncompatibleError, with the remedy, unless every part fits the solver.
+    def check_solver(self, solver: Solver) -> None:
+        """Raise IncompatibleError, with the remedy, unless the solver has the traits it requires.
 
-    A part fits where `part.requires - solver.traits` is empty and, for a projection along a
-    normal `a` (`part.normal`), where <a, y> is the same for every solution y.
-    """
-    for part in parts:
-        if part is None:
-            continue
-        missing = missing_traits(part, solver)
+        A part that needs more of a solver overrides this.
+        """
+        needed = checked_traits(name_of(self), self.requires)
+        missing = needed - checked_traits(name_of(solver), solver.traits)
         if missing:
-            reasons = "; ".join(REMEDIES[trait] for trait in missing)
-            names = ", ".join(trait.name.lower() for trait in missing)
+            ordered = sorted(missing, key=lambda trait: trait.name)
+            names = ", ".join(trait.name.lower() for trait in ordered)
             raise IncompatibleError(
-                f"{name_of(part)} needs a solver that is {names}, "
-                f"and {name_of(solver)} is not: {reasons}."
-            )
-        normal = getattr(part, "normal", None)
-        if isinstance(normal, Tensor) and not solver.is_constant_on(normal.to(torch.float64)):
-            raise IncompatibleError(
-                f"{name_of(part)} removes the direction of its normal `a`, which keeps the "
-                f"solution only where <a, y> is the same for all solutions; for {name_of(solver)} "
-                f"and this `a` it is not. Choose another `a`, or Mean(), Norm() or none."
+                f"{name_of(self)} needs a solver that is {names}, and {name_of(solver)} is not: "
+                f"{'; '.join(REMEDIES[trait] for trait in ordered)}."
             )

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from combgrad.compatibility import check_compatible, check_kinds
+from combgrad.compatibility import check_kinds, name_of
 from combgrad.errors import IncompatibleError
 from combgrad.gradients.base import GradientMethod, solve
 from combgrad.gradients.noise import GradientNoise
@@ -19,6 +19,10 @@ from combgrad.solvers.base import Solver
 
 #: What networks under autocast answer in: too coarse to project, and to add noise to.
 HALF = (torch.float16, torch.bfloat16)
+
+
+#: Where a layer's state_dict holds what its gradient method has learned, by torch's own name.
+STATE = "_extra_state"
 
 
 class _LossFactor:
@@ -92,7 +96,9 @@ class CombinatorialLayer(nn.Module):
             (projection, "projection", Projection),
             (margin, "margin", Margin),
         )
-        check_compatible(solver, gradient, projection, margin)
+        for part in (gradient, projection, margin):
+            if part is not None:
+                part.check_solver(solver)
         self.solver = solver
         self.gradient = gradient
         self.projection = projection
@@ -220,6 +226,44 @@ class CombinatorialLayer(nn.Module):
         if self.projection is None:
             return costs
         return self.projection(costs, **({"widen": True} if self.projection.widens else {}))
+
+    def _save_to_state_dict(
+        self, destination: dict[str, Any], prefix: str, keep_vars: bool
+    ) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        if state := self.gradient.state_dict():
+            destination[prefix + STATE] = state
+
+    def _load_from_state_dict(
+        self,
+        state_dict: Mapping[str, Any],
+        prefix: str,
+        local_metadata: Mapping[str, Any],
+        strict: bool,
+        missing_keys: list[str],
+        unexpected_keys: list[str],
+        error_msgs: list[str],
+    ) -> None:
+        super()._load_from_state_dict(
+            state_dict,
+            prefix,
+            local_metadata,
+            strict,
+            missing_keys,
+            unexpected_keys,
+            error_msgs,
+        )
+        # torch reports these names, or with strict=False leaves it at them.
+        key, method = prefix + STATE, name_of(self.gradient)
+        if key in unexpected_keys:
+            unexpected_keys.remove(key)
+        if not self.gradient.state_dict():
+            if key in state_dict:
+                unexpected_keys.append(f"{key} (another method's than {method}, which learns none)")
+        elif key in state_dict:
+            self.gradient.load_state_dict(state_dict[key])
+        else:
+            missing_keys.append(f"{key} (what {method} has learned)")
 
     def extra_repr(self) -> str:
         """The parts that are no modules, for print(layer)."""

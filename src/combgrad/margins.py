@@ -6,9 +6,8 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from combgrad.arguments import Described
+from combgrad.compatibility import Part
 from combgrad.labels import marks, need
-from combgrad.solvers.base import Trait
 
 Position = Literal["before", "after"]
 Distribution = Literal["two_point", "uniform"]
@@ -27,7 +26,7 @@ def check_until(until: object) -> None:
     )
 
 
-class Margin(Described, nn.Module, ABC):
+class Margin(Part, nn.Module, ABC):
     """A perturbation of the costs of size `alpha`, active in training mode only.
 
     Args:
@@ -38,7 +37,6 @@ class Margin(Described, nn.Module, ABC):
         position: `before` or `after` the projection.
     """
 
-    requires: frozenset[Trait] = frozenset()
     needs: frozenset[str] = frozenset()
 
     def __init__(

@@ -7,21 +7,20 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from combgrad.arguments import Described
-from combgrad.solvers.base import Trait
+from combgrad.compatibility import Part, name_of
+from combgrad.errors import IncompatibleError
+from combgrad.solvers.base import Solver, Trait
 
 #: Of an entry's own digits, so many bits at least should outlive the centring of its row.
 _BITS_KEPT = 10
 
 
-class Projection(Described, nn.Module, ABC):
+class Projection(Part, nn.Module, ABC):
     """A map P of the costs, joint over all entries of an instance, with y(P(w)) = y(w).
 
     Entries of +inf, which no solution may use, are absent: they stay +inf, enter no mean and no
     norm, and get no gradient. What the costs' own dtype could not compute is computed in float64.
     """
-
-    requires: frozenset[Trait] = frozenset()
 
     #: Whether `forward` takes `widen`, leave to answer in float64 where the costs' dtype is too
     #: coarse for the answer.
@@ -262,6 +261,16 @@ class Plane(Projection):
                 "Mean() is the plane of equal entries."
             )
         self.register_buffer("normal", normal, persistent=False)
+
+    def check_solver(self, solver: Solver) -> None:
+        """Raise IncompatibleError unless <a, y> is the same for every solution y of the solver."""
+        super().check_solver(solver)
+        if not solver.is_constant_on(self.normal):
+            raise IncompatibleError(
+                f"{name_of(self)} removes the direction of its normal `a`, which keeps the "
+                f"solution only where <a, y> is the same for all solutions; for {name_of(solver)} "
+                f"and this `a` it is not. Choose another `a`, or Mean(), Norm() or none."
+            )
 
     def forward(self, costs: Tensor, widen: bool = False) -> Tensor:
         """Project costs (B, *S) -> (B, *S), orthogonal to `a`; `widen` is that of `Mean`."""

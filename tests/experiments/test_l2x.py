@@ -15,7 +15,7 @@ from combgrad.networks import L2XNet
 from combgrad.projections import Std
 from combgrad.runs.configuration import compose
 from combgrad.runs.run import run
-from combgrad.solvers import Ranking, TopK
+from combgrad.solvers import Cached, Ranking, TopK
 
 BATCH, LENGTH, DIMS, WORDS, K = 3, 12, 6, 20, 2
 
@@ -111,6 +111,11 @@ def test_subset_precision_is_the_share_of_chosen_words_that_matter():
     chosen = torch.tensor([[1.0, 1.0, 0.0, 0.0], [0.0, 1.0, 1.0, 0.0]])
     relevant = torch.tensor([[True, False, True, True], [False, True, True, True]])
     assert subset_precision(chosen, relevant).tolist() == [0.5, 1.0]
+
+
+def test_a_cache_of_a_solver_that_chooses_k_will_do():
+    layer = CombinatorialLayer(Cached(TopK(K)), Identity())
+    assert L2XExperiment(net=L2XNet(DIMS), layer=layer, optimizer=None).k == K
 
 
 def test_a_solver_that_chooses_no_subset_is_refused():

@@ -1,12 +1,13 @@
 """I-MLE and its adaptive form equal their formulas."""
 
+import pickle
 from types import MappingProxyType
 
 import pytest
 import torch
 
 from combgrad import CombinatorialLayer
-from combgrad.gradients import Blackbox
+from combgrad.gradients import Blackbox, Identity
 from combgrad.gradients.imle import IMLE, AdaptiveIMLE
 from combgrad.solvers import BruteForceTSP, Solver, TopK
 
@@ -209,6 +210,33 @@ def test_adaptive_imle_goes_on_from_its_state():
     for broken in ({"alpha": 1.0}, {"alpha": float("nan"), "nonzeros": 1.0}):
         with pytest.raises(ValueError, match="nonzeros"):
             second.load_state_dict(broken)
+
+
+def test_what_it_has_learned_is_part_of_the_state_of_the_layer_and_of_nothing_else():
+    def network(method):
+        layer = CombinatorialLayer(BruteForceTSP(), method)
+        return torch.nn.ModuleDict({"net": torch.nn.Linear(2, 10), "layer": layer})
+
+    trained = network(AdaptiveIMLE(FixedNoise(random(1, 3, 10)), step=0.5))
+    solution_and_gradient(trained["layer"], random(3, 10, seed=1), random(3, 10, seed=2))
+    state = pickle.loads(pickle.dumps(trained.state_dict()))
+    assert state["layer._extra_state"] == trained["layer"].gradient.state_dict()
+    again = network(AdaptiveIMLE())
+    assert again["layer"].gradient.alpha != trained["layer"].gradient.alpha
+    again.load_state_dict(state)
+    assert again["layer"].gradient.state_dict() == trained["layer"].gradient.state_dict()
+
+    plain = network(Blackbox(1.0))
+    assert set(plain.state_dict()) == {"net.weight", "net.bias"}
+    plain.load_state_dict(network(Identity()).state_dict())
+    for target, source, words in (
+        (plain, trained, r"Unexpected key.*another method's than Blackbox, which learns none"),
+        (again, plain, r"Missing key.*what AdaptiveIMLE has learned"),
+    ):
+        with pytest.raises(RuntimeError, match=words):
+            target.load_state_dict(source.state_dict())
+        target.load_state_dict(source.state_dict(), strict=False)
+        assert torch.equal(target["net"].weight, source["net"].weight)
 
 
 @pytest.mark.parametrize(

@@ -153,14 +153,6 @@ class Experiment(pl.LightningModule, ABC):
             self.layer.loss_scale = None
             self.layer.check_loss_scale()
 
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep what the gradient method has learned."""
-        checkpoint["gradient"] = self.layer.gradient.state_dict()
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Go on with it."""
-        self.layer.gradient.load_state_dict(checkpoint.get("gradient", {}))
-
     def on_train_epoch_start(self) -> None:
         """Set all that depends on the epoch: random state, margin, learning rate."""
         epoch, epochs = self.current_epoch, self.trainer.max_epochs or 1

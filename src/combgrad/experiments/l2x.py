@@ -13,7 +13,6 @@ from combgrad.metrics import subset_precision
 from combgrad.networks.l2x import L2XNet
 from combgrad.pictures.words import MarkedReview, Page, in_terminal, page
 from combgrad.sampling.noise import Noise
-from combgrad.solvers import TopK
 
 #: Annotated reviews looked at together.
 ROWS = 200
@@ -30,7 +29,7 @@ class L2XExperiment(Experiment):
 
     Args:
         noise: of the sampler, on the logits; None where the gradient method draws its own.
-        **parts: see Experiment; the network is an L2XNet, the solver a TopK.
+        **parts: see Experiment; the network is an L2XNet, the solver one of k words.
 
     Raises IncompatibleError for another solver.
     """
@@ -41,13 +40,14 @@ class L2XExperiment(Experiment):
     def __init__(self, noise: Noise | None = None, **parts: Any) -> None:
         super().__init__(**parts)
         check_has(self.net, ("selector", "predictor", "dims"), "model=l2x")
-        if not isinstance(self.layer.solver, TopK):
+        k = self.layer.solver.subset_size
+        if k is None:
             raise IncompatibleError(
                 f"Learning to Explain chooses k words; solver={type(self.layer.solver).__name__} "
                 f"does not. Use solver=topk."
             )
         self.noise = noise or None
-        self.k = self.layer.solver.k
+        self.k = k
         self.annotated: dict[str, Tensor] | None = None
 
     def prepare(self, data: Reviews) -> None:

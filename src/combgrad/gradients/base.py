@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from combgrad.arguments import Described
+from combgrad.compatibility import Part
 from combgrad.errors import DoubleBackwardError
 from combgrad.instances import NOTHING, Instances
-from combgrad.solvers.base import Solver, Trait
+from combgrad.solvers.base import Solver
 
 
 class Saved(NamedTuple):
@@ -26,15 +26,13 @@ class Saved(NamedTuple):
     extras: tuple[Tensor, ...] = ()
 
 
-class GradientMethod(Described, ABC):
+class GradientMethod(Part, ABC):
     """A strategy that replaces the zero gradient of a solver by a useful one.
 
     `forward` answers with the solution, `vjp` with dL/dcosts for a given dL/dsolution; both work
     on detached tensors of shape (B, *S). What `vjp` says of forbidden entries, of cost +inf, is
     dropped: they have no gradient. Padding has a cost of +inf too, whatever the solver.
     """
-
-    requires: frozenset[Trait] = frozenset()
 
     #: Whether vjp(c g) = c vjp(g) for c > 0. Other methods see dL/dy without what only belongs to
     #: the way of training, such as the scale of a GradScaler.
@@ -58,7 +56,7 @@ class GradientMethod(Described, ABC):
         return self.forward(solver, costs, instances)
 
     def state_dict(self) -> dict[str, float]:
-        """What a method has learned while training, for a checkpoint; nothing for most."""
+        """What a method has learned while training, part of its layer's; nothing for most."""
         return {}
 
     def load_state_dict(self, state: Mapping[str, float]) -> None:

@@ -97,8 +97,7 @@ class AdaptiveIMLE(GradientMethod):
     alone. Source: Minervini, Franceschi and Niepert, AAAI 2023, and their code, where alpha is
     named beta.
 
-    The state, `alpha` and `nonzeros`, lives here and not in the weights: a training that is to be
-    resumed keeps `state_dict()` in its checkpoint.
+    The state, `alpha` and `nonzeros`, is part of the layer's `state_dict`.
 
     Args:
         noise: has `sample(shape, dtype, device)`, eps on the scale of the costs; None for no noise.

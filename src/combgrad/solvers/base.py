@@ -22,11 +22,9 @@ from combgrad.instances import (
     further_arguments,
 )
 from combgrad.solvers.checking import check_answers, checking
+from combgrad.solvers.forms import check_costs
 from combgrad.solvers.notices import NoticeWhenLong
 from combgrad.solvers.padding import Padding, by_size
-
-#: The dtypes of costs that solvers take.
-DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 
 
 class Trait(enum.Enum):
@@ -236,6 +234,11 @@ class Solver(Described, ABC):
         """The least <w, y> of costs (B, *S) by an independent method, (B,), or None for none."""
         return None
 
+    @property
+    def subset_size(self) -> int | None:
+        """The k of a solver of which every choice of k entries is a solution, where it has one."""
+        return None
+
     def is_constant_on(self, normal: Tensor) -> bool:
         """Whether <a, y> is the same for all solutions y, for a normal `a` of shape S."""
         same = bool((normal == normal.flatten()[:1]).all())
@@ -243,29 +246,7 @@ class Solver(Described, ABC):
 
     def check_form(self, costs: Tensor) -> None:
         """Raise SolverInputError unless costs are a batch of floating-point instances."""
-        name = type(self).__name__
-        if not isinstance(costs, Tensor):
-            raise SolverInputError(
-                f"{name}: costs are a {type(costs).__name__}; convert them with torch.as_tensor."
-            )
-        if costs.dtype not in DTYPES:
-            raise SolverInputError(
-                f"{name}: costs have dtype {costs.dtype}; convert them with costs.float()."
-            )
-        if costs.layout is not torch.strided:
-            raise SolverInputError(
-                f"{name}: costs are laid out as {costs.layout}; convert them with costs.to_dense()."
-            )
-        if costs.is_meta:
-            raise SolverInputError(
-                f"{name}: costs are on the device meta, which holds no numbers; make them on the "
-                f"CPU or a GPU."
-            )
-        if costs.dim() < 2:
-            raise SolverInputError(
-                f"{name}: costs have shape {tuple(costs.shape)}, but the first axis is the batch; "
-                f"use costs.unsqueeze(0) for one instance."
-            )
+        check_costs(type(self).__name__, costs)
         self._check_shape(costs.shape[1:])
 
     def _check_finite(self, costs: Tensor) -> bool:

@@ -58,6 +58,11 @@ class Cached(Solver):
         """See the inner solver."""
         return self.solver.shared
 
+    @property
+    def subset_size(self) -> int | None:
+        """See the inner solver."""
+        return self.solver.subset_size
+
     def _check_shape(self, shape: torch.Size) -> None:
         self.solver._check_shape(shape)
 

@@ -46,6 +46,11 @@ class TopK(Solver):
         thread_count(0.0, threads)
         self.k, self.threads = k, threads
 
+    @property
+    def subset_size(self) -> int:
+        """k."""
+        return self.k
+
     def _check_shape(self, shape: torch.Size) -> None:
         check_rows(self, shape)
         if self.k > shape[0]:
