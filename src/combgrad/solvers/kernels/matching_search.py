@@ -1,0 +1,131 @@
+"""Iterated local search for graph matching: shake, descend, walk on (Lourenco et al. 2003)."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from combgrad.solvers.kernels.matching_fusion import Fusion, fuse, new_fusion
+from combgrad.solvers.kernels.matching_model import Model
+from combgrad.solvers.kernels.matching_moves import (
+    SAVING,
+    Labelling,
+    change,
+    copy_labelling,
+    descend,
+    new_labelling,
+    place_labels,
+    price_of,
+)
+from combgrad.solvers.kernels.tsp_costs import inner
+
+# A walk accepts a loss of up to this share of what is left to gain by the bound.
+_WORSE = 0.25
+# A labelling is optimal when it costs no more than the bound, this share of its costs, and what
+# rounding hides.
+_PROOF = 1e-9
+_SEED = np.uint64(88172645463325252)
+
+
+class Walk(NamedTuple):
+    """Where the search is, where it goes next, and the best that it has seen."""
+
+    here: Labelling
+    trial: Labelling
+    best: Labelling
+    fusion: Fusion
+    costs: NDArray[np.float64]  # (2,) of here and of best
+    random: NDArray[np.uint64]  # (1,) state of the random numbers
+
+
+@inner
+def new_walk(n1: int, n2: int) -> Walk:
+    """Room for a model of at most that size."""
+    return Walk(
+        new_labelling(n1, n2),
+        new_labelling(n1, n2),
+        new_labelling(n1, n2),
+        new_fusion(n1),
+        np.empty(2),
+        np.empty(1, dtype=np.uint64),
+    )
+
+
+@inner
+def start_walk(w: Walk, m: Model, labels: NDArray[np.int64]) -> None:
+    """Begin at labels (n1,), as good as they are."""
+    w.random[0] = _SEED
+    w.costs[0] = w.costs[1] = place_labels(w.best, m, labels)
+
+
+@inner
+def enough(w: Walk, m: Model, bound: float) -> float:
+    """The cost up to which the best labelling counts as proven optimal by a bound."""
+    size = 0.0
+    for i in range(m.sizes[0]):
+        size += abs(w.best.prices[i, w.best.label[i]])
+    return bound + _PROOF * size + SAVING
+
+
+@inner
+def propose(w: Walk, m: Model, labels: NDArray[np.int64]) -> None:
+    """Improve labels (n1,) by local search and fuse them with the best."""
+    place_labels(w.trial, m, labels)
+    descend(w.trial, m)
+    _compare(w, m)
+
+
+@inner
+def _compare(w: Walk, m: Model) -> float:
+    """Keep the trial if it is the best, or what of it makes the best better; returns its cost."""
+    cost = price_of(w.trial, m)
+    if cost < w.costs[1] - SAVING:
+        copy_labelling(w.trial, w.best, m)
+        w.costs[1] = cost
+    elif fuse(w.fusion, w.best, w.trial, m):
+        descend(w.best, m)
+        w.costs[1] = price_of(w.best, m)
+    return cost
+
+
+@inner
+def _draw(w: Walk, n: int) -> int:
+    """A random integer below n (Marsaglia 2003)."""
+    z = w.random[0]
+    z ^= z << np.uint64(13)
+    z ^= z >> np.uint64(7)
+    z ^= z << np.uint64(17)
+    w.random[0] = z
+    return int(np.int64((z >> np.uint64(11)) % np.uint64(n)))
+
+
+@inner
+def _shake(w: Walk, m: Model) -> None:
+    """Give two to four nodes on a path of the first graph random labels."""
+    i = _draw(w, m.sizes[0])
+    for step in range(2 + _draw(w, 3)):
+        degree = m.starts[i + 1] - m.starts[i]
+        if step > 0 and degree > 0:
+            pair = m.incident[m.starts[i] + _draw(w, degree)]
+            i = m.ends[pair, 0] + m.ends[pair, 1] - i
+        label = _draw(w, m.sizes[1])
+        if label != w.trial.label[i]:
+            change(w.trial, m, i, label, w.trial.label[i])
+
+
+@inner
+def search(w: Walk, m: Model, rounds: int, bound: float, halt: NDArray[np.int64]) -> None:
+    """Walk for so many rounds from the best labelling, or until it meets the bound."""
+    copy_labelling(w.best, w.here, m)
+    w.costs[0] = w.costs[1]
+    for _ in range(rounds):
+        if w.costs[1] <= enough(w, m, bound) or halt[0] != 0:
+            break
+        copy_labelling(w.here, w.trial, m)
+        _shake(w, m)
+        descend(w.trial, m)
+        cost = _compare(w, m)
+        worse = _WORSE * (w.costs[1] - bound) * (_draw(w, 1024) / 1024.0)
+        if cost <= max(w.costs[0], w.costs[1] + worse):
+            copy_labelling(w.trial, w.here, m)
+            w.costs[0] = cost
