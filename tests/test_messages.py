@@ -54,7 +54,7 @@ MISTAKES = {
     "grad='black box'": "Did you mean grad=blackbox?",
     "data=globe": "Did you mean data=globe_tsp?",
     "profile=full": "There are: paper, reduced, smoke.",
-    "tuned=tsp5_blackbocks": "Did you mean tuned=tsp5_blackbox?",
+    "tuned=globe_tsp_blackbocks": "Did you mean tuned=globe_tsp_blackbox?",
     "gradient=identity": "Did you mean grad?",
     "expriment=tsp5": "Did you mean experiment?",
     "optimizer=adam": "write +optimizer=<option> to put one of adam, sgd in its place",

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from combgrad.data.files.npy import DataFileError
-from combgrad.data.reviews import datamodule, stand_in
+from combgrad.data.reviews import sources, stand_in
 from combgrad.data.reviews.checksums import RECORD
 from combgrad.data.reviews.datamodule import Reviews, halves
 from combgrad.data.reviews.files import ASPECTS, find
@@ -288,7 +288,7 @@ def test_files_are_read_and_summed_once(written, tmp_path, monkeypatch):
     record = json.loads((cache / RECORD).read_text())
     assert len(record) == 4
     with monkeypatch.context() as patch:
-        patch.setattr(datamodule, "encode", None)
+        patch.setattr(sources, "encode", None)
         patch.setattr("combgrad.data.reviews.checksums.sha256_of_file", None)
         again = loaded(**settings)
     assert equal(fresh, again)

@@ -25,7 +25,12 @@ LEAST = {
 #: Settings that are whole numbers, with the smallest and largest that can be, by name.
 SIZES = dict.fromkeys(("train_size", "eval_size", "batch_size", "length"), (1, 10**7))
 SEEDS = dict.fromkeys(("order_seed", "seed", "split_seed"), (0, 2**32 - 1))
-OTHER_WHOLES = {"annotated_size": (0, 10**7), "cities": (3, 100), "cells": (2, None)}
+OTHER_WHOLES = {
+    "workers": (0, 1000),
+    "annotated_size": (0, 10**7),
+    "cities": (3, 100),
+    "cells": (2, None),
+}
 WHOLES = SIZES | SEEDS | OTHER_WHOLES
 CHOICES = {"source", "split", "aspect", "distance"}
 PATHS = {"path", "cache"}

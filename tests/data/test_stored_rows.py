@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from combgrad.data.batches import StoredRows, batches
+from combgrad.data.batch_plans import Shuffled
+from combgrad.data.batches import StoredRows, Table, loader
 
 VALUES = np.arange(30, dtype=np.float64).reshape(10, 3)
 PARTS = (VALUES[:4], VALUES[4:4], VALUES[4:9], VALUES[9:])
@@ -66,10 +67,11 @@ def test_only_the_rows_asked_for_are_read(tmp_path):
 
 def test_batches_take_stored_rows_like_tensors():
     stored, plain = StoredRows(PARTS, np.float32), torch.tensor(VALUES, dtype=torch.float32)
-    loader = batches({"stored": stored, "plain": plain}, 4, shuffle=True, seed=3)
-    seen = list(loader)
+    table = Table({"stored": stored, "plain": plain})
+    found = loader(table, Shuffled(len(table), 4, seed=3), even=True)
+    seen = list(found)
     assert [len(batch["plain"]) for batch in seen] == [4, 4, 2]
     assert all(torch.equal(batch["stored"], batch["plain"]) for batch in seen)
     assert not torch.equal(torch.cat([batch["plain"] for batch in seen]), plain)
     with pytest.raises(ValueError, match="differ in length"):
-        batches({"stored": stored.first(9), "plain": plain}, 4)
+        Table({"stored": stored.first(9), "plain": plain})

@@ -135,7 +135,7 @@ def test_the_fingerprint_follows_the_maps_and_nothing_else():
 
 def test_the_fingerprint_tells_another_generator(monkeypatch):
     before = Warcraft(12).data_fingerprint
-    monkeypatch.setattr("combgrad.data.warcraft.datamodule.GENERATOR_VERSION", 0)
+    monkeypatch.setattr("combgrad.data.warcraft.sources.GENERATOR_VERSION", 0)
     assert Warcraft(12).data_fingerprint != before
 
 

@@ -201,7 +201,7 @@ def test_checkpoints_of_other_data_are_set_aside_once_and_the_run_starts_anew(
 ):
     root = tmp_path / "moved"
     shutil.copytree(interrupted, root)
-    monkeypatch.setattr("combgrad.data.globe.datamodule.GENERATOR_VERSION", 10**6)
+    monkeypatch.setattr("combgrad.data.globe.sources.GENERATOR_VERSION", 10**6)
     with caplog.at_level(logging.WARNING, logger="combgrad"):
         record = run(configured(root, "resume=true"))
     assert record.resumed_at == []

@@ -195,6 +195,17 @@ def test_the_baseline_of_warcraft_was_an_option_of_its_task():
     assert migrated({"config": others, "format": 4})["config"] == others
 
 
+def test_flags_were_standardised_where_a_record_does_not_say_how():
+    place = "combgrad.experiments.GlobeTSPExperiment"
+    for given, expected in (({}, "standardised"), ({"pixels": "raw"}, "raw")):
+        for number in (1, 6):
+            task = {"_target_": place, **given}
+            found = migrated({"config": {"task": task}, "format": number})["config"]["task"]
+            assert found == {"_target_": place, "pixels": expected}
+    others = {"task": {"_target_": "combgrad.experiments.DVAEExperiment"}}
+    assert migrated({"config": others, "format": 6})["config"] == others
+
+
 def test_the_script_rewrites_a_folder_and_says_what_it_changed(tmp_path, monkeypatch, capsys):
     path = tmp_path / COMMITTED[0].path.name
     shutil.copy(COMMITTED[0].path, path)

@@ -1,4 +1,4 @@
-"""What data sets share: the cache of what they make, with one key and one checksum for all."""
+"""What data sets share: where their data come from, and the cache of what they make."""
 
 import contextlib
 import hashlib
@@ -7,8 +7,10 @@ import os
 import secrets
 import shutil
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -24,6 +26,32 @@ CONTENT = "content.json"
 
 #: Arrays by name, each with the rows of the block first.
 Block = Mapping[str, np.ndarray]
+
+
+class Source(ABC):
+    """One origin of a data set: what it is called, what it needs, and which data it has.
+
+    A data module chooses one of its sources by name and takes from it what it has; in which form,
+    is up to the two. Made without touching any data.
+    """
+
+    #: The word for `data.source` and for the record, such as `original`.
+    name: ClassVar[str]
+
+    #: How it is chosen on a command line.
+    choice: ClassVar[str]
+
+    #: What must lie at `data.path`, or None where nothing need.
+    needs: ClassVar[str | None] = None
+
+    #: Whether it can be downloaded from `data.url`, and the words that may stand for an address.
+    downloads: ClassVar[bool] = False
+    words: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Changes whenever the data could; cheap, but says at once what is missing."""
 
 
 def cached(

@@ -2,20 +2,26 @@
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
-from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from combgrad.arguments import LARGEST_SEED
-from combgrad.data.batches import Column, batches
+from combgrad.data.base import Source
+from combgrad.data.batch_plans import BatchPlan, InOrder, Shuffled
+from combgrad.data.batches import Column, Table, loader
 from combgrad.data.files.web import check_address
 from combgrad.guards.lightning import pl
 
+S = TypeVar("S", bound=Source)
+
 #: Of all splits together more would not fit into memory.
 MOST_ROWS = 10**7
+
+MOST_WORKERS = 1000
 
 
 def check_choice(name: str, value: str, choices: Collection[str]) -> None:
@@ -49,6 +55,24 @@ def check_url(url: str | None, source: str, words: Collection[str] = ()) -> None
     check_address(url)
 
 
+def choose(sources: Sequence[type[S]], name: str, path: object, url: str | None = None) -> type[S]:
+    """The source of that name.
+
+    Raises ValueError where there is none, where it needs a path that is not given, and for an
+    address that it would not use, or could not.
+    """
+    check_choice("source", name, [source.name for source in sources])
+    source = next(source for source in sources if source.name == name)
+    if source.needs is not None and path is None:
+        free = next(other.choice for other in sources if other.needs is None)
+        raise ValueError(
+            f"{source.choice} needs data.path=<{source.needs}>, or COMBGRAD_DATA set; {free} needs "
+            f"nothing."
+        )
+    check_url(url, name, source.words)
+    return source
+
+
 def user_path(path: str | os.PathLike[str] | None, name: str = "path") -> Path | None:
     """The setting `data.<name>` as a path, with `~` for the user's home; None stays None."""
     if path is None:
@@ -80,6 +104,8 @@ class TensorDataModule(pl.LightningDataModule, ABC):
         train_size, eval_size: rows for training, and each for validation and test.
         batch_size: rows of a training step, over all processes.
         order_seed: of the training order.
+        workers: processes that put batches together, beside the one that trains; 0 for none. They
+            change no number.
 
     Raises ValueError for a setting that cannot be, and where the processes cannot share a batch
     evenly.
@@ -91,13 +117,16 @@ class TensorDataModule(pl.LightningDataModule, ABC):
     #: An evaluation takes more rows at once than a training step, unless they are large.
     eval_batch_size = 500
 
-    def __init__(self, train_size: int, eval_size: int, batch_size: int, order_seed: int) -> None:
+    def __init__(
+        self, train_size: int, eval_size: int, batch_size: int, order_seed: int, workers: int = 0
+    ) -> None:
         super().__init__()
         for name, size in (("train", train_size), ("eval", eval_size), ("batch", batch_size)):
             check_whole(f"{name}_size", size, 1, MOST_ROWS)
         check_whole("order_seed", order_seed, 0, LARGEST_SEED)
+        check_whole("workers", workers, 0, MOST_WORKERS)
         self.train_size, self.eval_size, self.batch_size = train_size, eval_size, batch_size
-        self.order_seed = order_seed
+        self.order_seed, self.workers = order_seed, workers
 
     @property
     @abstractmethod
@@ -108,38 +137,45 @@ class TensorDataModule(pl.LightningDataModule, ABC):
     def columns(self, split: str) -> Mapping[str, Column]:
         """The tensors of a split, each with the rows first, or what stands for one on disk."""
 
+    def _size(self, split: str) -> int:
+        return self.train_size if split == "train" else self.eval_size
+
     def _place(self) -> tuple[int, int]:
         """This process's number and how many there are, (0, 1) outside a trainer."""
         trainer = self.trainer
         return (trainer.global_rank, trainer.world_size) if trainer is not None else (0, 1)
 
-    def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
-        """Shuffled batches of the training split, shared out among the processes of the trainer."""
+    def table(self, split: str) -> Dataset[Any]:
+        """What answers row numbers (B,) of a split with a batch: all columns, unless overridden."""
+        return Table(self.columns(split))
+
+    def train_plan(self, rows: int) -> BatchPlan:
+        """Which rows of the table the training batches have: all, shuffled, unless overridden."""
+        return Shuffled(rows, self.batch_size, self.order_seed)
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """The batches of the plan, shared out among the processes of the trainer."""
         rank, world = self._place()
         if self.batch_size % world:
             raise ValueError(
                 f"data.batch_size is {self.batch_size}, which {world} processes cannot share "
                 f"evenly; choose a multiple of {world}, or other trainer.devices."
             )
-        return batches(
-            self.columns("train"),
-            self.batch_size // world,
-            shuffle=True,
-            seed=self.order_seed,
-            rank=rank,
-            world=world,
-        )
+        table = self.table("train")
+        plan = self.train_plan(len(table))  # type: ignore[arg-type]
+        return loader(table, plan, even=True, rank=rank, world=world, workers=self.workers)
 
-    def _eval_batches(self, split: str) -> DataLoader[dict[str, Tensor]]:
+    def _eval_batches(self, split: str) -> DataLoader[Any]:
         rank, world = self._place()
-        return batches(
-            self.columns(split), max(self.batch_size, self.eval_batch_size), rank=rank, world=world
-        )
+        table = self.table(split)
+        size = max(self.batch_size, self.eval_batch_size) * world
+        plan = InOrder(len(table), size)  # type: ignore[arg-type]
+        return loader(table, plan, even=False, rank=rank, world=world, workers=self.workers)
 
-    def val_dataloader(self) -> DataLoader[dict[str, Tensor]]:
+    def val_dataloader(self) -> DataLoader[Any]:
         """The validation split in order."""
         return self._eval_batches("val")
 
-    def test_dataloader(self) -> DataLoader[dict[str, Tensor]]:
+    def test_dataloader(self) -> DataLoader[Any]:
         """The test split in order."""
         return self._eval_batches("test")

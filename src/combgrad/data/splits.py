@@ -17,6 +17,11 @@ def check_size(wanted: int, available: int, split: str) -> int:
     return wanted
 
 
+def sha256_of(*parts: bytes) -> str:
+    """The sha256 of bytes one after another, in hexadecimal digits."""
+    return hashlib.sha256(b"".join(parts)).hexdigest()
+
+
 def fingerprint(*parts: object) -> str:
     """A sha256 over arrays (their bytes) and other values (their repr)."""
     digest = hashlib.sha256()

@@ -112,7 +112,7 @@ class Experiment(pl.LightningModule, ABC):
         if not isinstance(batch, Mapping):
             raise ValueError(
                 f"a batch is of type {type(batch).__name__}; a data module's loaders must give "
-                f"dicts of tensors (B, ...), as combgrad.data.batches.batches does, or "
+                f"dicts of tensors (B, ...), as combgrad.data.batches.Table does, or "
                 f"{type(self).__name__} must have a batch_size(batch) of its own."
             )
         return len(next(iter(batch.values())))

@@ -71,12 +71,22 @@ def arguments_said_by_the_solver(fields: Fields) -> Fields:
     return fields
 
 
+def pixels_of_every_size(fields: Fields) -> Fields:
+    """Format 6 had the `pixels` of Globe TSP where they were raw; now every record says them."""
+    config = fields.get("config")
+    task = config.get("task") if isinstance(config, dict) else None
+    if isinstance(task, dict) and str(task.get("_target_")).endswith(".GlobeTSPExperiment"):
+        task.setdefault("pixels", "standardised")
+    return fields
+
+
 STEPS: tuple[Callable[[Fields], Fields], ...] = (
     key_from_identity,
     labels_by_the_exact_solver,
     loss_of_its_own,
     baseline_of_its_own,
     arguments_said_by_the_solver,
+    pixels_of_every_size,
 )
 
 #: The format that this version writes.

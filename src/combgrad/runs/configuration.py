@@ -58,6 +58,7 @@ NEUTRAL_VALUES = frozenset(
         "data.cache",
         "data.path",
         "data.url",
+        "data.workers",
         "model.backbone",
         "trainer.accelerator",
         "trainer.devices",

@@ -1,15 +1,14 @@
 """Handwritten digits without labels, as a LightningDataModule."""
 
-import hashlib
-from pathlib import Path
 from typing import Literal, get_args
 
 from torch import Tensor
 
-from combgrad.data.datamodule import TensorDataModule, check_choice, check_url, user_path
-from combgrad.data.digits import images
+from combgrad.data.datamodule import TensorDataModule, check_choice, choose, user_path
+from combgrad.data.digits.sources import Original, StandIn
 
-Source = Literal["stand-in", "original"]
+SOURCES: tuple[type[StandIn | Original], ...] = (StandIn, Original)
+
 Split = Literal["60-10", "50-10-10"]
 
 #: One image in seven is for the test: 10,000 of MNIST's 70,000.
@@ -35,7 +34,7 @@ class Digits(TensorDataModule):
 
     def __init__(
         self,
-        source: Source = "stand-in",
+        source: str = "stand-in",
         split: Split = "60-10",
         train_size: int = 60_000,
         eval_size: int = 10_000,
@@ -45,17 +44,10 @@ class Digits(TensorDataModule):
         url: str | None = None,
     ) -> None:
         super().__init__(train_size, eval_size, batch_size, order_seed)
-        check_choice("source", source, get_args(Source))
         check_choice("split", split, get_args(Split))
-        check_url(url, source, words=(images.TORCHVISION,) if source == "original" else ())
-        if source == "original" and path is None:
-            raise ValueError(
-                "data=mnist needs data.path=<the folder that holds mnist>, or COMBGRAD_DATA set; "
-                "data=digits needs nothing."
-            )
-        self.source, self.split = source, split
-        self.path = user_path(path)
-        self.url = url
+        chosen = choose(SOURCES, source, path, url)
+        self.source, self.split, self.url = source, split, url
+        self.origin = chosen(user_path(path), url)
         self.images: dict[str, Tensor] = {}
 
     @property
@@ -66,27 +58,14 @@ class Digits(TensorDataModule):
     @property
     def data_fingerprint(self) -> str:
         """Changes whenever the images could; cheap, but says at once that a file is missing."""
-        digest = hashlib.sha256(self.source.encode())
-        if self.source == "stand-in":
-            digest.update(images.stand_in_digest().encode())
-        else:
-            self._files()
-            for checksums in images.MNIST_FILES.values():
-                digest.update(checksums[1].encode())
-        return digest.hexdigest()
-
-    def _files(self) -> list[Path]:
-        assert self.path is not None  # checked at construction
-        return images.find_mnist(self.path, self.url)
+        return self.origin.fingerprint
 
     def setup(self, stage: str | None = None) -> None:
         """Read and split the images once."""
         del stage
         if self.images:
             return
-        everything = (
-            images.stand_in() if self.source == "stand-in" else images.read_mnist(self._files())
-        )
+        everything = self.origin.images()
         part = len(everything) // PARTS
         test = everything[-part:]
         val = test if self.validates_on_test else everything[-2 * part : -part]

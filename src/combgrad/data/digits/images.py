@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
+from combgrad.data.base import sha256_of_file
 from combgrad.data.files.download import DownloadError, download
 from combgrad.data.files.npy import DataFileError
 from combgrad.data.files.web import check_address, within
@@ -54,7 +55,7 @@ def stand_in() -> Tensor:
 
 def stand_in_digest() -> str:
     """A sha256 of what `stand_in` reads."""
-    return hashlib.sha256(STAND_IN.read_bytes()).hexdigest()
+    return sha256_of_file(STAND_IN)
 
 
 def find_mnist(path: Path, url: str | None = None) -> list[Path]:

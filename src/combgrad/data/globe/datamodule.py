@@ -1,9 +1,5 @@
 """The Globe TSP data set from one of its three sources, as a LightningDataModule."""
 
-import hashlib
-import warnings
-from typing import Literal, get_args
-
 import torch
 from torch import Tensor
 
@@ -11,24 +7,17 @@ from combgrad.arguments import LARGEST_SEED, check_range
 from combgrad.data.corruption import flip_labels
 from combgrad.data.datamodule import (
     TensorDataModule,
-    check_choice,
-    check_url,
     check_whole,
+    choose,
     user_path,
 )
-from combgrad.data.globe import countries as country_sets
-from combgrad.data.globe import original as original_set
-from combgrad.data.globe.instances import (
-    GENERATOR_VERSION,
-    Instances,
-    Recipe,
-    generate_cached,
-)
+from combgrad.data.globe.countries import COUNTRY_COUNT, Countries
+from combgrad.data.globe.instances import Instances
+from combgrad.data.globe.sources import Asked, Original, Pictures, Regenerated
 from combgrad.data.globe.sphere import Distance, check_distance
-from combgrad.data.splits import SPLITS, fingerprint
-from combgrad.solvers.edges import matrix_to_edges
+from combgrad.data.splits import SPLITS
 
-Source = Literal["regenerated", "pictures", "original"]
+SOURCES: tuple[type[Regenerated | Pictures | Original], ...] = (Regenerated, Pictures, Original)
 
 #: Fewer make no tour.
 LEAST_CITIES = 3
@@ -58,7 +47,7 @@ class GlobeTSP(TensorDataModule):
     def __init__(
         self,
         cities: int,
-        source: Source = "regenerated",
+        source: str = "regenerated",
         distance: Distance = "chord",
         train_size: int = 10_000,
         eval_size: int = 1_000,
@@ -71,32 +60,22 @@ class GlobeTSP(TensorDataModule):
         cache: str | None = None,
     ) -> None:
         super().__init__(train_size, eval_size, batch_size, order_seed)
-        check_whole("cities", cities, LEAST_CITIES, country_sets.COUNTRY_COUNT)
+        check_whole("cities", cities, LEAST_CITIES, COUNTRY_COUNT)
         check_distance(distance)
-        check_choice("source", source, get_args(Source))
-        check_url(url, source)
         check_whole("seed", seed, 0, LARGEST_SEED)
-        if source != "regenerated" and path is None:
-            raise ValueError(
-                f"data.source={source} needs data.path=<where it lies>, or COMBGRAD_DATA set; "
-                f"data.source=regenerated needs nothing."
-            )
+        chosen = choose(SOURCES, source, path, url)
         self.cities, self.source, self.distance = cities, source, distance
         self.seed = seed
         self.label_probability = check_range("corruption.label_rho", label_rho, cities) / cities
-        self.path = user_path(path)
         self.url = url
-        self.cache = user_path(cache, "cache")
+        places = user_path(path), url, user_path(cache, "cache")
+        self.origin = chosen(Asked(cities, seed, distance, *places))
         self.instances: dict[str, Instances] = {}
-        self._countries: country_sets.Countries | None = None
-        self._original: original_set.OriginalGlobe | None = None
 
     @property
-    def countries(self) -> country_sets.Countries:
+    def countries(self) -> Countries:
         """The flags and capitals, read once."""
-        if self._countries is None:
-            self._countries = self._read_countries()
-        return self._countries
+        return self.origin.countries
 
     @property
     def flags(self) -> Tensor:
@@ -106,45 +85,7 @@ class GlobeTSP(TensorDataModule):
     @property
     def data_fingerprint(self) -> str:
         """Changes whenever the data of a run could; cheap, generates nothing."""
-        common = (self.source, self.countries.flags, self.countries.lonlat, self.cities)
-        if self._original is not None:
-            return fingerprint(*common, self._original_digest())
-        return fingerprint(*common, GENERATOR_VERSION, self.distance, self.seed)
-
-    def _read_countries(self) -> country_sets.Countries:
-        if self.source == "regenerated":
-            return country_sets.regenerated()
-        assert self.path is not None  # checked at construction
-        if self.source == "pictures":
-            return country_sets.pictures(self.path)
-        folder = original_set.PUBLISHED.find_or_download(self.path, url=self.url)
-        self._original = original_set.load_original(folder, self.cities)
-        return self._original.countries
-
-    def _original_digest(self) -> str:
-        assert self._original is not None
-        digest = hashlib.sha256()
-        for split in SPLITS:
-            part = self._original.splits[split]
-            digest.update(part.indices.tobytes() + part.tours.tobytes())
-        return digest.hexdigest()
-
-    def _size(self, split: str) -> int:
-        return self.train_size if split == "train" else self.eval_size
-
-    def _load(self, split: str) -> Instances:
-        lonlat = self.countries.lonlat
-        if self._original is None:
-            count = self._size(split)
-            recipe = Recipe(self.cities, count, self.seed, split, self.distance)
-            return generate_cached(self.cache, lonlat, recipe)
-        part = self._original.splits[split]
-        everything = Instances(
-            torch.from_numpy(part.indices),
-            matrix_to_edges(torch.from_numpy(part.tours)).to(torch.float32),
-            matrix_to_edges(torch.from_numpy(part.distances)).to(torch.float32),
-        )
-        return everything.first(self._size(split), split)
+        return self.origin.fingerprint
 
     def setup(self, stage: str | None = None) -> None:
         """Read or generate all splits once, and flip training labels where asked to."""
@@ -152,14 +93,7 @@ class GlobeTSP(TensorDataModule):
         if self.instances:
             return
         for split in SPLITS:
-            self.instances[split] = self._load(split)
-        if self._original is not None and self._original.distance_kind != self.distance:
-            warnings.warn(
-                f"the tours of the original data were found with {self._original.distance_kind} "
-                f"distances, and the model compares {self.distance} distances: up to a fifth of "
-                f"the tours then differ. Set data.distance where the kinds can be made to agree.",
-                stacklevel=2,
-            )
+            self.instances[split] = self.origin.instances(split, self._size(split))
         if self.label_probability > 0:
             train = self.instances["train"]
             generator = torch.Generator().manual_seed(self.order_seed)

@@ -12,7 +12,7 @@ from combgrad.files.writing import write_text_atomically
 RECORD = "reviews-checksums.json"
 
 
-def sha256_of(files: list[Path], cache: Path | None) -> list[str]:
+def checksums_of(files: list[Path], cache: Path | None) -> list[str]:
     """The sha256 of each file, kept in `cache` for as long as its size and times stay the same.
 
     No checksum of the published files is known, so the first copy is trusted: warns where a file

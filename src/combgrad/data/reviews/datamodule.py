@@ -1,11 +1,5 @@
 """Rated beer reviews, published or made up, as a LightningDataModule."""
 
-import hashlib
-import json
-import tempfile
-from pathlib import Path
-from typing import Literal, get_args
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -16,14 +10,15 @@ from combgrad.data.datamodule import (
     TensorDataModule,
     check_choice,
     check_whole,
+    choose,
     user_path,
 )
-from combgrad.data.reviews import files, lexicon, stand_in
-from combgrad.data.reviews.checksums import sha256_of
-from combgrad.data.reviews.encoded import ENCODING_VERSION, Encoded, Texts, encode, encoded_cached
+from combgrad.data.reviews import files
+from combgrad.data.reviews.encoded import ENCODING_VERSION, Encoded, Texts, encoded_cached
+from combgrad.data.reviews.sources import Asked, Original, StandIn
 from combgrad.data.reviews.vocabulary import SPECIAL, UNKNOWN, rows
 
-Source = Literal["stand-in", "original"]
+SOURCES: tuple[type[StandIn | Original], ...] = (StandIn, Original)
 
 
 class Reviews(TensorDataModule):
@@ -59,7 +54,7 @@ class Reviews(TensorDataModule):
     def __init__(
         self,
         aspect: str,
-        source: Source = "stand-in",
+        source: str = "stand-in",
         train_size: int = 70_000,
         eval_size: int = 5_000,
         batch_size: int = 40,
@@ -73,77 +68,37 @@ class Reviews(TensorDataModule):
     ) -> None:
         super().__init__(train_size, eval_size, batch_size, order_seed)
         check_choice("aspect", aspect, files.ASPECTS)
-        check_choice("source", source, get_args(Source))
         check_whole("length", length, 1, MOST_ROWS)
         check_whole("annotated_size", annotated_size, 0, MOST_ROWS)
         check_whole("seed", seed, 0, LARGEST_SEED)
         check_whole("split_seed", split_seed, 0, LARGEST_SEED)
-        if source == "original" and path is None:
-            raise ValueError(
-                "data=beer needs data.path=<the folder with the files of the reviews>, or "
-                "COMBGRAD_DATA set; data=reviews needs nothing."
-            )
+        chosen = choose(SOURCES, source, path)
         self.aspect, self.length = aspect, length
         self.aspect_index = files.ASPECTS.index(aspect)
         self.seed, self.split_seed = seed, split_seed
         self.annotated_size = annotated_size
-        self.path = user_path(path)
-        self.from_files = source == "original"
-        # Made-up reviews stay a stand-in when they are read back from files.
-        made_up = self.path is not None and files.is_made_up(self.path)
-        self.source = "stand-in" if made_up else source
         self.cache = user_path(cache, "cache")
+        sizes = train_size, eval_size, annotated_size
+        self.origin = chosen(Asked(aspect, *sizes, seed, user_path(path), self.cache))
+        self.source = self.origin.said
         self.words: list[str] = []
         self.embeddings = torch.zeros(0, 0)
         self.annotated: dict[str, Tensor] | None = None
         self.reviews: dict[str, dict[str, Tensor]] = {}
-        self._digests: dict[str, str] = {}
 
     @property
     def data_fingerprint(self) -> str:
         """Changes whenever the reviews could; cheap, but says at once that a file is missing."""
-        if self.from_files:
-            parts = [self.aspect, *self.checksums().values()]
-        else:
-            recipe = json.dumps(vars(self._recipe()), sort_keys=True)
-            parts = [self.aspect, str(stand_in.GENERATOR_VERSION), lexicon.digest(), recipe]
-        return _digest(self.source, *parts)
+        return self.origin.fingerprint
 
     def checksums(self) -> dict[str, str]:
         """The sha256 of each file of the original, by path; raises DataFileError."""
-        if not self._digests:
-            found = self._files().all()
-            digests = sha256_of(found, self.cache)
-            self._digests = dict(zip(map(str, found), digests, strict=True))
-        return self._digests
-
-    def _files(self) -> files.ReviewFiles:
-        assert self.path is not None  # checked at construction
-        return files.find(self.path, self.aspect_index)
-
-    def _recipe(self) -> stand_in.Recipe:
-        return stand_in.Recipe(
-            aspect=self.aspect_index,
-            train=self.train_size,
-            heldout=2 * self.eval_size,
-            annotated=self.annotated_size,
-            seed=self.seed,
-        )
+        return self.origin.checksums()
 
     def encoded(self) -> Encoded:
         """All reviews as numbers, from the cache if they are there; raises DataFileError."""
         key = (ENCODING_VERSION, self.data_fingerprint)
-        return encoded_cached(self.cache, f"reviews-{self.aspect}", key, self._encode)
-
-    def _encode(self) -> Encoded:
-        if self.from_files:
-            return encode(self._files(), self.aspect_index)
-        # The text of many reviews may be too much for a temporary folder in memory.
-        if self.cache is not None:
-            self.cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=self.cache, prefix=".reviews-") as folder:
-            stand_in.write_stand_in(Path(folder), self._recipe())
-            return encode(files.find(Path(folder), self.aspect_index), self.aspect_index)
+        return encoded_cached(self.cache, f"reviews-{self.aspect}", key, self.origin.encode)
 
     def setup(self, stage: str | None = None) -> None:
         """Read or make up the reviews once, and split them."""
@@ -180,10 +135,6 @@ class Reviews(TensorDataModule):
     def columns(self, split: str) -> dict[str, Tensor]:
         """The reviews of a split."""
         return self.reviews[split]
-
-
-def _digest(*parts: str) -> str:
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
 def halves(count: int, seed: int) -> tuple[Tensor, Tensor]:

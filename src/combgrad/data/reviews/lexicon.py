@@ -6,12 +6,12 @@ note of it, `+` for an adjective that all aspects share, and `<place>` for a wor
 """
 
 import functools
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from combgrad.data.base import sha256_of_file
 from combgrad.data.reviews.files import ASPECTS
 
 SOURCE = Path(__file__).with_name("lexicon.txt")
@@ -63,7 +63,7 @@ class Lexicon:
 
 def digest() -> str:
     """A sha256 of the lexicon's file."""
-    return hashlib.sha256(SOURCE.read_bytes()).hexdigest()
+    return sha256_of_file(SOURCE)
 
 
 @functools.cache

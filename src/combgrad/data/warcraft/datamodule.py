@@ -1,25 +1,20 @@
 """The Warcraft data set from one of its two sources, as a LightningDataModule."""
 
-from typing import Literal, get_args
-
 from torch import Tensor
 
 from combgrad.arguments import LARGEST_SEED
 from combgrad.data.batches import StoredRows
 from combgrad.data.datamodule import (
     TensorDataModule,
-    check_choice,
-    check_url,
     check_whole,
+    choose,
     user_path,
 )
-from combgrad.data.splits import SPLITS, check_size, fingerprint
+from combgrad.data.splits import SPLITS
 from combgrad.data.warcraft.channels import channel_statistics_cached
-from combgrad.data.warcraft.files import MapSplit
-from combgrad.data.warcraft.generated import GENERATOR_VERSION, Recipe, generate
-from combgrad.data.warcraft.original import PUBLISHED, load_original
+from combgrad.data.warcraft.sources import Asked, Original, Regenerated
 
-Source = Literal["regenerated", "original"]
+SOURCES: tuple[type[Regenerated | Original], ...] = (Regenerated, Original)
 
 
 class Warcraft(TensorDataModule):
@@ -42,6 +37,7 @@ class Warcraft(TensorDataModule):
         seed: of the generated maps.
         order_seed: of the training order.
         cache: folder for generated maps, or None to have them in memory.
+        workers: processes that read maps from the disk, beside the one that trains.
 
     Raises ValueError for a setting that cannot be; `setup` and `data_fingerprint` raise
     DataFileError or DownloadError where the published files are not right.
@@ -53,7 +49,7 @@ class Warcraft(TensorDataModule):
     def __init__(
         self,
         cells: int,
-        source: Source = "regenerated",
+        source: str = "regenerated",
         train_size: int = 10_000,
         eval_size: int = 1_000,
         batch_size: int = 70,
@@ -62,64 +58,36 @@ class Warcraft(TensorDataModule):
         path: str | None = None,
         url: str | None = None,
         cache: str | None = None,
+        workers: int = 0,
     ) -> None:
-        super().__init__(train_size, eval_size, batch_size, order_seed)
-        check_choice("source", source, get_args(Source))
-        if source == "original" and path is None:
-            raise ValueError(
-                "data.source=original needs data.path=<where it lies>, or COMBGRAD_DATA set; "
-                "data.source=regenerated needs nothing."
-            )
-        check_url(url, source)
+        super().__init__(train_size, eval_size, batch_size, order_seed, workers)
+        chosen = choose(SOURCES, source, path, url)
         check_whole("cells", cells, 2)
         check_whole("seed", seed, 0, LARGEST_SEED)
         self.cells, self.source, self.seed = cells, source, seed
-        self.path = user_path(path)
-        self.url = url
-        self.cache = user_path(cache, "cache")
+        self.url, self.cache = url, user_path(cache, "cache")
+        self.origin = chosen(Asked(cells, seed, user_path(path), url, self.cache))
         self.maps: dict[str, dict[str, StoredRows]] = {}
         self.channel_mean: Tensor
         self.channel_std: Tensor
-        self._original: dict[str, MapSplit] = {}
 
     @property
     def data_fingerprint(self) -> str:
         """Changes whenever the data of a run could; cheap, generates nothing."""
-        if self.source == "regenerated":
-            return fingerprint(self.source, self.cells, GENERATOR_VERSION, self.seed)
-        marks = [self.original[split].fingerprint() for split in SPLITS]
-        return fingerprint(self.source, self.cells, *marks)
-
-    @property
-    def original(self) -> dict[str, MapSplit]:
-        """The published maps by split, found and checked once."""
-        if not self._original:
-            assert self.path is not None  # checked at construction
-            folder = PUBLISHED.find_or_download(self.path, url=self.url)
-            self._original = load_original(folder, self.cells)
-        return self._original
-
-    def _load(self, split: str) -> dict[str, StoredRows]:
-        count = self.train_size if split == "train" else self.eval_size
-        if self.source == "regenerated":
-            recipe = Recipe(self.cells, count, self.seed, split)
-            return generate(recipe, self.cache).columns(count)
-        stored = self.original[split]
-        return stored.columns(check_size(count, len(stored), split))
+        return self.origin.fingerprint
 
     def setup(self, stage: str | None = None) -> None:
         """Open or generate all splits once, and learn how bright the training maps are."""
         del stage
         if self.maps:
             return
-        self.maps = {split: self._load(split) for split in SPLITS}
+        self.maps = {split: self.origin.columns(split, self._size(split)) for split in SPLITS}
         # The fingerprint looks at few of the published pixels, and these are about all.
-        states = self.original["train"].states() if self.source == "original" else []
         statistics = channel_statistics_cached(
             self.maps["train"]["maps"],
             self.cache,
             f"warcraft-{self.cells}-channels",
-            (self.data_fingerprint, self.train_size, states),
+            (self.data_fingerprint, self.train_size, self.origin.states()),
         )
         self.channel_mean, self.channel_std = statistics
 
