@@ -70,7 +70,7 @@ MISTAKES = {
     "grad.lam=-1": "'grad' (grad=identity) has no keys; choose grad= ... or grad=imle ... first.",
     "margin.alpha=0.1": "choose margin=informed or margin=noise ... first",
     "solver.k=1000": "; choose ... solver=topk ... first",
-    "task.pixels=raw": "write +task.pixels=<value>",
+    "task.epoch_metrics_every=2": "write +task.epoch_metrics_every=<value>",
     "grad=blackbox grad.lamda=1": "Did you mean grad.lam?",
     "optimizer.learning_rate=1": "'optimizer' has",
     # Values

@@ -140,7 +140,7 @@ def test_what_no_run_would_read_is_refused_in_one_line(words, message):
         "margin=noise margin_until=3",
         "budget.paper.epochs=3 profile=paper",
         "experiment=dvae noise=gumbel",
-        "+task.pixels=raw",
+        "+task.epoch_metrics_every=2",
         "logger=wandb +logger.notes=x +logger.resume=allow",
         "logger=tensorboard +logger.max_queue=5",
         "+trainer.gradient_clip_val=1.0",

@@ -1,6 +1,8 @@
 """Every setting of every data set is checked when the data module is made, before any work."""
 
+import importlib
 import inspect
+from typing import get_args
 
 import pytest
 import yaml
@@ -82,6 +84,15 @@ def test_choices_are_checked(module):
         for value in ("other", "", None, 5, ["original"]):
             with pytest.raises(ValueError, match=rf"{name}"):
                 made(module, **{name: value})
+
+
+@pytest.mark.parametrize("module", [Digits, GlobeTSP, Reviews, Warcraft])
+def test_the_sources_that_a_configuration_may_name_are_those_that_there_are(module):
+    named = get_args(inspect.signature(module).parameters["source"].annotation)
+    sources = importlib.import_module(module.__module__).SOURCES
+    assert named == tuple(source.name for source in sources)
+    assert made(module).source == named[0]
+    assert made(module).origin.needs is None
 
 
 @MODULES

@@ -7,6 +7,7 @@ from torch import Tensor
 from combgrad.data.datamodule import TensorDataModule, check_choice, choose, user_path
 from combgrad.data.digits.sources import Original, StandIn
 
+SourceName = Literal["stand-in", "original"]
 SOURCES: tuple[type[StandIn | Original], ...] = (StandIn, Original)
 
 Split = Literal["60-10", "50-10-10"]
@@ -34,7 +35,7 @@ class Digits(TensorDataModule):
 
     def __init__(
         self,
-        source: str = "stand-in",
+        source: SourceName = "stand-in",
         split: Split = "60-10",
         train_size: int = 60_000,
         eval_size: int = 10_000,

@@ -1,5 +1,7 @@
 """The Globe TSP data set from one of its three sources, as a LightningDataModule."""
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 
@@ -17,6 +19,7 @@ from combgrad.data.globe.sources import Asked, Original, Pictures, Regenerated
 from combgrad.data.globe.sphere import Distance, check_distance
 from combgrad.data.splits import SPLITS
 
+SourceName = Literal["regenerated", "pictures", "original"]
 SOURCES: tuple[type[Regenerated | Pictures | Original], ...] = (Regenerated, Pictures, Original)
 
 #: Fewer make no tour.
@@ -47,7 +50,7 @@ class GlobeTSP(TensorDataModule):
     def __init__(
         self,
         cities: int,
-        source: str = "regenerated",
+        source: SourceName = "regenerated",
         distance: Distance = "chord",
         train_size: int = 10_000,
         eval_size: int = 1_000,

@@ -1,5 +1,7 @@
 """Rated beer reviews, published or made up, as a LightningDataModule."""
 
+from typing import Literal
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -18,6 +20,7 @@ from combgrad.data.reviews.encoded import ENCODING_VERSION, Encoded, Texts, enco
 from combgrad.data.reviews.sources import Asked, Original, StandIn
 from combgrad.data.reviews.vocabulary import SPECIAL, UNKNOWN, rows
 
+SourceName = Literal["stand-in", "original"]
 SOURCES: tuple[type[StandIn | Original], ...] = (StandIn, Original)
 
 
@@ -54,7 +57,7 @@ class Reviews(TensorDataModule):
     def __init__(
         self,
         aspect: str,
-        source: str = "stand-in",
+        source: SourceName = "stand-in",
         train_size: int = 70_000,
         eval_size: int = 5_000,
         batch_size: int = 40,

@@ -1,5 +1,7 @@
 """The Warcraft data set from one of its two sources, as a LightningDataModule."""
 
+from typing import Literal
+
 from torch import Tensor
 
 from combgrad.arguments import LARGEST_SEED
@@ -14,6 +16,7 @@ from combgrad.data.splits import SPLITS
 from combgrad.data.warcraft.channels import channel_statistics_cached
 from combgrad.data.warcraft.sources import Asked, Original, Regenerated
 
+SourceName = Literal["regenerated", "original"]
 SOURCES: tuple[type[Regenerated | Original], ...] = (Regenerated, Original)
 
 
@@ -49,7 +52,7 @@ class Warcraft(TensorDataModule):
     def __init__(
         self,
         cells: int,
-        source: str = "regenerated",
+        source: SourceName = "regenerated",
         train_size: int = 10_000,
         eval_size: int = 1_000,
         batch_size: int = 70,
