@@ -7,7 +7,6 @@ import torch
 from combgrad.data.datamodule import TensorDataModule
 from combgrad.data.files.npy import DataFileError
 from combgrad.data.matching import appearance
-from combgrad.data.matching.batches import NumberSampler
 from combgrad.data.matching.datamodule import KeyPointPairs
 from combgrad.data.matching.graphs import delaunay_edges
 from combgrad.data.matching.marked import Annotation, Collection, KeyPointSet, gather
@@ -148,36 +147,24 @@ def test_columns_say_which_pictures_are_paired():
     assert torch.equal(category[columns["pictures"]], columns["category"][:, None].expand(-1, 2))
 
 
-@pytest.mark.parametrize("endless", [True, False])
-def test_processes_share_the_numbers_of_an_epoch(endless):
-    count, world = 23, 3
+def test_processes_share_each_batch_and_see_other_pairs_than_each_other(monkeypatch):
+    alone = epoch_of(made(), 1)
     shares = []
-    for rank in range(world):
-        sampler = NumberSampler(count, 4, endless=endless, rank=rank, world=world)
-        sampler.set_epoch(2)
-        parts = list(sampler)
-        assert len(parts) == len(sampler)
-        assert all(len(part) == 4 for part in parts[:-1])
-        shares.append(torch.cat(parts).tolist())
-    everything = sorted(number for share in shares for number in share)
-    if endless:
-        assert everything == list(range(46, 46 + 21))
-        assert {len(share) for share in shares} == {7}
-    else:
-        assert everything == list(range(23))
-    alone = NumberSampler(count, 4, endless=True, rank=0, world=1)
-    numbers = []
-    for epoch in range(3):
-        alone.set_epoch(epoch)
-        numbers += torch.cat(list(alone)).tolist()
-    assert numbers == list(range(3 * 23))
+    for rank in range(2):
+        data = made()
+        monkeypatch.setattr(TensorDataModule, "_place", lambda self, rank=rank: (rank, 2))
+        shares.append(epoch_of(data, 1))
+    assert [len(share) for share in shares] == [5, 5]
+    for whole, *parts in zip(alone, *shares, strict=True):
+        for rank, part in enumerate(parts):
+            assert torch.equal(part["category"], whole["category"][rank::2])
+            # A part may need less padding than the whole.
+            count = part["points"].shape[2]
+            assert torch.equal(part["points"], whole["points"][rank::2, :, :count])
 
 
-def test_a_batch_must_divide_among_the_processes(monkeypatch):
-    data = made()
-    monkeypatch.setattr(TensorDataModule, "_place", lambda self: (0, 3))
-    with pytest.raises(ValueError, match=r"data\.batch_size is 4, which 3 processes cannot share"):
-        data.train_dataloader()
+def test_workers_change_no_number():
+    assert equal(epoch_of(made(workers=1), 1), epoch_of(made(), 1))
 
 
 class Photographs(KeyPointSet):
@@ -218,6 +205,8 @@ def test_pictures_are_those_of_the_files_at_one_size(tmp_path):
         np.testing.assert_array_equal(
             batch["images"][0, side].permute(1, 2, 0).numpy(), np.asarray(picture)
         )
+        np.testing.assert_array_equal(data.photographs("test", [0])[0, side], np.asarray(picture))
+    assert made().photographs("test", [0]) is None
     assert data.validates_on_test
     assert equal(list(data.val_dataloader()), list(data.test_dataloader()))
 

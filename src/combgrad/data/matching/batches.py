@@ -1,13 +1,12 @@
 """Batches of pairs, padded to the largest, that depend only on a seed and the pairs' numbers."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Dataset
 
 from combgrad.data.matching.appearance import Appearance, ShownPairs
 from combgrad.data.matching.graphs import delaunay_edges
@@ -18,15 +17,22 @@ from combgrad.data.matching.pairs import GivenPairs, Pair, PairPool, bits
 class Numbered(Protocol):
     """Pairs by number; the generator is that of the number."""
 
+    def __len__(self) -> int:
+        """How many there are, or make an epoch."""
+
     def pair(self, number: int, generator: np.random.Generator) -> Pair:
         """The pair of a number."""
 
 
 @dataclass(frozen=True)
 class Endless:
-    """Every number draws a pair of its own."""
+    """Every number draws a pair of its own; `count` of them make an epoch."""
 
     pool: PairPool
+    count: int
+
+    def __len__(self) -> int:
+        return self.count
 
     def pair(self, number: int, generator: np.random.Generator) -> Pair:
         """A random pair."""
@@ -38,6 +44,9 @@ class Listed:
     """The same pairs again and again."""
 
     pairs: GivenPairs
+
+    def __len__(self) -> int:
+        return len(self.pairs)
 
     def pair(self, number: int, generator: np.random.Generator) -> Pair:
         """The pair in that row."""
@@ -70,6 +79,9 @@ class PairBatches(Dataset[dict[str, Tensor]]):
     ) -> None:
         self.marked, self.pairs, self.appearance = marked, pairs, appearance
         self.seed, self.common = seed, common
+
+    def __len__(self) -> int:
+        return len(self.pairs)
 
     def __getitem__(self, numbers: Tensor) -> dict[str, Tensor]:
         shown = self._shown(numbers.tolist())
@@ -127,38 +139,3 @@ class PairBatches(Dataset[dict[str, Tensor]]):
             "target": torch.from_numpy(target),
             "category": torch.from_numpy(shown.category),
         }
-
-
-class NumberSampler(Sampler[Tensor]):
-    """The numbers of one batch after another; every epoch has numbers of its own, or the same ones.
-
-    Each of `world` processes gets every world-th number.
-
-    Args:
-        count: numbers of an epoch.
-        batch_size: of this process.
-        endless: whether epoch e has the numbers from e * count on, and not those from 0 on; what
-            does not divide evenly among the processes is then left out.
-    """
-
-    def __init__(
-        self, count: int, batch_size: int, *, endless: bool, rank: int, world: int
-    ) -> None:
-        self.count, self.batch_size, self.endless = count, batch_size, endless
-        self.rank, self.world = rank, world
-        self.epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the numbers of the next pass; Lightning calls it at the start of every epoch."""
-        self.epoch = epoch
-
-    def _mine(self) -> range:
-        count = self.count - self.count % self.world if self.endless else self.count
-        start = self.epoch * self.count if self.endless else 0
-        return range(start + self.rank, start + count, self.world)
-
-    def __len__(self) -> int:
-        return -(-len(self._mine()) // self.batch_size)
-
-    def __iter__(self) -> Iterator[Tensor]:
-        yield from torch.tensor(self._mine(), dtype=torch.int64).split(self.batch_size)

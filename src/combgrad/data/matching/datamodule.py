@@ -1,13 +1,13 @@
 """Pairs of pictures with marked points, as a LightningDataModule."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
+import numpy as np
 import torch
-from torch import Tensor
-from torch.utils.data import DataLoader
 
 from combgrad.arguments import LARGEST_SEED
+from combgrad.data.batch_plans import BatchPlan, Fresh
 from combgrad.data.batches import Column
 from combgrad.data.datamodule import TensorDataModule, check_url, check_whole, user_path
 from combgrad.data.matching.appearance import (
@@ -20,7 +20,7 @@ from combgrad.data.matching.appearance import (
 from combgrad.data.matching.batches import (
     Endless,
     Listed,
-    NumberSampler,
+    Numbered,
     PairBatches,
 )
 from combgrad.data.matching.marked import Collection, KeyPointSet, Place
@@ -61,6 +61,7 @@ class KeyPointPairs(TensorDataModule):
         path: the folder that holds the set.
         url: the address of the set's archive, for sets that have one archive.
         cache: folder for decoded pictures and features, or None to have them in memory.
+        workers: processes that put pairs together, beside the one that trains.
 
     Raises ValueError for a setting that cannot be; `setup` and `data_fingerprint` raise
     DataFileError or DownloadError where the files are not right.
@@ -82,8 +83,9 @@ class KeyPointPairs(TensorDataModule):
         path: str | None = None,
         url: str | None = None,
         cache: str | None = None,
+        workers: int = 0,
     ) -> None:
-        super().__init__(train_size, eval_size, batch_size, order_seed)
+        super().__init__(train_size, eval_size, batch_size, order_seed, workers)
         check_whole("seed", seed, 0, LARGEST_SEED)
         check_set(collection, url)
         check_url(url, collection.source)
@@ -133,6 +135,9 @@ class KeyPointPairs(TensorDataModule):
         del stage
         if self._appearance is None:
             self._appearance = self._look()
+            # Pictures are large, and those of many pairs would not fit into memory.
+            if isinstance(self._appearance, Pixels):
+                self.eval_batch_size = 1
 
     def _look(self) -> Appearance:
         marked, cache = self.collection.marked, self.files.cache
@@ -148,13 +153,22 @@ class KeyPointPairs(TensorDataModule):
 
     def columns(self, split: str) -> Mapping[str, Column]:
         """Which two pictures each pair of a split has and their category; of the first epoch."""
-        table = self._table(split)
-        size = self.train_size if split == "train" else len(self._fixed(split))
-        pairs = [table.pair(number) for number in range(size)]
+        table = self.table(split)
+        pairs = [table.pair(number) for number in range(len(table))]
         return {
             "pictures": torch.tensor([(pair.first, pair.second) for pair in pairs]),
             "category": torch.tensor([pair.category for pair in pairs]),
         }
+
+    def photographs(self, split: str, numbers: Sequence[int]) -> np.ndarray | None:
+        """The pictures (N, 2, 256, 256, 3) uint8 of pairs, or None where the set has none."""
+        files = self.collection.marked.files
+        if files is None:
+            return None
+        table = self.table(split)
+        pairs = [table.pair(number) for number in numbers]
+        shown = [[files[n].pixels() for n in (pair.first, pair.second)] for pair in pairs]
+        return np.array(shown).transpose(0, 1, 3, 4, 2)
 
     def _own(self, split: str) -> str:
         """The split whose pairs a split has."""
@@ -168,38 +182,20 @@ class KeyPointPairs(TensorDataModule):
         """The pairs of validation or test."""
         return self.collection.splits[self._own(split)].fixed(self.eval_size, self._seed(split))
 
-    def _table(self, split: str) -> PairBatches:
+    def table(self, split: str) -> PairBatches:
+        """Answers the numbers of pairs with a batch; of training pairs any number is one."""
         if self._appearance is None:
             raise RuntimeError("setup() must be called before batches are asked for")
         marked, pool = self.collection.marked, self.collection.splits[self._own(split)]
-        pairs = Endless(pool) if split == "train" else Listed(self._fixed(split))
+        if split == "train":
+            pairs: Numbered = Endless(pool, self.train_size)
+        else:
+            pairs = Listed(self._fixed(split))
         return PairBatches(marked, pairs, self._appearance, self._seed(split), self.common_points)
 
-    def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
-        """Batches of pairs that are new in every epoch, shared out among the processes."""
-        world = self._place()[1]
-        if self.batch_size % world:
-            raise ValueError(
-                f"data.batch_size is {self.batch_size}, which {world} processes cannot share "
-                f"evenly; choose a multiple of {world}, or other trainer.devices."
-            )
-        return self._loader("train", self.train_size, self.batch_size // world, endless=True)
-
-    def _eval_batches(self, split: str) -> DataLoader[dict[str, Tensor]]:
-        # Pictures are large, and those of many pairs would not fit into memory.
-        least = 1 if isinstance(self._appearance, Pixels) else self.eval_batch_size
-        size = max(self.batch_size, least)
-        return self._loader(split, len(self._fixed(split)), size, endless=False)
-
-    def _loader(
-        self, split: str, count: int, size: int, *, endless: bool
-    ) -> DataLoader[dict[str, Tensor]]:
-        rank, world = self._place()
-        sampler = NumberSampler(count, size, endless=endless, rank=rank, world=world)
-        # Its own generator: a loader otherwise draws from the global one whenever it is started.
-        return DataLoader(
-            self._table(split), sampler=sampler, batch_size=None, generator=torch.Generator()
-        )
+    def train_plan(self, rows: int) -> BatchPlan:
+        """Pairs that are new in every epoch."""
+        return Fresh(rows, self.batch_size)
 
 
 @lru_cache(maxsize=4)
