@@ -129,6 +129,17 @@ def test_an_entry_that_is_not_what_was_written_is_made_anew_with_a_word(tmp_path
         assert_whole(cached(tmp_path, "set", (), make))
 
 
+def test_an_original_that_cannot_be_read_is_blamed_itself(tmp_path):
+    def make():
+        yield {"x": np.zeros(2)}
+        (tmp_path / "original.npy").read_bytes()
+
+    with pytest.raises(FileNotFoundError) as caught:
+        cached(tmp_path / "cache", "set", (), make)
+    assert caught.value.filename == str(tmp_path / "original.npy")
+    assert "cannot write" not in str(caught.value)
+
+
 @pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt(), OSError(28, "full")])
 def test_a_failure_in_the_middle_leaves_nothing(tmp_path, error):
     def fail():

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from combgrad.files.locking import locked
+from combgrad.files.locking import HeldError, held, locked
 
 
 def test_a_lock_is_held_by_one_at_a_time(tmp_path):
@@ -41,6 +41,23 @@ def test_a_file_system_without_locks_is_no_failure(tmp_path, monkeypatch, code):
     monkeypatch.setattr(fcntl, "flock", refuse)
     with locked(tmp_path / "set"), locked(tmp_path / "set"):
         assert (tmp_path / ".set.lock").exists()
+
+
+def test_a_lock_that_must_hold_needs_a_file_system_with_locks(tmp_path, monkeypatch):
+    def refuse(handle, operation):
+        raise OSError(errno.ENOLCK, "no locks")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(OSError, match="no locks"), held(tmp_path / "lock", patience=0):
+        pass
+
+
+@pytest.mark.parametrize("patience", [0, 0.2])
+def test_patience_has_an_end(tmp_path, patience):
+    with held(tmp_path / "lock"), pytest.raises(HeldError, match="another process holds"):
+        held(tmp_path / "lock", patience).__enter__()
+    with held(tmp_path / "lock", patience):
+        assert (tmp_path / "lock").read_bytes() == b""
 
 
 def test_any_other_failure_of_a_lock_is_one(tmp_path, monkeypatch):

@@ -1,5 +1,7 @@
 """What a sweep refuses before its first job, and how it says so."""
 
+import shlex
+
 import pytest
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
@@ -54,6 +56,12 @@ def test_every_reason_is_said_once_with_its_number_of_jobs():
     assert second.endswith("(1 job, such as experiment=tsp5 profile=smoke grad.lamda=3)")
 
 
+def test_the_words_of_a_refused_job_can_be_pasted_into_a_shell():
+    text = refusal([asked("data.path=/a\\ b\\,c", "data.source=original", "proj=mean")])
+    words = shlex.split(text.rpartition(", such as ")[2].removesuffix(")"))
+    assert words[2:] == ["data.path=/a\\ b\\,c", "data.source=original", "proj=mean"]
+
+
 def test_a_table_of_experiments_that_are_not_there_is_refused_in_one_line():
     found = requests(["table=2", "grad=identity", "seeds=1"])
     more = Request(("experiment=tsp99",), None)
@@ -82,7 +90,7 @@ def test_a_job_with_settings_that_no_run_can_have_is_refused():
         (("experiment=l2x_k5", "loss=hamming"), "L2X has a loss of its own"),
         (("experiment=tsp5", "loss=none"), "GlobeTSP has no loss of its own"),
         (("experiment=tsp5", "loss=fenchel_young", "grad=blackbox"), "Blackbox would be ignored"),
-        (("experiment=warcraft12_direct", "loss=spo_plus"), "Warcraft has a loss of its own"),
+        (("experiment=warcraft12_direct", "loss=spo_plus"), "WarcraftDirect has a loss of its own"),
         (("experiment=tsp5", "optimizer.lr=-1"), "no optimizer can be made with"),
     ],
 )

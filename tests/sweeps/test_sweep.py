@@ -181,8 +181,18 @@ def test_a_checkpoint_left_behind_is_resumed(tmp_path):
     checkpoints = make_job(tmp_path, 0).folder / "checkpoints"
     checkpoints.mkdir(parents=True)
     (checkpoints / "last.ckpt").touch()
-    sweep, _ = outcome(tmp_path, 2, finish)
-    assert [e.state for e in sweep.progress] == [State.RESUMED, State.DONE]
+    checkpoints = make_job(tmp_path, 1).folder / "checkpoints"  # of a run that begins anew: broken
+    checkpoints.mkdir(parents=True)
+    (checkpoints / "last.ckpt").touch()
+
+    def act(job, sweep):
+        with claim(job.folder, sweep):
+            went_on = [3] if job.name == "run0" else []
+            record = dataclasses.replace(make_record(job), resumed_at=went_on)
+            save_record(record, Path(job.config.paths.results))
+
+    sweep, _ = outcome(tmp_path, 3, act)
+    assert [e.state for e in sweep.progress] == [State.RESUMED, State.DONE, State.DONE]
 
 
 def dying(deaths):

@@ -74,6 +74,8 @@ def cached(
     place = folder / f"{name}-{mark[:16]}"
     with contextlib.suppress(DataFileError):
         return _read(place, mark)
+    # Of what the blocks are made from, for which their own words are the right ones.
+    troubles: list[OSError] = []
     try:
         with locked(place):
             # Another process may have made it while this one waited for the lock.
@@ -83,10 +85,21 @@ def cached(
                 except DataFileError as error:
                     warnings.warn(f"{error} It is made anew.", stacklevel=2)
                     shutil.rmtree(place)
-            _write(place, mark, make())
+            _write(place, mark, _noting(make, troubles))
             return _read(place, mark)
     except OSError as error:
+        if any(error is trouble for trouble in troubles):
+            raise
         raise OSError(error.errno, f"cannot write {place}: {error.strerror or error}") from error
+
+
+def _noting(make: Callable[[], Iterable[Block]], troubles: list[OSError]) -> Iterable[Block]:
+    """The blocks; an OSError of their making is put into `troubles` on its way."""
+    try:
+        yield from make()
+    except OSError as error:
+        troubles.append(error)
+        raise
 
 
 def _joined(blocks: Iterable[Block]) -> dict[str, np.ndarray]:

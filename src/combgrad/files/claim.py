@@ -6,14 +6,13 @@ import os
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from combgrad.errors import CombgradError, redacted
+from combgrad.files.locking import HeldError, held
 from combgrad.files.writing import write_text_atomically
 
 LOCK = "lock"
@@ -84,9 +83,9 @@ def is_claimed(folder: Path) -> bool:
     if not (folder / LOCK).exists():
         return False
     try:
-        with FileLock(folder / LOCK, timeout=0):
+        with held(folder / LOCK, patience=0):
             return False
-    except Timeout:
+    except HeldError:
         return True
 
 
@@ -99,18 +98,16 @@ def claim(folder: Path, sweep: str = "") -> Iterator[None]:
     The operating system frees the lock when its holder dies, however it dies, so that a lock can
     never go stale. On a network file system it must support `flock` (NFS 4, Lustre with `flock`).
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / LOCK)
-    try:
-        # A little patience: `is_claimed` holds the lock for a moment.
-        lock.acquire(timeout=1.0)
-    except Timeout:
-        holder = read_status(folder)
-        who = f"process {holder.pid} on {holder.host}" if holder else "another process"
-        raise RunBusyError(
-            f"{who} is at work on this run ({folder.name}); wait for it, or stop it first."
-        ) from None
-    try:
+    with ExitStack() as stack:
+        try:
+            # A little patience: `is_claimed` holds the lock for a moment.
+            stack.enter_context(held(folder / LOCK, patience=1.0))
+        except HeldError:
+            holder = read_status(folder)
+            who = f"process {holder.pid} on {holder.host}" if holder else "another process"
+            raise RunBusyError(
+                f"{who} is at work on this run ({folder.name}); wait for it, or stop it first."
+            ) from None
         write_status(folder, Status.mine(sweep))
         try:
             yield
@@ -120,8 +117,6 @@ def claim(folder: Path, sweep: str = "") -> Iterator[None]:
                 _amend(folder, state="failed", error=in_one_line(error))
             raise
         _amend(folder, state="done")
-    finally:
-        lock.release()
 
 
 def _amend(folder: Path, **changes: Any) -> None:

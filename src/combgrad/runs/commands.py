@@ -9,4 +9,9 @@ from combgrad.files.installation import program
 
 def command(words: Iterable[str]) -> str:
     """What runs these words of a command line; addresses lose their passwords and queries."""
-    return " ".join((program(), shlex.join(map(redacted, words))))
+    return f"{program()} {in_shell(words)}"
+
+
+def in_shell(words: Iterable[str]) -> str:
+    """The words alone, quoted for a shell where they need it; addresses lose their secrets."""
+    return shlex.join(map(redacted, words))

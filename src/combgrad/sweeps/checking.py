@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from combgrad.errors import CombgradError
 from combgrad.results.identity import digest, run_key
+from combgrad.runs.commands import in_shell
 from combgrad.runs.configuration import resolved, run_name, scientific
 from combgrad.runs.distinctions import flat
 from combgrad.runs.explanations import describe
@@ -62,7 +63,7 @@ def _reasons(errors: Sequence[tuple[Request, Exception]]) -> str:
         found.setdefault(reason, []).append(request)
     lines = []
     for reason, jobs in found.items():
-        words = "" if reason in absent.values() else f", such as {' '.join(jobs[0].overrides)}"
+        words = "" if reason in absent.values() else f", such as {in_shell(jobs[0].overrides)}"
         lines.append(f"{reason} ({len(jobs)} {'jobs' if len(jobs) > 1 else 'job'}{words})")
     return lines[0] if len(lines) == 1 else "".join(f"\n  {line}" for line in lines)
 

@@ -55,7 +55,6 @@ class Progress:
     launches: int = 0
     error: str = ""
     note: str = ""
-    was_cut_off: bool = False
     record: RunRecord | None = None
     before: RunRecord | None = None
 
@@ -138,8 +137,6 @@ class Sweep:
 
     def _round(self, entries: list[Progress]) -> None:
         before = [read_status(entry.job.folder) for entry in entries]
-        for entry in entries:
-            entry.was_cut_off = not self.rerun and entry.job.is_cut_off()
         returns: Sequence[JobReturn | None] = [None] * len(entries)
         trouble = "it started no job and said nothing"
         try:
@@ -206,7 +203,9 @@ def _take(entry: Progress, path: Path | None) -> bool:
 def _kind_of_success(entry: Progress, ours: bool) -> State:
     if not ours:
         return State.ELSEWHERE
-    return State.RESUMED if entry.was_cut_off else State.DONE
+    # What the record says: a run whose checkpoints were broken has begun anew.
+    resumed = entry.record is not None and entry.record.resumed_at
+    return State.RESUMED if resumed else State.DONE
 
 
 def _give_up(entries: Sequence[Progress], trouble: str) -> None:

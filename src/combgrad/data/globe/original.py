@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from combgrad.data.files.npy import REMEDY, DataFileError, check_rows, load_array, load_object_array
 from combgrad.data.files.published import EDMOND, Published
 from combgrad.data.globe.countries import COUNTRY_COUNT, Countries
 from combgrad.data.globe.flag_drawing import FLAG_SHAPE
+from combgrad.data.globe.sphere import unit_vectors
 from combgrad.data.splits import SPLITS
 
 SET_SUFFIX = f"_countries_from_{COUNTRY_COUNT}"
@@ -189,8 +191,7 @@ def detect_distance_kind(lonlat: np.ndarray, splits: list[OriginalSplit]) -> str
 
 def _distance_tables(lonlat: np.ndarray) -> dict[str, np.ndarray]:
     """Distances (C, C) of each kind, on the unit sphere or in degrees."""
-    lon, lat = np.radians(lonlat).T
-    points = np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=1)
+    points = unit_vectors(torch.as_tensor(lonlat, dtype=torch.float64)).numpy()
     chord = np.linalg.norm(points[:, None] - points[None, :], axis=2)
     return {
         "great_circle": 2 * np.arcsin(np.clip(chord / 2, 0, 1)),
