@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from combgrad.plans import grids
-from combgrad.results import RunRecord, save_record
+from combgrad.results import RunRecord, report_runs, save_record
 from combgrad.results.identity import signature
 from combgrad.results.layout import read_layout
 from combgrad.results.paper import PaperValue
@@ -285,6 +285,22 @@ def test_a_run_tells_everything(tree):
         "val/accuracy: 0.2 after the first of 3 epochs, 0.3 after the last; dashed: the best "
         in (run.text)
     )
+
+
+def test_a_curve_of_some_epochs_is_drawn_at_those():
+    curve = {"val/accuracy": [0.25, 0.5, 0.75]}
+    dense = dataclasses.replace(RECORDS[0], best_epoch=2, curves=curve)
+    sparse = dataclasses.replace(dense, best_epoch=4, curve_epochs={"val/accuracy": [0, 4, 5]})
+    axis = (0.25, 0.75)
+    drawn = [report_runs._picture(run, axis) for run in (dense, sparse)]
+    places = [[float(point.split(",")[0]) for point in one["lines"][0].split()] for one in drawn]
+    width = drawn[0]["width"]
+    assert places[0] == pytest.approx([0, width / 2, width], abs=0.06)
+    assert places[1] == pytest.approx([0, 0.8 * width, width], abs=0.06)
+    assert float(drawn[1]["best"]) == pytest.approx(0.8 * width, abs=0.06)
+    words = report_runs._curve_words(sparse, axis)
+    assert "the first of 3 epochs, as often as it was measured, 0.75 after the last" in words
+    assert "dashed: the best epoch, 5, with 0.5" in words
 
 
 def test_the_page_loads_nothing(page, tree):

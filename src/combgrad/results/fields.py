@@ -75,6 +75,10 @@ def _is_count(value: Any) -> bool:
     return is_whole(value) and value >= 0
 
 
+def _is_epoch(value: Any) -> bool:
+    return _is_count(value) and value < 2**53  # pictures reckon with it as a float
+
+
 def _is_number(value: Any) -> bool:
     if isinstance(value, float):
         return True
@@ -120,8 +124,8 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "commit": (_is_text, "a string"),
     "config": (_is_config, f"an object, its `trainer` too, at most {DEEPEST} levels deep"),
     "curve_epochs": (
-        _is_mapping(_is_list(_is_count)),
-        "an object of lists of whole numbers, at least 0",
+        _is_mapping(_is_list(_is_epoch)),
+        "an object of lists of whole numbers, from 0 to 2^53",
     ),
     "curves": (_is_mapping(_is_list(_is_number)), "an object of lists of numbers"),
     "data_fingerprint": (_is_text, "a string"),

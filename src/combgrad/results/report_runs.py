@@ -186,8 +186,9 @@ def _curve_words(run: RunRecord, axis: tuple[float, float]) -> str:
         return f"The record has no curve of {monitored(run)}."
     at = dict(zip(run.epochs_of(monitored(run)), curve, strict=True))
     strange = [epoch + 1 for epoch, value in at.items() if not math.isfinite(value)]
+    some = ", as often as it was measured" if monitored(run) in run.curve_epochs else ""
     words = (
-        f"{monitored(run)}: {curve[0]:.4g} after the first of {len(curve)} epochs, "
+        f"{monitored(run)}: {curve[0]:.4g} after the first of {len(curve)} epochs{some}, "
         f"{curve[-1]:.4g} after the last"
     )
     if run.best_epoch in at:
