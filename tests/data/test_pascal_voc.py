@@ -103,6 +103,26 @@ def test_voc_has_the_cropped_objects_without_a_flaw(voc):
     assert {found.categories[c]: m.tolist() for c, m in test.items()} == {"car": [4, 5]}
 
 
+@pytest.mark.parametrize(("last", "kept"), [(0, True), (1, False)])
+def test_the_last_object_stands_for_number_zero(voc, last, kept):
+    """As the published code has it; the published split numbers 1,966 people so."""
+    name = "person/2008_000002_0.xml"
+    marks = voc / "voc2011_keypoints_Feb2012.tgz"
+    whole = berkeley_xml("2008_000002", (10, 20, 60, 40), POINTS[:3])
+    rewrite(marks, f"annotations/{name}", whole, "w:gz")
+    annotation = "TrainVal/VOCdevkit/VOC2011/Annotations/2008_000002.xml"
+    objects = [object_xml("car", truncated=0)] * 4 + [object_xml("person", truncated=last)]
+    rewrite(voc / "VOCtrainval_25-May-2011.tar", annotation, challenge_xml(*objects))
+    cars = [f"car/{image}_1.xml" for image in ("2007_000001", "2008_000002", "2009_000003")]
+    people = ["person/2007_000001_3.xml", name]
+    write_split(voc / "voc2011_pairs.npz", {"train": [cars, people], "test": [cars, []]})
+    if kept:
+        assert name in PascalVOC().read(Place(voc)).marked.names
+    else:
+        with pytest.raises(DataFileError, match="person: none of its 1 pictures"):
+            PascalVOC().read(Place(voc))
+
+
 def test_an_object_of_voc_is_cut_out_of_its_picture(voc):
     file = PascalVOC().read(Place(voc)).marked.files[0]
     assert file.box == (10, 20, 70, 60)
