@@ -19,6 +19,7 @@ BLOCKS = re.findall(r"^`([\w./]+)`[^\n]*:\n\n```\w+\n(.*?)```$", PAGE, re.MULTIL
 CHANGED = {
     "src/combgrad/solvers/__init__.py",
     "src/combgrad/gradients/__init__.py",
+    "tests/contract.py",
     "tests/parts.py",
 }
 
@@ -55,7 +56,7 @@ def project(tmp_path_factory) -> Path:
 
 def test_the_page_has_every_file():
     names = [name for name, _ in BLOCKS]
-    assert len(names) == len(set(names)) == 14
+    assert len(names) == len(set(names)) == 15
     assert set(names) > CHANGED
     for _, content in BLOCKS:
         assert max(map(len, content.splitlines())) <= 100
@@ -77,6 +78,7 @@ assert accuracy[-1] > 0.7, accuracy
 
 def test_the_tests_of_all_parts_take_the_new_ones(project):
     files = ["configs/test_compose.py", "configs/test_plans.py", "unit/test_gradients.py"]
+    files.append("solvers/test_contract.py")
     paths = [f"tests/{file}" for file in [*files, "unit/test_learning.py"]]
     chosen = "window or table9 or (sign and not signature) or has_a_plan or unknown_numbers"
     text = call(

@@ -2,7 +2,6 @@
 
 import heapq
 import itertools
-import pickle
 from fractions import Fraction
 
 import numpy as np
@@ -162,13 +161,6 @@ def test_scale_does_not_matter(scale):
     assert Trait.SCALE_INVARIANT in ShortestPath.traits
 
 
-def test_a_shift_does_matter():
-    costs = torch.tensor([[[0.0, 0.4, 1.0], [1.0, 1.0, 0.4], [1.0, 1.0, 0.0]]])
-    assert cells_of(ShortestPath()(costs)[0]) == {(0, 0), (0, 1), (1, 2), (2, 2)}
-    assert cells_of(ShortestPath()(costs + 10.0)[0]) == {(0, 0), (1, 1), (2, 2)}
-    assert Trait.SHIFT_INVARIANT not in ShortestPath.traits
-
-
 def test_labels_beyond_the_largest_float_are_still_compared():
     row = torch.full((1, 1, 5), 1.7e308, dtype=torch.float64)
     assert torch.equal(ShortestPath()(row), torch.ones_like(row))
@@ -208,18 +200,6 @@ def test_float32_is_answered_as_its_exact_value_in_double():
     assert torch.equal(solution.double(), ShortestPath()(costs.double()))
 
 
-def test_an_empty_batch_stays_empty():
-    assert ShortestPath()(torch.rand(0, 4, 6)).shape == (0, 4, 6)
-
-
-def test_the_number_of_threads_does_not_matter():
-    generator = torch.Generator().manual_seed(6)
-    costs = torch.cat([terrain(generator, 7, 15), torch.rand(6, 15, 15, generator=generator)])
-    expected = ShortestPath(threads=1)(costs)
-    for threads in (2, 3, 50):
-        assert torch.equal(ShortestPath(threads=threads)(costs), expected)
-
-
 def test_negative_costs_are_refused_or_clamped():
     costs = torch.rand(4, 5, 5, generator=torch.Generator().manual_seed(7))
     costs[2, 1, 3] = -0.5
@@ -235,14 +215,6 @@ def test_negative_costs_are_refused_or_clamped():
 def test_negative_zero_is_zero():
     costs = torch.full((1, 3, 3), -0.0)
     assert torch.equal(ShortestPath()(costs), ShortestPath()(torch.zeros(1, 3, 3)))
-
-
-@pytest.mark.parametrize("bad", [torch.nan, -torch.inf])
-def test_nan_and_inf_name_the_batch_index(bad):
-    costs = torch.rand(3, 4, 4)
-    costs[1, 0, 0] = bad
-    with pytest.raises(SolverInputError, match="batch index 1"):
-        ShortestPath()(costs)
 
 
 def test_ends_can_be_chosen_for_all_or_for_each():
@@ -316,12 +288,6 @@ def test_joined_tells_whether_marks_hold_a_path():
     assert ShortestPath(neighbours=4).joined(marks).tolist() == [False] * 4 + [True]
     corners = ShortestPath().joined(stray[None], start=(0, 2), end=(1, 1))
     assert corners.tolist() == [True]
-
-
-def test_it_can_be_pickled_for_workers():
-    solver = ShortestPath(4, "clamp", start=(1, 1), threads=1)
-    costs = torch.rand(2, 5, 5)
-    assert torch.equal(pickle.loads(pickle.dumps(solver))(costs), solver(costs))
 
 
 def test_the_kernel_leaves_its_input_alone():

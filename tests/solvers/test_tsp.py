@@ -1,6 +1,5 @@
 """Every TSP solver finds a tour as short as the best of all tours."""
 
-import pickle
 import sys
 
 import pytest
@@ -165,14 +164,6 @@ def test_too_few_cities_and_matrices_are_refused(solver):
         solver()(torch.rand(1, 1))
     with pytest.raises(SolverInputError, match="matrix_to_edges"):
         solver()(torch.rand(1, 5, 5))
-
-
-@pytest.mark.parametrize("solver", SOLVERS)
-def test_solvers_can_be_pickled_for_workers(solver):
-    original = solver()
-    costs = torch.rand(2, 10)
-    expected = original(costs)
-    assert torch.equal(pickle.loads(pickle.dumps(original))(costs), expected)
 
 
 def test_a_missing_gurobi_names_the_native_solver(monkeypatch):

@@ -34,6 +34,7 @@ def check_lengths(lengths: Lengths, shape: torch.Size, least: int, name: str) ->
         given = torch.from_numpy(integer_array("lengths", lengths, wanted))
     except ValueError as error:
         raise SolverInputError(f"{name}: {error}") from error
+    given = given.view(0, 2) if given.numel() == 0 else given
     if given.shape != (shape[0], 2):
         raise SolverInputError(f"{name}: lengths have shape {tuple(given.shape)}; pass {wanted}.")
     wrong = ((given < least) | (given > longest)).any(dim=1)

@@ -168,7 +168,7 @@ def _made(value: Any) -> Hashable:
 
 
 def _bytes(values: Tensor) -> bytes:
-    return values.detach().cpu().flatten().view(torch.uint8).numpy().tobytes()
+    return values.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
 
 
 def _key(value: Any) -> Key | None:
