@@ -10,12 +10,12 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
-from contract import ROWS, choices
 from hypothesis import given
 from hypothesis import strategies as st
 
 from combgrad.errors import InfeasibleError, SolverInputError
 from combgrad.solvers import ShortestPath
+from contract import ROWS, choices
 
 DTYPES = [torch.float64, torch.float32, torch.bfloat16, torch.float16]
 
