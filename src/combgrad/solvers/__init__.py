@@ -6,6 +6,7 @@ from combgrad.solvers.base import Solver, Trait
 from combgrad.solvers.brute_force import BruteForceTSP
 from combgrad.solvers.cache import Cached
 from combgrad.solvers.function import from_function
+from combgrad.solvers.graph_matching import GraphMatching
 from combgrad.solvers.graph_path import GraphShortestPath
 from combgrad.solvers.gurobi_tsp import GurobiTSP
 from combgrad.solvers.ilp import ILP
@@ -23,6 +24,7 @@ __all__ = [
     "Assignment",
     "BruteForceTSP",
     "Cached",
+    "GraphMatching",
     "GraphShortestPath",
     "GurobiTSP",
     "Knapsack",
