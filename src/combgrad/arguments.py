@@ -25,6 +25,14 @@ def check_range(name: str, value: float, upper: float = float("inf")) -> float:
     return float(value)
 
 
+def check_time_limit(seconds: float | None) -> float | None:
+    """`seconds`, None for no limit; ValueError unless they are more than 0."""
+    number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    if seconds is not None and not (number and seconds > 0):
+        raise ValueError(f"time_limit is {seconds!r}; it must be a positive number of seconds.")
+    return seconds
+
+
 def brief(value: Any) -> str:
     """A value in a few words: arrays by their shape, functions by their name."""
     shape = getattr(value, "shape", None)

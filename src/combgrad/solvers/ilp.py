@@ -10,6 +10,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from combgrad.arguments import check_time_limit
 from combgrad.errors import (
     InfeasibleError,
     SolverFailedError,
@@ -91,11 +92,6 @@ class ILP(Solver):
         super().__init__()
         if backend not in BACKENDS:
             raise ValueError(f"backend is {backend!r}; choose one of {', '.join(BACKENDS)}.")
-        number = isinstance(time_limit, int | float)
-        if time_limit is not None and not (number and time_limit > 0):
-            raise ValueError(
-                f"time_limit is {time_limit!r}; it must be a positive number of seconds."
-            )
         blocks = [
             rows
             for rows in (
@@ -106,7 +102,7 @@ class ILP(Solver):
             if rows is not None
         ]
         self.program = checked_program(blocks, bounds, integrality)
-        self.backend, self.time_limit = backend, time_limit
+        self.backend, self.time_limit = backend, check_time_limit(time_limit)
         self.traits = checked_traits("ILP", traits)
         self._turn = Turn()
         self._model: Backend | None = BACKENDS[backend](self.program, time_limit)

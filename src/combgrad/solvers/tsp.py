@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from combgrad.arguments import check_time_limit
 from combgrad.errors import SolverInputError
 from combgrad.solvers.arrays import to_array, to_tensor
 from combgrad.solvers.base import Solver, Trait
@@ -79,12 +80,7 @@ class TSP(Solver):
 
     def __init__(self, threads: int | None = None, time_limit: float | None = None) -> None:
         thread_count(0.0, threads)
-        number = isinstance(time_limit, int | float)
-        if time_limit is not None and not (number and time_limit > 0):
-            raise ValueError(
-                f"time_limit is {time_limit!r}; it must be a positive number of seconds."
-            )
-        self.threads, self.time_limit = threads, time_limit
+        self.threads, self.time_limit = threads, check_time_limit(time_limit)
 
     def _check_shape(self, shape: torch.Size) -> None:
         check_edges(self, shape, MOST_CITIES)
