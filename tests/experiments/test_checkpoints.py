@@ -4,6 +4,7 @@ import errno
 import logging
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -267,9 +268,10 @@ def test_the_first_of_the_best_epochs_is_kept(tmp_path, mode, scores, best):
                 self.saved = self.current_epoch
 
     callback, trainer = Checkpoints(tmp_path, "val/x", mode), Trainer()
+    experiment = SimpleNamespace(measured_now=lambda name: name == "val/x")
     for trainer.current_epoch, score in enumerate(scores):
         trainer.callback_metrics = {"val/x": torch.tensor(score)}
-        callback.on_train_epoch_end(trainer, None)
+        callback.on_train_epoch_end(trainer, experiment)
         again = Checkpoints(tmp_path, "val/x", mode)
         again.load_state_dict(callback.state_dict())
         callback = again
