@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from combgrad.plans.grids import load_plans, tables_of
 from combgrad.results import frame, load_records
 from combgrad.runs.configuration import CONFIG_FOLDER
 
@@ -25,6 +26,25 @@ def test_one_row_a_run_with_all_it_says():
         assert row["curves.train/loss"] == record.curves["train/loss"]
         for name, value in record.metrics.items():
             assert row[name] == value or value != value
+
+
+def test_grouping_by_what_a_cell_shares_gives_the_cells_of_a_table():
+    groups = frame(RUNS).groupby(["signature", "profile", "data_source", "data_fingerprint"])
+    means = {
+        frozenset(group.file): (group["test/edge_accuracy"].mean(), len(group))
+        for _, group in groups
+    }
+    (plan,) = load_plans("table", "6")
+    cells = [
+        cell
+        for table in tables_of(plan, load_records(RUNS))
+        for _, _, cell in table.cells()
+        if cell.values
+    ]
+    assert len(cells) >= 12
+    for cell in cells:
+        mean, count = means[frozenset((*cell.runs, *cell.left_out))]
+        assert (100 * mean, count) == (pytest.approx(cell.mean), len(cell.values))
 
 
 def test_grouping_gives_the_mean_of_a_cell():

@@ -16,7 +16,8 @@ def frame(*folders: Path | str, records: Iterable[RunRecord] | None = None) -> p
 
     Columns are the fields of `RunRecord`; those that hold several values are spread: metrics under
     their own name (`test/edge_accuracy`), others with their field in front (`config.grad.lam`,
-    `choices.grad`, `seconds.train`). Curves stay lists. What a run lacks is NaN.
+    `choices.grad`, `seconds.train`). Curves stay lists. What a run lacks is NaN. A cell of a table
+    are the runs of one `signature`, `profile`, `data_source` and `data_fingerprint`.
 
     Args:
         folders: of the records; `results/runs` and `results/own` below the working folder unless
@@ -29,7 +30,11 @@ def frame(*folders: Path | str, records: Iterable[RunRecord] | None = None) -> p
 
 
 def _row(record: RunRecord) -> dict[str, Any]:
-    row: dict[str, Any] = {"key": record.key, "file": record.file_name}
+    row: dict[str, Any] = {
+        "key": record.key,
+        "signature": record.signature,
+        "file": record.file_name,
+    }
     for name, value in vars(record).items():
         if name in ("metrics", "unknown", "path", "key", "signature"):
             continue
