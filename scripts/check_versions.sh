@@ -48,9 +48,10 @@ names = ("torch", "numpy", "scipy", "numba")
 print("Python", platform.python_version(), *(f"{name} {version(name)}" for name in names))
 END
 )"
+    # The first test of each solver also compiles it.
     # shellcheck disable=SC2046
     NUMBA_CACHE_DIR=$work/kernels-$name OMP_NUM_THREADS=1 \
-        "$python" -m pytest -q -n 2 -p no:cacheprovider $(core_tests)
+        "$python" -m pytest -q -n 2 -p no:cacheprovider -o timeout=900 $(core_tests)
 }
 
 wanted=("${@:-oldest newest}")

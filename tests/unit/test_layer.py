@@ -246,7 +246,9 @@ def test_a_compiled_network_leaves_the_layer_out(backend, recwarn):
     assert float(expected[0].abs().sum()) > 0
     for weights, gradient in zip(network.parameters(), expected, strict=True):
         torch.testing.assert_close(weights.grad, gradient)
-    assert [str(warning.message) for warning in recwarn] == []
+    said = [str(warning.message) for warning in recwarn]
+    # What torch says of Python 3.13.0 itself.
+    assert [text for text in said if "Consider upgrading to Python" not in text] == []
 
 
 def test_a_layer_can_be_copied_and_shows_its_parts():
