@@ -155,3 +155,11 @@ def test_what_does_not_fit_is_said():
         net()(one_pair((3, 3), (4, 4), seed=0, pictures=True))
     with pytest.raises(ValueError, match="backbone=none, or a frozen one"):
         net(SmallCNN(3))(one_pair((3, 3), (4, 4), seed=0))
+
+
+def test_costs_are_in_single_precision_under_autocast_too():
+    made, batch = net(), one_pair((5, 3), (9, 4), seed=3)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        costs = made(batch)
+    assert costs.nodes.dtype == costs.edges.dtype == torch.float32
+    torch.testing.assert_close(costs.nodes, made(batch).nodes, rtol=0.1, atol=0.1)

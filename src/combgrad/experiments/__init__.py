@@ -4,6 +4,7 @@ from combgrad.experiments.base import Experiment
 from combgrad.experiments.dvae import DVAEExperiment
 from combgrad.experiments.globe_tsp import GlobeTSPExperiment
 from combgrad.experiments.l2x import L2XExperiment
+from combgrad.experiments.matching import MatchingExperiment
 from combgrad.experiments.warcraft import WarcraftExperiment
 from combgrad.experiments.warcraft_direct import WarcraftDirectExperiment
 
@@ -12,6 +13,7 @@ __all__ = [
     "Experiment",
     "GlobeTSPExperiment",
     "L2XExperiment",
+    "MatchingExperiment",
     "WarcraftDirectExperiment",
     "WarcraftExperiment",
 ]
