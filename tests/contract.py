@@ -208,6 +208,17 @@ ROWS = {
         exact=False,
     ),
 }
+MATCHINGS = choices(9)[
+    (choices(9).reshape(-1, 3, 3).sum(axis=1) <= 1).all(axis=1)
+    & (choices(9).reshape(-1, 3, 3).sum(axis=2) <= 1).all(axis=1)
+]
+ROWS["graph-matching"] = Row(
+    solvers.GraphMatching(branches=None),
+    (9,),
+    MATCHINGS,
+    exact=False,
+    instances=lambda batch: Instances(shared={"nodes": (3, 3)}),
+)
 if installed("highspy"):
     ROWS["ilp"] = Row(
         solvers.ILP([[1, 1, 1, 1]], upper=2),

@@ -36,6 +36,7 @@ class Instances:
     per_row: Mapping[str, Any] = field(default_factory=dict)
     shared: Mapping[str, Any] = field(default_factory=dict)
     valid: Tensor | None = None
+    entries: Mapping[str, Any] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "per_row", MappingProxyType(dict(self.per_row)))
@@ -60,6 +61,9 @@ class Instances:
                 f"Instances: the entries are not of the same number of instances ({words}); give "
                 f"one for each, and what all share as shared={{...}}."
             )
+        # Asked for in every call of a solver.
+        entries = {**self.shared, **self._of_rows()}
+        object.__setattr__(self, "entries", MappingProxyType(entries))
 
     def _of_rows(self) -> dict[str, Any]:
         mask = {} if self.valid is None else {VALID: self.valid}
@@ -76,11 +80,6 @@ class Instances:
     def size(self) -> int | None:
         """How many instances are described; None where nothing is said of single ones."""
         return next((len(value) for value in self._of_rows().values()), None)
-
-    @property
-    def entries(self) -> dict[str, Any]:
-        """All arguments by name, `valid` among them where there is padding."""
-        return {**self.shared, **self._of_rows()}
 
     def rows(self, index: Tensor | Sequence[int]) -> "Instances":
         """The description of the instances at some places of the batch, integers (N,)."""

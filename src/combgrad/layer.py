@@ -129,7 +129,7 @@ class CombinatorialLayer(nn.Module):
         gets no gradient, whatever stands there. It does take part in draws of noise, which are of
         the whole (B, *S): those of one seed differ from those of other padding.
         """
-        labels = Labels(target, marked=marked)
+        labels = Labels(target, None, marked)
         if torch.compiler.is_compiling():
             from combgrad.gradients import eager
 
@@ -182,7 +182,7 @@ class CombinatorialLayer(nn.Module):
     def _described(
         self, costs: Tensor, instances: Instances | None, named: Mapping[str, Any]
     ) -> Instances:
-        if not named and not instances:
+        if not named and (instances is None or instances is NOTHING):
             return NOTHING
         return self.solver.describe(costs, instances, named)
 

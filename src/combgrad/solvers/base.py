@@ -158,7 +158,7 @@ class Solver(Described, ABC):
     ) -> Tensor:
         self.check_form(costs)
         costs = costs.detach()
-        if not named and not instances:
+        if not named and (instances is None or instances is NOTHING):
             return self._solve_whole(costs, near, NOTHING)
         instances = self.describe(costs, instances, named)
         if instances.valid is None:

@@ -146,6 +146,8 @@ class GraphMatching(Solver):
         valid: Tensor | None = None,
     ) -> Tensor:
         """Which of the solutions (B, n) are matchings with the products they imply, (B,) bool."""
+        if len(solution) == 0:
+            return torch.zeros(0, dtype=torch.bool, device=solution.device)
         graphs = read_graphs(solution, edges1, edges2, nodes, valid)
         return torch.from_numpy(are_matchings(solution, graphs, self.full)).to(solution.device)
 
