@@ -50,7 +50,8 @@ class Implementation:
 class Case:
     """Implementations of one problem on one batch; the first of them is the reference.
 
-    `random` where every call draws noise: the solutions then say nothing about each other.
+    `random` where every call draws noise: the solutions then say nothing about each other. `slack`
+    where not even the reference is exact: a solution counts that costs at most that share more.
     """
 
     what: str
@@ -58,6 +59,7 @@ class Case:
     costs: Tensor
     implementations: tuple[Implementation, ...]
     random: bool = False
+    slack: float | None = None
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,17 @@ def same_objective(costs: Tensor, solution: Tensor, reference: Tensor) -> bool:
     return bool(((value - wanted).abs() <= TOLERANCE * size).all())
 
 
+def is_as_good(case: Case, solution: Tensor, reference: Tensor) -> bool | None:
+    """Whether a solution holds beside the reference's, as the case counts; None where it cannot."""
+    if case.random:
+        return None
+    if case.slack is None:
+        return same_objective(case.costs, solution, reference)
+    value, _ = objectives(case.costs, solution)
+    wanted, _ = objectives(case.costs, reference)
+    return bool(value.sum() <= wanted.sum() + case.slack * wanted.sum().abs())
+
+
 @dataclass(frozen=True)
 class Warm:
     """An implementation that works: its call, the solution, the seconds of the first call."""
@@ -200,11 +213,7 @@ def measure(
                 ms_median=median,
                 ms_min=samples[label].ms_min,
                 ratio_to_reference=median / samples[reference].ms_median if known else None,
-                exact=(
-                    same_objective(case.costs, ready.solution, warm[reference].solution)
-                    if known and not case.random
-                    else None
-                ),
+                exact=is_as_good(case, ready.solution, warm[reference].solution) if known else None,
             )
         )
         solver = f"{case.what.replace(',', '').split()[0]}: {label}"

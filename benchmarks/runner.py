@@ -13,6 +13,7 @@ import numba
 from tqdm import tqdm
 
 from benchmarks.cases import Findings, Plan, measure
+from benchmarks.graph_matching_cases import graph_matching_plans
 from benchmarks.grid_cases import grid_plans
 from benchmarks.matching_cases import alignment_plans, assignment_plans
 from benchmarks.order_cases import ranking_plans, topk_plans
@@ -33,6 +34,7 @@ PROBLEMS: dict[str, Callable[[int], list[Plan]]] = {
     "ranking": ranking_plans,
     "assignment": assignment_plans,
     "alignment": alignment_plans,
+    "graph_matching": graph_matching_plans,
     "spanning_tree": tree_plans,
     "knapsack": knapsack_plans,
     "ilp": program_plans,

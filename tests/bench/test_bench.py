@@ -13,7 +13,17 @@ import pytest
 import torch
 
 from benchmarks import UnknownProblemError, references, run
-from benchmarks.cases import Case, Findings, Implementation, Row, function, layer, measure
+from benchmarks.cases import (
+    Case,
+    Findings,
+    Implementation,
+    Row,
+    function,
+    is_as_good,
+    layer,
+    measure,
+)
+from benchmarks.graph_matching_cases import graph_matching_case, joint_of, pairs_of_graphs
 from benchmarks.grid_cases import terrain
 from benchmarks.matching_cases import alignment_case, assignment_case
 from benchmarks.order_cases import scores
@@ -331,3 +341,34 @@ def test_quick_run_from_the_command_line(tmp_path):
     )
     assert refused.returncode == 2
     assert "shortest_path" in refused.stderr
+
+
+@pytest.mark.parametrize(("dearer", "good"), [(-0.1, True), (0.0009, True), (0.0011, False)])
+def test_where_the_reference_is_not_exact_a_share_of_its_cost_decides(dearer, good):
+    costs = torch.tensor([[-1.0, -1.0], [-2.0, -2.0]], dtype=torch.float64)
+    reference = torch.ones_like(costs)
+    solution = reference * (1 - dearer)
+    case = Case("fake", 2, costs, (), slack=1e-3)
+    assert is_as_good(case, solution, reference) is good
+
+
+def test_matched_graphs_are_told_by_their_joint_vector():
+    """The true matching, told by labels, costs what the plain sums over matches and edges say."""
+    pairs = pairs_of_graphs(6, 2.0)
+    costs, _ = pairs.joint()
+    case = graph_matching_case(6, "easy")
+    assert torch.equal(case.costs, costs)
+    solution = case.implementations[-1].prepare(costs)()
+    labels = [matrix.argmax(dim=1).tolist() for matrix in solution[:, :36].view(-1, 6, 6)]
+    matched = solution[:, :36].view(-1, 6, 6).any(dim=2)
+    labels = [
+        [label if there else -1 for label, there in zip(row, present.tolist(), strict=True)]
+        for row, present in zip(labels, matched, strict=True)
+    ]
+    assert torch.equal(joint_of(pairs, labels), solution)
+    for row, (nodes, block, first, second) in enumerate(pairs.each()):
+        total = sum(nodes[i, s] for i, s in enumerate(labels[row]) if s >= 0)
+        for e, (i, j) in enumerate(first):
+            for f, (s, t) in enumerate(second):
+                total += block[e, f] * (labels[row][i] == s and labels[row][j] == t)
+        assert float((costs[row] * solution[row]).sum()) == pytest.approx(total)

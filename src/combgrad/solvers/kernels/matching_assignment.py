@@ -36,28 +36,31 @@ def new_assigner(n1: int, n2: int) -> Assigner:
 def _search(a: Assigner, costs: NDArray[np.float64], start: int, n2: int) -> tuple[int, int]:
     """The cheapest path from row start: to a column that is free, or to a row that gives up its
     own; returns that column or -1, and that row. Updates the prices."""
+    prices, distances, before, settled, row_of = (
+        a.prices, a.distances, a.before, a.settled, a.row_of
+    )  # fmt: skip
     for j in range(n2):
-        a.distances[j], a.before[j], a.settled[j] = costs[start, j] - a.prices[j], start, False
+        distances[j], before[j], settled[j] = costs[start, j] - prices[j], start, False
     unmatched, loser = 0.0, start
     while True:
         nearest, least = -1, unmatched
         for j in range(n2):
-            if not a.settled[j] and a.distances[j] < least:
-                nearest, least = j, a.distances[j]
-        if nearest < 0 or a.row_of[nearest] < 0:
+            if not settled[j] and distances[j] < least:
+                nearest, least = j, distances[j]
+        if nearest < 0 or row_of[nearest] < 0:
             break
-        a.settled[nearest] = True
-        row = a.row_of[nearest]
-        offset = least - (costs[row, nearest] - a.prices[nearest])
+        settled[nearest] = True
+        row = row_of[nearest]
+        offset = least - (costs[row, nearest] - prices[nearest])
         if offset < unmatched:
             unmatched, loser = offset, row
         for j in range(n2):
-            distance = offset + costs[row, j] - a.prices[j]
-            if not a.settled[j] and distance < a.distances[j]:
-                a.distances[j], a.before[j] = distance, row
+            distance = offset + costs[row, j] - prices[j]
+            if not settled[j] and distance < distances[j]:
+                distances[j], before[j] = distance, row
     for j in range(n2):
-        if a.settled[j]:
-            a.prices[j] += a.distances[j] - least
+        if settled[j]:
+            prices[j] += distances[j] - least
     return nearest, loser
 
 

@@ -1,5 +1,6 @@
 """Branch and bound for graph matching, on the bound of the dual ascent."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +21,8 @@ from combgrad.solvers.kernels.tsp_costs import copy_vector, inner
 
 # Iterations of the ascent for one branch, and the share of the gap that each has to close.
 _ITERATIONS, _PROGRESS = 8, 0.05
+# A limited search is not begun where so few labels are excluded among so many: the shares of bits.
+_FEW_BITS, _OPEN_SHARE = 40.0, 0.99
 # After so many branches a limited search asks whether it can come to its end, and again after each.
 _TRIAL = 8
 
@@ -171,6 +174,19 @@ def _enter(
 
 
 @inner
+def _is_vast(d: Dual, m: Model) -> bool:
+    """Whether next to nothing is excluded of so many labellings that a limited search is vain."""
+    n2 = m.sizes[1]
+    bits = 0.0
+    for i in range(m.sizes[0]):
+        count = 0
+        for s in range(n2 + 1):
+            count += not is_excluded(d, m, i, s)
+        bits += math.log2(max(count, 1))
+    return bits > max(_FEW_BITS, _OPEN_SHARE * m.sizes[0] * math.log2(n2 + 1))
+
+
+@inner
 def _is_hopeless(most: int, tried: int, done: float) -> bool:
     """Whether a search of at most so many branches is over, or will not end at its pace."""
     return most >= 0 and (tried >= most or (tried >= _TRIAL and done * most < tried))
@@ -195,6 +211,8 @@ def branch(
     depth, tried, done = -1, 0, 0.0
     if _enter(stack, depth + 1, d, m, w, labels, bound):
         depth, bound = 0, stack.bounds[0]
+        if most >= 0 and _is_vast(d, m):
+            return bound, False
     while depth >= 0:
         count, next_one = stack.counts[depth, 0], stack.counts[depth, 1]
         share = stack.shares[depth] / count

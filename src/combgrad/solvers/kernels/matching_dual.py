@@ -88,17 +88,17 @@ def _gather_pair(
 @inner
 def _gather_labels(d: Dual, i: int, n1: int, n2: int) -> None:
     """Take from each label what it can spare for node i: what no other node needs there."""
-    others = d.message
+    others, shared, left = d.message, d.shared, d.left
     for s in range(n2):
         others[s] = 0.0
     for k in range(n1):
         if k != i:
-            row = d.shared[k]
             for s in range(n2):
-                others[s] = row[s] if row[s] < others[s] else others[s]
+                held = shared[k, s]
+                others[s] = held if held < others[s] else others[s]
     for s in range(n2):
-        d.left[i, s] += d.shared[i, s] - others[s]
-        d.shared[i, s] = others[s]
+        left[i, s] += shared[i, s] - others[s]
+        shared[i, s] = others[s]
 
 
 @inner
@@ -116,33 +116,33 @@ def _second_least(row: NDArray[np.float64], size: int) -> float:
 @inner
 def _visit(d: Dual, m: Model, i: int, forward: bool) -> None:
     """Gather at node i from what was visited before it, and share with what comes after."""
-    n1, n2 = m.sizes[0], m.sizes[1]
-    left, gathered = d.left[i], d.gathered[i]
+    n1, n2, ends, starts, incident = m.sizes[0], m.sizes[1], m.ends, m.starts, m.incident
+    left, gathered, taken, message = d.left[i], d.gathered[i], d.taken, d.message
+    tables = m.tables if forward else m.turned
     later = earlier = 0
-    for place in range(m.starts[i], m.starts[i + 1]):
-        pair = m.incident[place]
-        if (m.ends[pair, 0] == i) == forward:
+    for place in range(starts[i], starts[i + 1]):
+        pair = incident[place]
+        side = 0 if ends[pair, 0] == i else 1
+        if (side == 0) == forward:
             later += 1
             continue
         earlier += 1
-        side = 0 if m.ends[pair, 0] == i else 1
-        table = m.tables[pair] if side == 1 else m.turned[pair]
-        _gather_pair(table, d.taken[pair, 1 - side], d.taken[pair, side], left, d.message, n2 + 1)
+        _gather_pair(tables[pair], taken[pair, 1 - side], taken[pair, side], left, message, n2 + 1)
     _gather_labels(d, i, n1, n2)
     for s in range(n2 + 1):
         gathered[s] = left[s]
     share = 1.0 / (max(later, earlier) + 1)
-    for place in range(m.starts[i], m.starts[i + 1]):
-        pair = m.incident[place]
-        if (m.ends[pair, 0] == i) == forward:
-            taken = d.taken[pair, 0 if m.ends[pair, 0] == i else 1]
+    for place in range(starts[i], starts[i + 1]):
+        pair = incident[place]
+        side = 0 if ends[pair, 0] == i else 1
+        if (side == 0) == forward:
             for s in range(n2 + 1):
-                taken[s] -= share * gathered[s]
+                taken[pair, side, s] -= share * gathered[s]
     # Counted from the second best label, a node's claim on its best is what it is worth to it.
-    base = _second_least(gathered, n2 + 1)
+    base, shared = _second_least(gathered, n2 + 1), d.shared
     for s in range(n2):
         claim = share * (gathered[s] - base)
-        d.shared[i, s] += claim
+        shared[i, s] += claim
         left[s] -= later * share * gathered[s] + claim
     left[n2] -= later * share * gathered[n2]
 
@@ -173,38 +173,40 @@ def _least_of_pair(
 @inner
 def collect(d: Dual, m: Model) -> None:
     """Move what the labels hold to the nodes, and clear their account of all rounding."""
+    left, unary, taken = d.left, d.unary, d.taken
+    ends, starts, incident, size = m.ends, m.starts, m.incident, m.sizes[1] + 1
     for i in range(m.sizes[0]):
-        left = d.left[i]
-        for s in range(m.sizes[1] + 1):
-            left[s] = d.unary[i, s]
-        for place in range(m.starts[i], m.starts[i + 1]):
-            pair = m.incident[place]
-            taken = d.taken[pair, 0 if m.ends[pair, 0] == i else 1]
-            for s in range(m.sizes[1] + 1):
-                left[s] += taken[s]
+        for s in range(size):
+            left[i, s] = unary[i, s]
+        for place in range(starts[i], starts[i + 1]):
+            pair = incident[place]
+            side = 0 if ends[pair, 0] == i else 1
+            for s in range(size):
+                left[i, s] += taken[pair, side, s]
 
 
 @inner
 def _bound(d: Dual, m: Model) -> float:
     """The bound, after sharing costs between nodes and labels at the prices of an assignment."""
     n1, n2 = m.sizes[0], m.sizes[1]
-    bound, slack = 0.0, 0.0
+    bound, slack, left, matrix, shared = 0.0, 0.0, d.left, d.matrix, d.shared
     collect(d, m)
     for i in range(n1):
-        unmatched = d.left[i, n2]
+        unmatched = left[i, n2]
         largest = abs(unmatched)
         for s in range(n2):
-            d.matrix[i, s] = d.left[i, s] - unmatched
-            largest = max(largest, abs(d.left[i, s]))
+            matrix[i, s] = left[i, s] - unmatched
+            largest = max(largest, abs(left[i, s]))
         bound += unmatched
         slack += largest
-    bound += assign_some(d.assigner, d.matrix, n1, n2)
+    bound += assign_some(d.assigner, matrix, n1, n2)
+    prices, tables, taken, message = d.assigner.prices, m.tables, d.taken, d.message
     for i in range(n1):
         for s in range(n2):
-            d.shared[i, s] = d.assigner.prices[s]
-            d.left[i, s] -= d.assigner.prices[s]
+            shared[i, s] = prices[s]
+            left[i, s] -= prices[s]
     for pair in range(m.sizes[2]):
-        least, largest = _least_of_pair(m.tables[pair], d.taken[pair], d.message, n2 + 1)
+        least, largest = _least_of_pair(tables[pair], taken[pair], message, n2 + 1)
         bound += least
         slack += largest + 1.0
     return bound - _ROUNDING * slack
@@ -231,11 +233,11 @@ def read_labels(d: Dual, m: Model, labels: NDArray[np.int64]) -> None:
 @inner
 def round_dual(d: Dual, m: Model, labels: NDArray[np.int64]) -> None:
     """The labelling (n1,) that an assignment makes of what the nodes gathered."""
-    n1, n2 = m.sizes[0], m.sizes[1]
+    n1, n2, matrix, gathered = m.sizes[0], m.sizes[1], d.matrix, d.gathered
     for i in range(n1):
         for s in range(n2):
-            d.matrix[i, s] = d.gathered[i, s] - d.gathered[i, n2]
-    assign_some(d.assigner, d.matrix, n1, n2)
+            matrix[i, s] = gathered[i, s] - gathered[i, n2]
+    assign_some(d.assigner, matrix, n1, n2)
     read_labels(d, m, labels)
 
 

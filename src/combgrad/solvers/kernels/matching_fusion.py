@@ -38,26 +38,28 @@ def new_fusion(n1: int) -> Fusion:
 @inner
 def _components(f: Fusion, x: Labelling, y: Labelling, m: Model) -> int:
     """Find the components in which x and y differ, and their number."""
-    n1 = m.sizes[0]
+    n1, mine, other, owner = m.sizes[0], x.label, y.label, x.owner
+    owner_there = y.owner
+    target, nodes, starts, seen = f.target, f.nodes, f.starts, f.seen
     for i in range(n1):
-        f.target[i] = y.label[i]
-        f.seen[i] = x.label[i] == y.label[i]
+        target[i] = other[i]
+        seen[i] = mine[i] == other[i]
     count, found = 0, 0
     for i in range(n1):
-        if f.seen[i]:
+        if seen[i]:
             continue
-        f.starts[count] = done = found
-        f.nodes[found], f.seen[i] = i, True
+        starts[count] = done = found
+        nodes[found], seen[i] = i, True
         found += 1
         while done < found:
-            node = f.nodes[done]
+            node = nodes[done]
             done += 1
-            for k in (x.owner[y.label[node]], y.owner[x.label[node]]):
-                if k >= 0 and not f.seen[k]:
-                    f.nodes[found], f.seen[k] = k, True
+            for k in (owner[other[node]], owner_there[mine[node]]):
+                if k >= 0 and not seen[k]:
+                    nodes[found], seen[k] = k, True
                     found += 1
         count += 1
-    f.starts[count] = found
+    starts[count] = found
     return count
 
 

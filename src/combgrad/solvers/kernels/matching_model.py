@@ -79,17 +79,18 @@ def number_pairs(edges: NDArray[np.int64], n1: int, pair_of: NDArray[np.int64]) 
 @inner
 def _index_pairs(model: Model, n1: int) -> None:
     """Fill ends, starts and incident from pair_of."""
+    ends, starts, incident, pair_of = model.ends, model.starts, model.incident, model.pair_of
     place = 0
     for i in range(n1):
-        model.starts[i] = place
+        starts[i] = place
         for j in range(n1):
-            pair = model.pair_of[i, j]
+            pair = pair_of[i, j]
             if pair >= 0:
-                model.incident[place] = pair
+                incident[place] = pair
                 place += 1
                 if i < j:
-                    model.ends[pair, 0], model.ends[pair, 1] = i, j
-    model.starts[n1] = place
+                    ends[pair, 0], ends[pair, 1] = i, j
+    starts[n1] = place
 
 
 @inner
@@ -102,12 +103,12 @@ def _add_nodes(
     rest: float,
 ) -> None:
     """Write the node costs (., columns) times scale and rest; entries not to be used hold inf."""
-    n1, n2 = model.sizes[0], model.sizes[1]
+    unary, n1, n2 = model.unary, model.sizes[0], model.sizes[1]
     for i in range(n1):
-        model.unary[i, n2] = 0.0
+        unary[i, n2] = 0.0
         for s in range(n2):
             entry = i * columns + s
-            model.unary[i, s] = costs[entry] * scale * rest if valid[entry] else np.inf
+            unary[i, s] = costs[entry] * scale * rest if valid[entry] else np.inf
 
 
 @inner
@@ -121,28 +122,29 @@ def _add_edges(
     rest: float,
 ) -> None:
     """Add the costs (E1 * E2,) times scale and rest of mapping edges (E1, 2) on edges (E2, 2)."""
-    e1, e2 = first.shape[0], second.shape[0]
+    unary, tables, turned, pair_of = model.unary, model.tables, model.turned, model.pair_of
+    n1, n2, e1, e2 = model.sizes[0], model.sizes[1], first.shape[0], second.shape[0]
     for e in range(e1):
         i, j = first[e, 0], first[e, 1]
-        if min(i, j) < 0 or max(i, j) >= model.sizes[0]:
+        if min(i, j) < 0 or max(i, j) >= n1:
             continue
-        pair = model.pair_of[i, j]
+        pair = pair_of[i, j]
         for f in range(e2):
             s, t = second[f, 0], second[f, 1]
-            if min(s, t) < 0 or max(s, t) >= model.sizes[1] or not valid[e * e2 + f]:
+            if min(s, t) < 0 or max(s, t) >= n2 or not valid[e * e2 + f]:
                 continue
             # An edge and a loop are never mapped on each other.
             if (s == t) != (i == j):
                 continue
             cost = costs[e * e2 + f] * scale * rest
             if i == j:
-                model.unary[i, s] += cost
+                unary[i, s] += cost
             elif i < j:
-                model.tables[pair, s, t] += cost
-                model.turned[pair, t, s] += cost
+                tables[pair, s, t] += cost
+                turned[pair, t, s] += cost
             else:
-                model.tables[pair, t, s] += cost
-                model.turned[pair, s, t] += cost
+                tables[pair, t, s] += cost
+                turned[pair, s, t] += cost
 
 
 @inner
@@ -169,15 +171,16 @@ def _size_of(model: Model) -> float:
 @inner
 def _forbid(model: Model) -> None:
     """Put the model's large number where it has inf, and where two nodes have the same label."""
-    n1, n2, forbidden = model.sizes[0], model.sizes[1], model.special[0]
+    unary, tables, turned, forbidden = model.unary, model.tables, model.turned, model.special[0]
+    n1, n2, pairs = model.sizes[0], model.sizes[1], model.sizes[2]
     for i in range(n1):
         for s in range(n2):
-            model.unary[i, s] = min(model.unary[i, s], forbidden)
-    for pair in range(model.sizes[2]):
+            unary[i, s] = min(unary[i, s], forbidden)
+    for pair in range(pairs):
         for s in range(n2):
             for t in range(n2):
-                if s == t or model.tables[pair, s, t] > forbidden:
-                    model.tables[pair, s, t] = model.turned[pair, t, s] = forbidden
+                if s == t or tables[pair, s, t] > forbidden:
+                    tables[pair, s, t] = turned[pair, t, s] = forbidden
 
 
 @inner
@@ -208,10 +211,11 @@ def load(
     model.sizes[0], model.sizes[1], model.sizes[2] = n1, n2, pairs
     _index_pairs(model, n1)
     _add_nodes(model, costs, valid, columns, scale, rest)
+    tables, turned = model.tables, model.turned
     for pair in range(pairs):
         for s in range(n2 + 1):
             for t in range(n2 + 1):
-                model.tables[pair, s, t] = model.turned[pair, s, t] = 0.0
+                tables[pair, s, t] = turned[pair, s, t] = 0.0
     _add_edges(model, costs[offset:], valid[offset:], first, second, scale, rest)
     model.special[0], model.special[1] = _FORBIDDEN, 0.0
     if full:
@@ -227,10 +231,10 @@ def load(
 @inner
 def cost_of(model: Model, labels: NDArray[np.int64]) -> float:
     """What a labelling (n1,) without conflicts costs, in the units of the model."""
+    unary, tables, ends, sizes = model.unary, model.tables, model.ends, model.sizes
     total = 0.0
-    for i in range(model.sizes[0]):
-        total += model.unary[i, labels[i]]
-    for pair in range(model.sizes[2]):
-        i, j = model.ends[pair, 0], model.ends[pair, 1]
-        total += model.tables[pair, labels[i], labels[j]]
+    for i in range(sizes[0]):
+        total += unary[i, labels[i]]
+    for pair in range(sizes[2]):
+        total += tables[pair, labels[ends[pair, 0]], labels[ends[pair, 1]]]
     return total

@@ -29,53 +29,84 @@ def new_labelling(n1: int, n2: int) -> Labelling:
 
 
 @inner
+def _add_row(prices: NDArray[np.float64], more: NDArray[np.float64], size: int) -> None:
+    """Add one row of a table to the prices (size,)."""
+    for t in range(size):
+        prices[t] += more[t]
+
+
+@inner
 def place_labels(x: Labelling, m: Model, labels: NDArray[np.int64]) -> float:
     """Start from labels (n1,); returns their cost."""
-    n1, n2 = m.sizes[0], m.sizes[1]
+    label, owner, prices, unary, ends = x.label, x.owner, x.prices, m.unary, m.ends
+    n1, n2, pairs, tables, turned = m.sizes[0], m.sizes[1], m.sizes[2], m.tables, m.turned
     for s in range(n2 + 1):
-        x.owner[s] = -1
+        owner[s] = -1
     for i in range(n1):
-        x.label[i] = labels[i]
+        label[i] = labels[i]
         if labels[i] < n2:
-            x.owner[labels[i]] = i
-        copy_vector(m.unary[i], x.prices[i], n2 + 1)
-    for pair in range(m.sizes[2]):
-        i, j = m.ends[pair, 0], m.ends[pair, 1]
-        row, column = m.tables[pair, labels[i]], m.turned[pair, labels[j]]
-        first, second = x.prices[i], x.prices[j]
+            owner[labels[i]] = i
         for s in range(n2 + 1):
-            first[s] += column[s]
-            second[s] += row[s]
+            prices[i, s] = unary[i, s]
+    for pair in range(pairs):
+        i, j = ends[pair, 0], ends[pair, 1]
+        _add_row(prices[i], turned[pair, labels[j]], n2 + 1)
+        _add_row(prices[j], tables[pair, labels[i]], n2 + 1)
     return cost_of(m, labels)
 
 
 @inner
 def copy_labelling(source: Labelling, target: Labelling, m: Model) -> None:
     """Copy a labelling."""
-    n1, n2 = m.sizes[0], m.sizes[1]
+    n1, n2, old, new = m.sizes[0], m.sizes[1], source.prices, target.prices
     copy_vector(source.label, target.label, n1)
     copy_vector(source.owner, target.owner, n2 + 1)
     for i in range(n1):
-        copy_vector(source.prices[i], target.prices[i], n2 + 1)
+        for s in range(n2 + 1):
+            new[i, s] = old[i, s]
 
 
 @inner
 def price_of(x: Labelling, m: Model) -> float:
     """The cost of a labelling, from its prices."""
+    label, prices, unary, n1 = x.label, x.prices, m.unary, m.sizes[0]
     total = 0.0
-    for i in range(m.sizes[0]):
+    for i in range(n1):
         # Every pair is in the prices of both its ends.
-        total += 0.5 * (x.prices[i, x.label[i]] + m.unary[i, x.label[i]])
+        total += 0.5 * (prices[i, label[i]] + unary[i, label[i]])
     return total
 
 
 @inner
-def relabel(x: Labelling, m: Model, i: int, s: int) -> None:
+def _exchange(
+    prices: NDArray[np.float64],
+    more: NDArray[np.float64],
+    less: NDArray[np.float64],
+    size: int,
+) -> None:
+    """Add one row of a table to the prices (size,) and subtract another."""
+    for t in range(size):
+        prices[t] += more[t] - less[t]
+
+
+# The functions that are called most take arrays: each use of a named tuple counts references.
+@inner
+def _relabel(
+    label: NDArray[np.int64],
+    owner: NDArray[np.int64],
+    prices: NDArray[np.float64],
+    tables: NDArray[np.float64],
+    turned: NDArray[np.float64],
+    ends: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    incident: NDArray[np.int64],
+    n2: int,
+    i: int,
+    s: int,
+) -> None:
     """Give node i the label s, whoever has it."""
-    label, owner, prices = x.label, x.owner, x.prices
-    ends, incident, tables, turned = m.ends, m.incident, m.tables, m.turned
-    old, n2 = label[i], m.sizes[1]
-    for place in range(m.starts[i], m.starts[i + 1]):
+    old = label[i]
+    for place in range(starts[i], starts[i + 1]):
         pair = incident[place]
         j = ends[pair, 0] + ends[pair, 1] - i
         if i < j:
@@ -90,15 +121,12 @@ def relabel(x: Labelling, m: Model, i: int, s: int) -> None:
 
 
 @inner
-def _exchange(
-    prices: NDArray[np.float64],
-    more: NDArray[np.float64],
-    less: NDArray[np.float64],
-    size: int,
-) -> None:
-    """Add one row of a table to the prices (size,) and subtract another."""
-    for t in range(size):
-        prices[t] += more[t] - less[t]
+def relabel(x: Labelling, m: Model, i: int, s: int) -> None:
+    """Give node i the label s, whoever has it."""
+    _relabel(
+        x.label, x.owner, x.prices, m.tables, m.turned, m.ends, m.starts, m.incident,
+        m.sizes[1], i, s,
+    )  # fmt: skip
 
 
 @inner
@@ -159,13 +187,18 @@ def descend(x: Labelling, m: Model) -> None:
     """Make changes that save until there are none."""
     label, owner, prices = x.label, x.owner, x.prices
     tables, turned, pair_of = m.tables, m.turned, m.pair_of
+    ends, starts, incident = m.ends, m.starts, m.incident
     n1, n2 = m.sizes[0], m.sizes[1]
     unchanged, i = 0, 0
     while unchanged < n1:
         s, other = _best_change(label, owner, prices, tables, turned, pair_of, n2, i)
-        if s >= 0:
-            change(x, m, i, s, other)
-            unchanged = 0
-        else:
+        if s < 0:
             unchanged += 1
             i = i + 1 if i + 1 < n1 else 0
+            continue
+        unchanged, k = 0, owner[s]
+        if k >= 0:
+            _relabel(label, owner, prices, tables, turned, ends, starts, incident, n2, k, other)
+        _relabel(label, owner, prices, tables, turned, ends, starts, incident, n2, i, s)
+        if k >= 0 and other < n2:
+            owner[other] = k

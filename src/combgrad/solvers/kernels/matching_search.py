@@ -61,56 +61,61 @@ def start_walk(w: Walk, m: Model, labels: NDArray[np.int64]) -> None:
 @inner
 def enough(w: Walk, m: Model, bound: float) -> float:
     """The cost up to which the best labelling counts as proven optimal by a bound."""
+    label, prices, n1 = w.best.label, w.best.prices, m.sizes[0]
     size = 0.0
-    for i in range(m.sizes[0]):
-        size += abs(w.best.prices[i, w.best.label[i]])
+    for i in range(n1):
+        size += abs(prices[i, label[i]])
     return bound + _PROOF * size + SAVING
 
 
 @inner
 def propose(w: Walk, m: Model, labels: NDArray[np.int64]) -> None:
     """Improve labels (n1,) by local search and fuse them with the best."""
-    place_labels(w.trial, m, labels)
-    descend(w.trial, m)
-    _compare(w, m)
+    trial, best, costs = w.trial, w.best, w.costs
+    place_labels(trial, m, labels)
+    descend(trial, m)
+    _keep_best(w, m)
+    # Steps of a walk differ from the best in too little for this to pay.
+    if fuse(w.fusion, best, trial, m):
+        descend(best, m)
+        costs[1] = price_of(best, m)
 
 
 @inner
-def _compare(w: Walk, m: Model) -> float:
-    """Keep the trial if it is the best, or what of it makes the best better; returns its cost."""
-    cost = price_of(w.trial, m)
-    if cost < w.costs[1] - SAVING:
-        copy_labelling(w.trial, w.best, m)
-        w.costs[1] = cost
-    elif fuse(w.fusion, w.best, w.trial, m):
-        descend(w.best, m)
-        w.costs[1] = price_of(w.best, m)
+def _keep_best(w: Walk, m: Model) -> float:
+    """Keep the trial if it is the best; returns its cost."""
+    trial, costs = w.trial, w.costs
+    cost = price_of(trial, m)
+    if cost < costs[1] - SAVING:
+        copy_labelling(trial, w.best, m)
+        costs[1] = cost
     return cost
 
 
 @inner
-def _draw(w: Walk, n: int) -> int:
+def _draw(state: NDArray[np.uint64], n: int) -> int:
     """A random integer below n (Marsaglia 2003)."""
-    z = w.random[0]
+    z = state[0]
     z ^= z << np.uint64(13)
     z ^= z >> np.uint64(7)
     z ^= z << np.uint64(17)
-    w.random[0] = z
+    state[0] = z
     return int(np.int64((z >> np.uint64(11)) % np.uint64(n)))
 
 
 @inner
 def _shake(w: Walk, m: Model) -> None:
     """Give two to four nodes on a path of the first graph random labels."""
-    i = _draw(w, m.sizes[0])
-    for step in range(2 + _draw(w, 3)):
-        degree = m.starts[i + 1] - m.starts[i]
+    trial, random, starts, ends, incident = w.trial, w.random, m.starts, m.ends, m.incident
+    i = _draw(random, m.sizes[0])
+    for step in range(2 + _draw(random, 3)):
+        degree = starts[i + 1] - starts[i]
         if step > 0 and degree > 0:
-            pair = m.incident[m.starts[i] + _draw(w, degree)]
-            i = m.ends[pair, 0] + m.ends[pair, 1] - i
-        label = _draw(w, m.sizes[1])
-        if label != w.trial.label[i]:
-            change(w.trial, m, i, label, w.trial.label[i])
+            pair = incident[starts[i] + _draw(random, degree)]
+            i = ends[pair, 0] + ends[pair, 1] - i
+        label = _draw(random, m.sizes[1])
+        if label != trial.label[i]:
+            change(trial, m, i, label, trial.label[i])
 
 
 @inner
@@ -118,14 +123,15 @@ def search(w: Walk, m: Model, rounds: int, bound: float, halt: NDArray[np.int64]
     """Walk for so many rounds from the best labelling, or until it meets the bound."""
     copy_labelling(w.best, w.here, m)
     w.costs[0] = w.costs[1]
+    here, trial, costs = w.here, w.trial, w.costs
     for _ in range(rounds):
-        if w.costs[1] <= enough(w, m, bound) or halt[0] != 0:
+        if costs[1] <= enough(w, m, bound) or halt[0] != 0:
             break
-        copy_labelling(w.here, w.trial, m)
+        copy_labelling(here, trial, m)
         _shake(w, m)
-        descend(w.trial, m)
-        cost = _compare(w, m)
-        worse = _WORSE * (w.costs[1] - bound) * (_draw(w, 1024) / 1024.0)
-        if cost <= max(w.costs[0], w.costs[1] + worse):
-            copy_labelling(w.trial, w.here, m)
-            w.costs[0] = cost
+        descend(trial, m)
+        cost = _keep_best(w, m)
+        worse = _WORSE * (costs[1] - bound) * (_draw(w.random, 1024) / 1024.0)
+        if cost <= max(costs[0], costs[1] + worse):
+            copy_labelling(trial, here, m)
+            costs[0] = cost
