@@ -45,8 +45,10 @@ def topk(n, k):
     return Row(solvers.TopK(k), (n,), rows[rows.sum(axis=1) == k], smaller=((k,), (n - 1,)))
 
 
-def ranking(n):
+def ranking(n, normalised=False):
     rows = np.array(list(itertools.permutations(range(1, n + 1))))
+    if normalised:
+        return Row(solvers.Ranking(normalised=True), (n,), rows / n, exact=False)
     return Row(solvers.Ranking(), (n,), rows, smaller=((1,), (n - 1,)))
 
 
@@ -178,6 +180,7 @@ ROWS = {
     "topk": topk(6, 2),
     "topk-many": topk(7, 5),
     "ranking": ranking(4),
+    "normalised ranking": ranking(4, normalised=True),
     "knapsack": knapsack([3, 1, 4, 1, 5, 2], 7),
     "knapsack-zero": knapsack([1, 0, 2, 0, 9], 2),
     "assignment": assignment(3, 3),

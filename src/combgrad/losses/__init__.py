@@ -3,6 +3,7 @@
 from combgrad.losses.auto_encoder import kl_to_share, kl_to_uniform, pixel_cross_entropy
 from combgrad.losses.base import Loss, Outcome
 from combgrad.losses.fenchel_young import FenchelYoung
+from combgrad.losses.recall import Recall
 from combgrad.losses.score_function import ScoreFunction
 from combgrad.losses.solution import BilinearHamming, Hamming, SolutionLoss
 from combgrad.losses.spo_plus import SPOPlus
@@ -13,6 +14,7 @@ __all__ = [
     "Hamming",
     "Loss",
     "Outcome",
+    "Recall",
     "SPOPlus",
     "ScoreFunction",
     "SolutionLoss",

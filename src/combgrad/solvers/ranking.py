@@ -30,6 +30,9 @@ class Ranking(Solver):
 
     Args:
         threads: how many to use; None decides by the work.
+        normalised: whether to answer with the ranks divided by n, (1/n, ..., 1). Blackbox with a
+            `lam` then takes the same steps as with `n lam` and ranks from 1 to n: such a `lam` does
+            not depend on n (A-23).
 
     Raises SolverInputError where n is more than the dtype can count (256 in bfloat16, 2048 in
     float16). Source: Rolinek et al., Optimizing Rank-based Metrics with Blackbox Differentiation,
@@ -38,17 +41,19 @@ class Ranking(Solver):
 
     traits = frozenset({Trait.SHIFT_INVARIANT, Trait.SCALE_INVARIANT})
 
-    def __init__(self, threads: int | None = None) -> None:
+    def __init__(self, threads: int | None = None, normalised: bool = False) -> None:
         super().__init__()
         thread_count(0.0, threads)
-        self.threads = threads
+        self.threads, self.normalised = threads, normalised
 
     def _check_shape(self, shape: torch.Size) -> None:
         check_rows(self, shape)
 
     def feasible(self, solution: Tensor) -> Tensor:
-        """Whether the solutions (B, n) are permutations of 1..n, (B,) bool."""
-        ranks = torch.arange(1, solution.shape[1] + 1, device=solution.device)
+        """Whether the solutions (B, n) are permutations of 1..n, or of these by n, (B,) bool."""
+        n = solution.shape[1]
+        ranks = torch.arange(1, n + 1, dtype=solution.dtype, device=solution.device)
+        ranks = ranks / n if self.normalised else ranks
         return (solution.sort(dim=1).values == ranks).all(dim=1)
 
     def _solve(self, costs: Tensor) -> Tensor:
@@ -58,8 +63,10 @@ class Ranking(Solver):
                 f"Ranking: {costs.shape[1]} ranks cannot be told apart in {costs.dtype}, which "
                 f"counts to {countable}; use costs.float()."
             )
-        if costs.is_cuda:
-            return ranks_by_sorting(costs)
+        ranks = ranks_by_sorting(costs) if costs.is_cuda else self._ranks(costs)
+        return ranks / costs.shape[1] if self.normalised else ranks
+
+    def _ranks(self, costs: Tensor) -> Tensor:
         array = to_native_array(costs)
         ranks = np.empty_like(array)
         if array.size:

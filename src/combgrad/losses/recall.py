@@ -1,0 +1,87 @@
+"""The loss of a retrieval: how many irrelevant candidates stand before the relevant ones."""
+
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from combgrad.instances import Instances
+from combgrad.labels import Labels, need, spoken_of
+from combgrad.layer import CombinatorialLayer
+from combgrad.losses.base import Loss, Outcome
+
+Length = Literal["columns", "rows"]
+
+
+def irrelevant_ahead(ranks: Tensor, relevant: Tensor) -> tuple[Tensor, Tensor]:
+    """r_i, the rank among all minus the rank among the relevant, of each relevant candidate i.
+
+    Ranks (B, n) from 1 on, or these divided by n, rank 1 first; relevant bool (B, n). Answers
+    (P,) for the P relevant entries, row by row, and the row (P,) of each. The gradient passes
+    through the rank among all alone. Raises ValueError where a relevant entry has no rank.
+    """
+    row, column = relevant.nonzero(as_tuple=True)
+    found = ranks.detach()
+    # The first rank is the unit that they are told in; padding has none.
+    unit = found.masked_fill(found <= 0, torch.inf).amin(dim=1) if found.numel() else found.sum(1)
+    among_all = ranks[row, column] / unit[row]
+    if bool((among_all.detach() < 0.5).any()):
+        raise ValueError(
+            "Recall: the layer answers with no ranks, 1 to n; use solver=ranking (Ranking())."
+        )
+    order = torch.argsort(row * (ranks.shape[1] + 1) + among_all.detach().round())
+    counts = torch.bincount(row, minlength=len(ranks))
+    place = torch.arange(1, len(row) + 1, device=row.device) - (counts.cumsum(0) - counts)[row]
+    among_relevant = torch.empty_like(among_all).scatter_(0, order, place.to(among_all.dtype))
+    return among_all - among_relevant, row
+
+
+class Recall(Loss):
+    """Loglog recall loss of a ranking: log(1 + log(1 + r_i)), r_i irrelevant ones before i.
+
+    The mean over the relevant candidates i of a query, then over the queries that have any; 0 where
+    all relevant ones lead. Costs are the scores (B, n) of n candidates for B queries, the layer's
+    solver is a `Ranking`, and `labels.target` (B, n) is 1 for the relevant candidates and 0 for the
+    others. As a ranking, whose low ranks are for high scores, the true solution is 1 - target: that
+    is what a margin is told, so that `InformedMargin` lowers the scores of the relevant by alpha/2
+    and raises the others. Source: Rolinek et al., CVPR 2020.
+
+    Args:
+        length: `columns`, the number of candidates n, for r_i as it is; `rows` multiplies it by
+            B / n, as the code of Rolinek et al. does, which scales normalised ranks back by the
+            number of queries (A-23).
+
+    Raises ValueError for another length, and for a solver that answers with no ranks.
+    """
+
+    through_layer = True
+
+    def __init__(self, length: Length = "columns") -> None:
+        super().__init__()
+        if length not in get_args(Length):
+            raise ValueError(f"loss.length is {length!r}; choose 'columns' or 'rows'.")
+        self.length = length
+
+    def forward(
+        self,
+        layer: CombinatorialLayer,
+        costs: Tensor,
+        labels: Labels,
+        instances: Instances | None = None,
+    ) -> Outcome:
+        """The loss and the ranks (B, n); ValueError without a target of the costs' shape."""
+        target = need("Recall", "target", labels.target, costs).to(costs.device)
+        ranks = layer(costs, 1 - target, instances, marked=labels.marked)
+        relevant = target > 0
+        valid = None if instances is None else instances.valid
+        counted = spoken_of(labels.marked, valid, relevant)
+        return Outcome(self._of(ranks, relevant if counted is None else relevant & counted), ranks)
+
+    def _of(self, ranks: Tensor, relevant: Tensor) -> Tensor:
+        ahead, row = irrelevant_ahead(ranks, relevant)
+        if self.length == "rows":
+            ahead = ahead * (len(ranks) / max(ranks.shape[1], 1))
+        each = torch.log1p(torch.log1p(ahead))
+        counts = torch.bincount(row, minlength=len(ranks)).to(each.dtype)
+        queries = (counts > 0).sum().clamp(min=1)
+        return (each / counts[row]).sum() / queries
