@@ -1,5 +1,6 @@
 """Graph matching: blocks and metrics against plain loops, the step, and runs to their record."""
 
+import os
 from types import SimpleNamespace
 
 import pytest
@@ -13,10 +14,12 @@ from combgrad.gradients import Blackbox, Identity
 from combgrad.layer import CombinatorialLayer
 from combgrad.losses import FenchelYoung, Hamming
 from combgrad.margins import InformedMargin
+from combgrad.networks import MatchingNet, SmallCNN
 from combgrad.networks.matching import MatchingCosts
-from combgrad.runs.configuration import compose
+from combgrad.runs.configuration import compose, scientific
 from combgrad.runs.run import run
 from combgrad.solvers import GraphMatching, TopK
+from parts import options
 
 PAIRS, NODES, EDGES = 3, 4, 9
 
@@ -209,6 +212,25 @@ def test_what_would_be_ignored_is_refused():
         make(costs, solver=TopK(2))
 
 
+@pytest.mark.parametrize("backbone", options("backbone"))
+def test_a_backbone_counts_once_and_its_file_never(backbone):
+    words = ["experiment=matching", f"backbone={backbone}"]
+    config = compose(words)
+    assert config.model.backbone == config.data.backbone == config.backbone
+    known = scientific(config)
+    assert bool(known["backbone"]) == (backbone != "none")
+    assert "backbone" not in known["model"]
+    assert "backbone" not in known["data"]
+    if backbone == "vgg16_bn":
+        assert scientific(compose([*words, "backbone.file=/x/vgg.pth"])) == known
+        assert scientific(compose([*words, "backbone.pretrained=false"])) != known
+
+
+def test_values_of_blackbox_belong_to_every_data_set_of_the_task():
+    for experiment in ("matching", "matching_voc", "matching_spair"):
+        assert compose([f"experiment={experiment}", "grad=blackbox"]).grad.lam == 80
+
+
 def smoke(root, *words):
     common = ["experiment=matching", "profile=smoke", f"paths.root={root}", "logger=none"]
     return run(compose([*common, "pictures=false", *words]))
@@ -235,3 +257,33 @@ def test_a_run_leaves_a_record_with_all_metrics(tmp_path, words):
 def test_mean_is_refused_because_matchings_differ_in_size(tmp_path):
     with pytest.raises(IncompatibleError, match="proj"):
         smoke(tmp_path, "proj=mean")
+
+
+def test_a_trained_backbone_has_a_rate_of_its_own():
+    def rates(backbone):
+        experiment = MatchingExperiment(
+            net=MatchingNet(backbone),
+            layer=CombinatorialLayer(GraphMatching(), Identity()),
+            optimizer=lambda groups: torch.optim.Adam(groups, lr=2e-3),
+            loss=Hamming(),
+            backbone_rate=1e-5,
+        )
+        rate_of = {}
+        for group in experiment.configure_optimizers().param_groups:
+            rate_of |= {id(parameter): group["lr"] for parameter in group["params"]}
+        return {name: rate_of[id(p)] for name, p in experiment.net.named_parameters()}
+
+    found = rates(SmallCNN(4)).items()
+    of_parts = {(name.startswith("backbone."), rate) for name, rate in found}
+    assert of_parts == {(True, 1e-5), (False, 2e-3)}
+    assert set(rates(SmallCNN(4, frozen=True)).values()) == {2e-3}
+
+
+@pytest.mark.real_data
+@pytest.mark.skipif(not os.environ.get("COMBGRAD_DATA"), reason="needs COMBGRAD_DATA")
+@pytest.mark.parametrize("frozen", ["true", "false"])
+def test_photographs_are_matched_by_a_backbone(tmp_path, frozen):
+    words = ("data=willow", "backbone=small_cnn", f"backbone.frozen={frozen}")
+    record = smoke(tmp_path, f"paths.data={os.environ['COMBGRAD_DATA']}", *words)
+    assert record.data_source == "original"
+    assert 0 <= record.metrics["last/accuracy_of_Motorbike"] <= 1
