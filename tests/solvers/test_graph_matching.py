@@ -18,6 +18,7 @@ from combgrad.gradients import Blackbox, Identity
 from combgrad.projections import Norm
 from combgrad.solvers import GraphMatching
 from combgrad.solvers.blocks import Blocks
+from combgrad.solvers.graph_matching import MatchingReport
 
 
 def ring(n: int) -> Tensor:
@@ -287,3 +288,9 @@ def test_plain_loops_agree_on_the_costs_of_directed_graphs() -> None:
         assert float(report.value[row]) == pytest.approx(
             plain_cost(costs[row].numpy(), labels, 5, pairs)
         )
+
+
+def test_the_gap_of_a_matching_of_nothing_is_a_share_too() -> None:
+    value, bound = torch.tensor([0.0, -4.0, 0.0, 2.0]), torch.tensor([-3.0, -5.0, -1e-9, -2.0])
+    report = MatchingReport(value, bound, torch.tensor([False, False, True, False]))
+    assert report.gap.tolist() == pytest.approx([1.0, 0.2, 0.0, 2.0])

@@ -43,9 +43,10 @@ class MatchingReport(NamedTuple):
 
     @property
     def gap(self) -> Tensor:
-        """(value - bound) / |value|, 0 where it is proven, (B,)."""
-        gap = (self.value - self.bound) / self.value.abs().clamp(min=1e-300)
-        return torch.where(self.proven, 0.0, gap)
+        """(value - bound) / max(|value|, |bound|), from 0 to 2; 0 where it is proven, (B,)."""
+        # Not relative to the value alone: a matching of nothing costs 0.
+        size = torch.maximum(self.value.abs(), self.bound.abs()).clamp(min=1e-300)
+        return torch.where(self.proven, 0.0, (self.value - self.bound) / size)
 
 
 class _Reports:
