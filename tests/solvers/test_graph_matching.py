@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
+from benchmarks.graph_matching_cases import SIGNALS, fusion_moves, joint_of, pairs_of_graphs
 from combgrad import CombinatorialLayer, SolverInputError
 from combgrad.gradients import Blackbox, Identity
 from combgrad.projections import Norm
@@ -164,6 +165,19 @@ def test_bounds_hold_and_effort_proves_more() -> None:
     assert torch.allclose(quick.value[quick.proven], exact.value[quick.proven])
     assert not quick.proven.all()
     assert (quick.gap >= 0).all()
+
+
+@pytest.mark.parametrize("kind", ["easy", "hard"])
+def test_fusion_moves_are_not_below_the_bound_nor_much_better(kind: str) -> None:
+    pytest.importorskip("pylibmgm", exc_type=ImportError)
+    pairs = pairs_of_graphs(14, SIGNALS[kind])
+    costs, graphs = pairs.joint()
+    theirs = (costs * joint_of(pairs, fusion_moves(pairs, costs)())).sum(dim=1)
+    _, report = GraphMatching().solve_with_bounds(costs, **graphs)
+    assert (report.bound <= theirs + 1e-9).all()
+    assert (report.value[report.proven] <= theirs[report.proven] + 1e-9).all()
+    assert float(report.value.sum()) <= float(theirs.sum()) * 0.998
+    assert report.proven.all() or kind == "hard"
 
 
 def test_near_a_known_matching() -> None:

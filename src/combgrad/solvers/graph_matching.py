@@ -99,7 +99,7 @@ class GraphMatching(Solver):
         self,
         full: bool = False,
         iterations: int = 50,
-        rounds: int = 100,
+        rounds: int = 200,
         branches: int | None = 100,
         threads: int | None = None,
     ) -> None:

@@ -105,15 +105,10 @@ def _draw(state: NDArray[np.uint64], n: int) -> int:
 
 @inner
 def _shake(w: Walk, m: Model) -> None:
-    """Give two to four nodes on a path of the first graph random labels."""
-    trial, random, starts, ends, incident = w.trial, w.random, m.starts, m.ends, m.incident
-    i = _draw(random, m.sizes[0])
-    for step in range(2 + _draw(random, 3)):
-        degree = starts[i + 1] - starts[i]
-        if step > 0 and degree > 0:
-            pair = incident[starts[i] + _draw(random, degree)]
-            i = ends[pair, 0] + ends[pair, 1] - i
-        label = _draw(random, m.sizes[1])
+    """Give two to four random nodes random labels."""
+    trial, random = w.trial, w.random
+    for _ in range(2 + _draw(random, 3)):
+        i, label = _draw(random, m.sizes[0]), _draw(random, m.sizes[1])
         if label != trial.label[i]:
             change(trial, m, i, label, trial.label[i])
 
