@@ -21,6 +21,9 @@ BATCH = 8
 #: How much the true matches stand out of noise of deviation 1.
 SIGNALS = {"easy": 2.0, "hard": 0.5}
 
+#: Of three seeds tried the one whose answers are neither the best nor the worst.
+PEER_SEED = 2
+
 #: Where nothing is proven: what a solution may cost more than that of fusion moves.
 SLACK = 1e-3
 
@@ -94,6 +97,8 @@ def fusion_moves(pairs: Pairs, costs: Tensor) -> Call:
     mgm = importlib.import_module("pylibmgm")
     logging.getLogger("libmgm").setLevel(logging.ERROR)
     mgm.omp_set_num_threads(1)
+    # 0 would give other answers in every run.
+    mgm.QAPSolver.libmpopt_seed = PEER_SEED
     models = []
     for nodes, edges, first, second in pairs.each():
         model = mgm.GmModel(mgm.Graph(0, nodes.shape[0]), mgm.Graph(1, nodes.shape[1]))
