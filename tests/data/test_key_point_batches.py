@@ -6,12 +6,12 @@ import torch
 
 from combgrad.data.datamodule import TensorDataModule
 from combgrad.data.files.npy import DataFileError
+from combgrad.data.files.pictures import SIDE, PictureFile
 from combgrad.data.matching import appearance
 from combgrad.data.matching.datamodule import KeyPointPairs
 from combgrad.data.matching.graphs import delaunay_edges
 from combgrad.data.matching.marked import Annotation, Collection, KeyPointSet, gather
 from combgrad.data.matching.pairs import GivenPairs
-from combgrad.data.matching.pictures import SIDE, PictureFile
 from combgrad.data.matching.shape_context import shape_contexts
 from combgrad.data.matching.synthetic import Synthetic
 from combgrad.networks.backbones import SmallCNN, read_out

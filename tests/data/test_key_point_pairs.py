@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from combgrad.data.files.npy import DataFileError
+from combgrad.data.files.pictures import PictureFile
 from combgrad.data.matching.marked import Annotation, gather
 from combgrad.data.matching.pairs import EVERY_LABEL, DrawnPairs, GivenPairs
-from combgrad.data.matching.pictures import PictureFile
 
 PLACES = np.arange(20.0).reshape(10, 2)
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from scipy.optimize import linear_sum_assignment
 
+from combgrad.data.files.pictures import SIDE
 from combgrad.data.matching.cmu_house import CMUHouse
 from combgrad.data.matching.datamodule import KeyPointPairs
 from combgrad.data.matching.marked import Place
 from combgrad.data.matching.pf_pascal import PFPascal
-from combgrad.data.matching.pictures import SIDE
 from combgrad.data.matching.willow import Willow
 
 REAL = os.environ.get("COMBGRAD_DATA", "nowhere")

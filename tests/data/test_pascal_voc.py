@@ -218,5 +218,5 @@ def test_what_the_challenge_does_not_have_is_named(voc):
 def test_a_picture_of_voc_that_is_missing_is_named_at_once(voc):
     archive = voc / "VOCtrainval_25-May-2011.tar"
     rewrite(archive, "TrainVal/VOCdevkit/VOC2011/JPEGImages/2007_000001.jpg", None)
-    with pytest.raises(DataFileError, match=r"2007_000001\.jpg: no such picture, though points"):
+    with pytest.raises(DataFileError, match=r"2007_000001\.jpg: no such picture, though the set"):
         PascalVOC().read(Place(voc))

@@ -13,6 +13,8 @@ from combgrad.data.files.web import DownloadError
 from combgrad.data.globe.datamodule import GlobeTSP
 from combgrad.data.matching.datamodule import KeyPointPairs
 from combgrad.data.matching.synthetic import Synthetic
+from combgrad.data.retrieval.datamodule import RetrievalImages
+from combgrad.data.retrieval.digits import OpticalDigits
 from combgrad.data.reviews.datamodule import Reviews
 from combgrad.data.warcraft.datamodule import Warcraft
 from combgrad.runs.configuration import CONFIG_FOLDER
@@ -21,6 +23,7 @@ LEAST = {
     Digits: {},
     GlobeTSP: {"cities": 5},
     KeyPointPairs: {"collection": Synthetic()},
+    RetrievalImages: {"collection": OpticalDigits(), "side": 28, "crop": 28},
     Reviews: {"aspect": "aroma"},
     Warcraft: {"cells": 12},
 }
@@ -32,11 +35,15 @@ OTHER_WHOLES = {
     "annotated_size": (0, 10**7),
     "cities": (3, 100),
     "cells": (2, None),
+    "classes": (2, None),
+    "samples": (2, None),
+    "side": (28, None),
+    "crop": (1, None),
 }
 WHOLES = SIZES | SEEDS | OTHER_WHOLES
 CHOICES = {"source", "split", "aspect", "distance"}
 PATHS = {"path", "cache"}
-FLAGS = {"common_points", "geometry_only"}
+FLAGS = {"common_points", "geometry_only", "mirror"}
 #: Tried below one by one, or what other parts are made of.
 OTHERS = {"url", "label_rho", "collection", "backbone"}
 

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,18 @@ MNIST_FILES = {
     ),
 }
 
+#: The same of the files of labels.
+MNIST_LABELS = {
+    "train-labels-idx1-ubyte": (
+        "d53e105ee54ea40749a09fcbcd1e9432",
+        "a25bea736e30d166cdddb491f175f624",
+    ),
+    "t10k-labels-idx1-ubyte": (
+        "ec29112dd5afa0611ce80d1b7f02629c",
+        "27ae3e4e09519cfbb04c329615203637",
+    ),
+}
+
 #: More than the larger of the files has, 9.9 MB packed.
 MNIST_LIMIT_BYTES = 20 * 10**6
 
@@ -42,6 +55,7 @@ TORCHVISION = "torchvision"
 MNIST_FOLDERS = ("", "raw", "MNIST/raw", "mnist", "mnist/raw", "mnist/MNIST/raw")
 
 STAND_IN = Path(__file__).with_name("optical_digits.npz")
+STAND_IN_LABELS = Path(__file__).with_name("optical_digit_labels.npy")
 
 
 def stand_in() -> Tensor:
@@ -51,6 +65,11 @@ def stand_in() -> Tensor:
     large = interpolate(small.unsqueeze(1), (DIGIT_SIDE, DIGIT_SIDE), mode="bilinear")
     margin = (SIDE - DIGIT_SIDE) // 2
     return pad(large, [margin] * 4).flatten(1)
+
+
+def stand_in_labels() -> np.ndarray:
+    """Which digit each image of `stand_in` shows, (N,) int64."""
+    return np.load(STAND_IN_LABELS, allow_pickle=False).astype(np.int64)
 
 
 def stand_in_digest() -> str:
@@ -64,10 +83,15 @@ def find_mnist(path: Path, url: str | None = None) -> list[Path]:
     A missing one is fetched from the folder `url` of a web server, or by torchvision where `url`
     is that word. Raises DataFileError, or DownloadError.
     """
-    return [_find(path, name, url) for name in MNIST_FILES]
+    return [_find(path, name, url, md5) for name, (md5, _) in MNIST_FILES.items()]
 
 
-def _find(path: Path, name: str, url: str | None) -> Path:
+def find_mnist_labels(path: Path, url: str | None = None) -> list[Path]:
+    """MNIST's two files of labels, found as `find_mnist` finds those of images."""
+    return [_find(path, name, url, md5) for name, (md5, _) in MNIST_LABELS.items()]
+
+
+def _find(path: Path, name: str, url: str | None, md5: str) -> Path:
     for folder in MNIST_FOLDERS:
         for file in (path / folder / f"{name}.gz", path / folder / name):
             if file.is_file():
@@ -76,10 +100,9 @@ def _find(path: Path, name: str, url: str | None) -> Path:
     if url == TORCHVISION:
         return _by_torchvision(path, target)
     if url is not None:
-        checksum = f"md5:{MNIST_FILES[name][0]}"
         check_address(url)
         address = within(url, target.name)
-        return download(address, target, checksum=checksum, limit_bytes=MNIST_LIMIT_BYTES)
+        return download(address, target, checksum=f"md5:{md5}", limit_bytes=MNIST_LIMIT_BYTES)
     raise DataFileError(
         f"{target}: no such file, nor anywhere else MNIST may lie below {path}. Put the files of "
         f"MNIST there, or let torchvision do so (data.url=torchvision), or give data.url=<the web "
@@ -103,12 +126,20 @@ def _by_torchvision(path: Path, target: Path) -> Path:
 
 def read_mnist(files: list[Path]) -> Tensor:
     """All images of the files, one after another, (N, 784) in [0, 1]; raises DataFileError."""
-    return torch.cat([_read(file) for file in files]).to(torch.float32).div_(255)
+    # An idx file starts with a magic number and three sizes, 4 bytes each, right by the md5.
+    parts = [torch.tensor(_read(file, MNIST_FILES, 16)).view(-1, SIDE * SIDE) for file in files]
+    return torch.cat(parts).to(torch.float32).div_(255)
 
 
-def _read(file: Path) -> Tensor:
+def read_mnist_labels(files: list[Path]) -> np.ndarray:
+    """Which digits the images of `read_mnist` show, (N,) int64; raises DataFileError."""
+    return np.concatenate([_read(file, MNIST_LABELS, 8) for file in files]).astype(np.int64)
+
+
+def _read(file: Path, checksums: Mapping[str, tuple[str, str]], header: int) -> np.ndarray:
+    """The bytes of an idx file after its header, (N,) uint8."""
     content = file.read_bytes()
-    packed, plain = MNIST_FILES[file.name.removesuffix(".gz")]
+    packed, plain = checksums[file.name.removesuffix(".gz")]
     expected = packed if file.suffix == ".gz" else plain
     found = hashlib.md5(content, usedforsecurity=False).hexdigest()
     if found != expected:
@@ -117,6 +148,4 @@ def _read(file: Path) -> Tensor:
         )
     if file.suffix == ".gz":
         content = gzip.decompress(content)
-    # An idx file starts with a magic number and three sizes, 4 bytes each, right by the md5.
-    pixels = np.frombuffer(content, dtype=np.uint8, offset=16)
-    return torch.tensor(pixels).view(-1, SIDE * SIDE)
+    return np.frombuffer(content, dtype=np.uint8, offset=header)

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from combgrad.data.base import Block, cached
+from combgrad.data.files.pictures import SIDE
 from combgrad.data.matching.marked import MarkedPictures
-from combgrad.data.matching.pictures import SIDE
 from combgrad.data.matching.shape_context import shape_contexts, unit
 from combgrad.networks.backbones import Backbone, read_out
 

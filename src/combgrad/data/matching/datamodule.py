@@ -10,6 +10,7 @@ from combgrad.arguments import LARGEST_SEED
 from combgrad.data.batch_plans import BatchPlan, Fresh
 from combgrad.data.batches import Column
 from combgrad.data.datamodule import TensorDataModule, check_url, check_whole, user_path
+from combgrad.data.files.pictures import all_pixels
 from combgrad.data.matching.appearance import (
     Appearance,
     Described,
@@ -25,7 +26,6 @@ from combgrad.data.matching.batches import (
 )
 from combgrad.data.matching.marked import Collection, KeyPointSet, Place
 from combgrad.data.matching.pairs import GivenPairs
-from combgrad.data.matching.pictures import all_pixels
 from combgrad.data.splits import SPLITS
 from combgrad.networks.backbones import Backbone
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from combgrad.data.base import sha256_of_file
 from combgrad.data.files.npy import DataFileError
+from combgrad.data.files.pictures import SIDE, PictureFile
 from combgrad.data.matching.pairs import LABELS, PairPool, bits
-from combgrad.data.matching.pictures import SIDE, PictureFile
 from combgrad.data.splits import fingerprint
 
 #: Pictures of a set whose content is part of its fingerprint; points count in all.

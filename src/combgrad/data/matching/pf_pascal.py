@@ -8,9 +8,9 @@ from typing import ClassVar
 import numpy as np
 
 from combgrad.data.files.npy import REMEDY, DataFileError
+from combgrad.data.files.pictures import SIDE
 from combgrad.data.matching.marked import Annotation, Collection, KeyPointSet, Place, gather
 from combgrad.data.matching.pairs import EVERY_LABEL, GivenPairs
-from combgrad.data.matching.pictures import SIDE
 
 FILES = ("test_pairs.csv", "pf_pascal/test_pairs.csv", "PF-dataset-PASCAL/test_pairs.csv")
 

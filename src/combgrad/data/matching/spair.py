@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from combgrad.data.files.npy import REMEDY, DataFileError
+from combgrad.data.files.pictures import SIDE, PictureFile
 from combgrad.data.files.published import Published
 from combgrad.data.matching.marked import Annotation, Collection, KeyPointSet, Place, gather
 from combgrad.data.matching.pairs import LABELS, LEAST_COMMON, GivenPairs, bits
-from combgrad.data.matching.pictures import SIDE, PictureFile
 
 #: No checksum was published: the first archive is trusted, and later ones must be the same.
 PUBLISHED = Published(

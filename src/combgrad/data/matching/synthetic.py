@@ -7,6 +7,7 @@ import numpy as np
 
 from combgrad.arguments import LARGEST_SEED, check_range
 from combgrad.data.datamodule import check_whole
+from combgrad.data.files.pictures import SIDE
 from combgrad.data.matching.marked import (
     Annotation,
     Collection,
@@ -16,7 +17,6 @@ from combgrad.data.matching.marked import (
     gather,
 )
 from combgrad.data.matching.pairs import LABELS, LEAST_COMMON, DrawnPairs
-from combgrad.data.matching.pictures import SIDE
 from combgrad.data.matching.shape_context import unit
 from combgrad.data.splits import SPLITS, fingerprint
 

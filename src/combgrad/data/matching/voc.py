@@ -14,11 +14,11 @@ import numpy as np
 
 from combgrad.data.files.npy import REMEDY, DataFileError, load_object_array
 from combgrad.data.files.pickles import LIMIT_BYTES
+from combgrad.data.files.pictures import SIDE, PictureFile
 from combgrad.data.files.published import Published
 from combgrad.data.matching.marked import Annotation, Collection, KeyPointSet, Place, gather
 from combgrad.data.matching.pairs import DrawnPairs
 from combgrad.data.matching.pf_pascal import CATEGORIES
-from combgrad.data.matching.pictures import SIDE, PictureFile
 
 #: Its checksum is the one that torchvision has.
 PICTURES = Published(

@@ -16,10 +16,10 @@ from combgrad.data.base import sha256_of_file
 from combgrad.data.datamodule import check_whole
 from combgrad.data.files.archives import extract
 from combgrad.data.files.npy import REMEDY, DataFileError
+from combgrad.data.files.pictures import SIDE, PictureFile
 from combgrad.data.files.published import Published
 from combgrad.data.matching.marked import Annotation, Collection, KeyPointSet, Place, gather
 from combgrad.data.matching.pairs import DrawnPairs
-from combgrad.data.matching.pictures import SIDE, PictureFile
 
 CATEGORIES = ("Car", "Duck", "Face", "Motorbike", "Winebottle")
 POINTS = 10

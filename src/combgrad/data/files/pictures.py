@@ -10,7 +10,7 @@ from PIL import Image
 from combgrad.data.base import Block, cached
 from combgrad.data.files.npy import DataFileError
 
-#: Pixels of a side, as all of the published methods have it.
+#: Pixels of a side, as all of the published methods of matching have it.
 SIDE = 256
 
 #: Part of the cache's key; raise it when a file gives other pixels.
@@ -40,12 +40,12 @@ class PictureFile:
         with _opened(self.path) as picture:
             return picture.size
 
-    def pixels(self) -> np.ndarray:
-        """(3, SIDE, SIDE) uint8 in RGB, by bicubic interpolation whatever its proportions were."""
+    def pixels(self, side: int = SIDE) -> np.ndarray:
+        """(3, side, side) uint8 in RGB, by bicubic interpolation whatever its proportions were."""
         with _opened(self.path) as picture:
             try:
                 colours = picture.convert("RGB")
-                small = colours.resize((SIDE, SIDE), Image.Resampling.BICUBIC, box=self.box)
+                small = colours.resize((side, side), Image.Resampling.BICUBIC, box=self.box)
             except (OSError, ValueError, SyntaxError) as error:
                 problem = f"cannot be read as a picture, which may be cut short ({error})"
                 raise DataFileError(f"{self.path}: {problem}. Restore it.") from error
@@ -53,7 +53,7 @@ class PictureFile:
 
 
 def _missing(path: Path) -> str:
-    return f"{path}: no such picture, though points are marked in it. Restore it from its source."
+    return f"{path}: no such picture, though the set lists it. Restore it from its source."
 
 
 def _opened(path: Path) -> Image.Image:
@@ -65,15 +65,23 @@ def _opened(path: Path) -> Image.Image:
         raise DataFileError(f"{path}: is no picture that can be read ({error}).") from error
 
 
-def all_pixels(files: Sequence[PictureFile], cache: Path | None) -> np.ndarray:
-    """(P, 3, SIDE, SIDE) uint8 of all pictures, read-only, kept in `cache` unless that is None.
+def pixels_key(files: Sequence[PictureFile], side: int) -> tuple[object, ...]:
+    """What decides the pixels of pictures; DataFileError, naming the file, where one is missing."""
+    return (PIXELS_VERSION, side, *((file.state(), file.box) for file in files))
+
+
+def all_pixels(
+    files: Sequence[PictureFile], cache: Path | None, side: int = SIDE, name: str = "matching"
+) -> np.ndarray:
+    """(P, 3, side, side) uint8 of all pictures, read-only, kept in `cache` unless that is None.
 
     Raises DataFileError, naming the file.
     """
-    key = (PIXELS_VERSION, SIDE, *((file.state(), file.box) for file in files))
-    return cached(cache, "matching-pixels", key, lambda: _blocks(files))["pixels"]
+    key = pixels_key(files, side)
+    return cached(cache, f"{name}-pixels", key, lambda: pixel_blocks(files, side))["pixels"]
 
 
-def _blocks(files: Sequence[PictureFile]) -> Iterator[Block]:
+def pixel_blocks(files: Sequence[PictureFile], side: int) -> Iterator[Block]:
+    """The pixels (BLOCK, 3, side, side) of a few pictures after another."""
     for start in range(0, len(files), BLOCK):
-        yield {"pixels": np.stack([file.pixels() for file in files[start : start + BLOCK]])}
+        yield {"pixels": np.stack([file.pixels(side) for file in files[start : start + BLOCK]])}

@@ -1,0 +1,1 @@
+"""Images of many classes, of which those of the test are never trained on."""
