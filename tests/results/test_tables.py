@@ -6,18 +6,21 @@ import io
 import re
 import shutil
 import subprocess
+import warnings
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
-from combgrad.results import RunRecord
+from combgrad.results import RunRecord, frame
 from combgrad.results.identity import signature
 from combgrad.results.layout import LayoutError, Metric, in_order, read_layout, spans
 from combgrad.results.paper import PaperValue
+from combgrad.results.selection import counted
 from combgrad.results.table_markup import LATEX, latex_text, to_html, to_latex
 from combgrad.results.table_text import compared, ours, printed, to_csv, to_markdown
-from combgrad.results.tables import Mark, counted, make_cell, make_tables
+from combgrad.results.tables import Mark, make_tables
+from combgrad.results.tables import make_cell as cell_of_frame
 
 ACCURACY = {"name": "test/accuracy", "label": "right answers", "unit": "%", "scale": 100}
 DOCUMENT = {
@@ -75,6 +78,10 @@ def a_value(mean, std=None, table="6", restarts=None, **point):
     return PaperValue(
         frozenset({table}), point, "test/accuracy", mean, std, text, restarts, "somewhere"
     )
+
+
+def make_cell(point, metric, records, paper):
+    return cell_of_frame(point, metric, frame(records=records), paper)
 
 
 def only(tables):
@@ -174,6 +181,16 @@ def test_a_diverged_run_shows():
     assert (ours(cell), cell.best) == ("nan ± nan (2)", False)
     infinite = make_cell(POINTS[0], METRIC, [a_record(POINTS[0], 0, float("inf"))], a_value(50, 1))
     assert (ours(infinite), infinite.mark) == ("inf (1)", Mark.OUTSIDE)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        runs = [a_record(POINTS[0], seed, value) for seed, value in enumerate((0.5, float("inf")))]
+        assert ours(make_cell(POINTS[0], METRIC, runs, None)) == "inf ± nan (2)"
+
+
+def test_a_diverged_run_is_none_that_lacks_the_metric():
+    runs = [a_record(POINTS[0], 0, float("nan")), a_record(POINTS[0], 1, metrics={})]
+    cell = make_cell(POINTS[0], METRIC, runs, None)
+    assert (ours(cell), cell.seeds, cell.lacking) == ("nan (1)", (0,), (runs[1].file_name,))
 
 
 def test_seconds_are_metrics_too():

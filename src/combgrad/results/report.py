@@ -19,10 +19,11 @@ from combgrad.results.report_runs import (
     run_groups,
     short_commit,
 )
+from combgrad.results.selection import counted
 from combgrad.results.series import Sketch, own
 from combgrad.results.table_markup import cell_id, to_html
 from combgrad.results.table_text import title
-from combgrad.results.tables import Cell, Mark, Table, counted
+from combgrad.results.tables import Cell, Mark, Table
 from combgrad.results.templates import address, templates
 
 FOLDER = Path(__file__).with_name("pages")
@@ -58,14 +59,10 @@ class Drawing:
     def runs(self, records: Sequence[RunRecord]) -> list[tuple[list[RunRecord], list[RunRecord]]]:
         """Of each of its cells, the runs that count and those left out."""
         kept = [r for r in records if (r.profile, r.data_source) == (self.profile, self.source)]
-        cells = [counted(own(marks, kept)) for _, marks in self.sketch.asked]
-        return [
-            (
-                [run for run in runs if run.file_name not in self.unfit],
-                [*others, *(run for run in runs if run.file_name in self.unfit)],
-            )
-            for runs, others in cells
-        ]
+        counting, left_out = counted(kept)
+        fitting = [run for run in counting if run.file_name not in self.unfit]
+        others = [*left_out, *(run for run in counting if run.file_name in self.unfit)]
+        return [(own(marks, fitting), own(marks, others)) for _, marks in self.sketch.asked]
 
 
 @dataclass(frozen=True)

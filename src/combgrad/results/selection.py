@@ -1,10 +1,12 @@
 """Which records are shown: the committed ones and the user's own, without what says little."""
 
 import argparse
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from combgrad import results
 from combgrad.files.installation import program
 from combgrad.results.record import RunRecord
 from combgrad.results.store import load_records
@@ -113,3 +115,15 @@ def select(
 def _cell(record: RunRecord) -> tuple[str, ...]:
     """What the runs share that a mean is taken over."""
     return (record.signature, record.profile, record.data_source, record.data_fingerprint)
+
+
+def counted(records: Sequence[RunRecord]) -> tuple[list[RunRecord], list[RunRecord]]:
+    """The records that count in their cells, by seed, and those left out, by file name.
+
+    Which those are, `results.frame` says.
+    """
+    counting = results.frame(records=records).counts
+    return (
+        sorted(itertools.compress(records, counting), key=lambda record: record.seed),
+        sorted(itertools.compress(records, ~counting), key=lambda record: record.file_name),
+    )

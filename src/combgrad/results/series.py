@@ -6,14 +6,19 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from combgrad import results
 from combgrad.errors import CombgradError
 from combgrad.results.curves import deviation_of, height_at, mean_of
 from combgrad.results.layout import Layout, Metric, read_layout
 from combgrad.results.record import RunRecord
-from combgrad.results.tables import Asked, counted, make_cell, number_of
+from combgrad.results.selection import counted
+from combgrad.results.tables import Asked, make_cell, numbers_of
 
 #: What a plan's `draw` may be: a metric against a value of the points, or curves over the epochs.
 KINDS = ("values", "curves")
+
+#: Each point of a figure with its runs.
+Cells = Sequence[tuple[Mapping[str, Any], list[RunRecord]]]
 
 
 class FigureError(CombgradError, ValueError):
@@ -160,23 +165,16 @@ def collect(
     record that lacks what others have is left out.
     """
     kept = [r for r in records if (r.profile, r.data_source) == (profile, source)]
-    cells = [(point, own(marks, kept)) for point, marks in sketch.asked]
+    counting, left_out = counted(kept)
+    cells = [(point, own(marks, counting)) for point, marks in sketch.asked]
     panels, drawn, unfit = [], set(), set()
     for metric in sketch.layout.metrics:
-        fitting = [(point, *fit(sketch.kind, metric, counted(runs)[0])) for point, runs in cells]
-        lines = [(point, runs) for point, runs, _ in fitting]
-        strange = [record.file_name for _, _, others in fitting for record in others]
-        if strange and not any(runs for _, runs in lines):
-            raise FigureError(
-                f"{sketch.name}: {', '.join(strange)}: no {metric.name!r} in there; mend its name "
-                f"in the plan, or delete the record and run it again."
-            )
+        lines, strange = fitting(sketch, cells, metric)
         series = value_series if sketch.kind == "values" else curve_series
         panels.append(Panel(metric.title, series(sketch, lines, metric)))
         drawn |= {record.key for _, runs in lines for record in runs}
         unfit |= set(strange)
     ends = {margin_end(record.config) for _, runs in cells for record in runs}
-    left_out = [record.file_name for _, runs in cells for record in counted(runs)[1]]
     return FigureData(
         name=sketch.name,
         title=sketch.layout.title,
@@ -187,11 +185,27 @@ def collect(
         panels=tuple(panels),
         margin_ends=tuple(sorted(end for end in ends if end is not None)),
         missing=tuple(_cell_name(sketch, point) for point, runs in cells if not runs),
-        left_out=tuple(left_out),
+        left_out=tuple(r.file_name for _, marks in sketch.asked for r in own(marks, left_out)),
         unfit=tuple(sorted(unfit)),
         own=len(drawn & set(own_keys)),
         notes=sketch.layout.notes,
     )
+
+
+def fitting(sketch: Sketch, cells: Cells, metric: Metric) -> tuple[Cells, list[str]]:
+    """The cells with the runs that can be drawn, and the file names of the others.
+
+    Raises FigureError where there are only others.
+    """
+    fits = [(point, *fit(sketch.kind, metric, runs)) for point, runs in cells]
+    lines = [(point, runs) for point, runs, _ in fits]
+    strange = [record.file_name for _, _, others in fits for record in others]
+    if strange and not any(runs for _, runs in lines):
+        raise FigureError(
+            f"{sketch.name}: {', '.join(strange)}: no {metric.name!r} in there; mend its name in "
+            f"the plan, or delete the record and run it again."
+        )
+    return lines, strange
 
 
 def fit(
@@ -203,7 +217,7 @@ def fit(
     the best epoch no later than the last of them.
     """
     if kind == "values":
-        usable = [run for run in runs if number_of(run, metric) is not None]
+        usable = [runs[row] for row in numbers_of(results.frame(records=runs), metric).index]
     else:
         epochs = {id(run): tuple(run.epochs_of(metric.name)) for run in runs}
         usable = [run for run in runs if run.best_epoch <= max(epochs[id(run)], default=-1)]
@@ -228,9 +242,6 @@ def margin_end(config: Mapping[str, Any]) -> float | None:
     return float(end) if 0 < end < epochs else None
 
 
-Cells = Sequence[tuple[Mapping[str, Any], list[RunRecord]]]
-
-
 def value_series(sketch: Sketch, cells: Cells, metric: Metric) -> tuple[Series, ...]:
     """A series for each label, with the numbers that a table would have for each x."""
     lines: dict[str, dict[float, tuple[float, float, int]]] = {}
@@ -240,7 +251,7 @@ def value_series(sketch: Sketch, cells: Cells, metric: Metric) -> tuple[Series, 
         if (label, x) in taken:
             raise FigureError(f"{sketch.name}: two cells are {label!r} at {x:g}; name them apart.")
         taken.add((label, x))
-        cell = make_cell(point, metric, runs, None)
+        cell = make_cell(point, metric, results.frame(records=runs), None)
         line = lines.setdefault(label, {})
         if cell.mean is not None:
             line[x] = (cell.mean, cell.std or 0.0, len(cell.seeds))

@@ -5,11 +5,15 @@ import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from combgrad import results
 from combgrad.results.layout import Head, Layout, LayoutError, Metric, in_order
 from combgrad.results.paper import PaperValue, find_paper_value
 from combgrad.results.record import RunRecord
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: How many of the paper's standard deviations a number may be away from the printed one.
 TOLERANCE = 2
@@ -18,9 +22,6 @@ ROUNDING = 1e-9
 
 #: What is asked for in one cell, and the signature of its runs in each profile.
 Asked = tuple[Mapping[str, Any], Mapping[str, str]]
-
-#: The records of each signature.
-Runs = dict[str, list[RunRecord]]
 
 
 class Mark(StrEnum):
@@ -46,9 +47,11 @@ class Cell:
         values: one for each seed, in the paper's unit.
         seeds: those of `values`, ascending.
         runs: the file names of the records behind `values`, in their order.
-        left_out: file names of records of this cell that do not count, see `counted`.
+        left_out: file names of records of this cell that do not count, see `frames.frame`.
         lacking: file names of records that would count but do not have the metric.
         own: how many of `values` are the user's own, not committed.
+        mean: over the seeds, None where there is no run.
+        std: the population standard deviation, None for fewer than two runs.
         paper: what the paper printed, if anything.
         mark: how the mean compares with it.
         best: whether no other mean of the same experiment and metric is better.
@@ -61,24 +64,12 @@ class Cell:
     runs: tuple[str, ...]
     left_out: tuple[str, ...]
     lacking: tuple[str, ...]
+    own: int
+    mean: float | None
+    std: float | None
     paper: PaperValue | None
     mark: Mark
     best: bool = False
-    own: int = 0
-
-    @property
-    def mean(self) -> float | None:
-        """The mean over the seeds, None where there is no run."""
-        return sum(self.values) / len(self.values) if self.values else None
-
-    @property
-    def std(self) -> float | None:
-        """The population standard deviation, None for fewer than two runs."""
-        if self.mean is None or len(self.values) < 2:
-            return None
-        # Not the module statistics, which fails where a diverged run left NaN or infinity.
-        squares = [(value - self.mean) * (value - self.mean) for value in self.values]
-        return math.sqrt(sum(squares) / len(squares))
 
     @property
     def difference(self) -> float | None:
@@ -135,21 +126,18 @@ def make_tables(
     Records of another profile (`custom` among them) or source never meet in a table. `own` are the
     keys of records that are not committed.
     """
-    printed = list(printed)
-    groups: dict[tuple[str, str], Runs] = {}
+    data = results.frame(records=records)
     wanted = {(profile, mark) for _, marks in asked for profile, mark in marks.items()}
-    experiments = {point.get("experiment") for point, _ in asked}
-    strangers = []
-    for record in records:
-        mark = record.signature
-        if (record.profile, mark) in wanted:
-            group = groups.setdefault((record.profile, record.data_source), {})
-            group.setdefault(mark, []).append(record)
-        elif record.experiment in experiments:
-            strangers.append(record.file_name)
+    strange = [pair not in wanted for pair in zip(data.profile, data.signature, strict=True)]
+    others = data.loc[strange]
+    strangers = others.file[others.experiment.isin([point.get("experiment") for point, _ in asked])]
+    groups = data.drop(others.index).groupby(["profile", "data_source"]).groups
     order = sorted(groups, key=lambda group: (group[0] != layout.profile, group))
-    tables = [_table(layout, *group, asked, groups[group], printed, own) for group in order]
-    tables = tables or [_table(layout, layout.profile, None, asked, {}, printed, own)]
+    printed = list(printed)
+    tables = [
+        _table(layout, profile, source, asked, data, printed, own)
+        for profile, source in order or [(layout.profile, None)]
+    ]
     return [dataclasses.replace(table, strangers=tuple(strangers)) for table in tables]
 
 
@@ -158,15 +146,17 @@ def _table(
     profile: str,
     source: str | None,
     asked: Sequence[Asked],
-    runs: Runs,
+    data: "pd.DataFrame",
     printed: list[PaperValue],
     own: Collection[str],
 ) -> Table:
+    data = data[(data.profile == profile) & (data.data_source == source)]
+    runs = dict(iter(data.groupby("signature")))
     cells = [
         make_cell(
             point,
             metric,
-            runs.get(marks.get(profile, ""), []),
+            runs.get(marks.get(profile), data[:0]),
             find_paper_value(printed, layout.number, point, metric.name),
             own,
         )
@@ -191,34 +181,46 @@ def _table(
 def make_cell(
     point: Mapping[str, Any],
     metric: Metric,
-    records: Iterable[RunRecord],
+    runs: "pd.DataFrame",
     paper: PaperValue | None,
     own: Collection[str] = (),
 ) -> Cell:
-    """The cell of a point from all records that belong to it.
+    """The cell of a point from the rows of all runs that belong to it, see `frames.frame`.
 
     Those that lack the metric do not keep the others from being shown.
     """
-    kept, left_out = counted(records)
-    numbers = [(record, number_of(record, metric)) for record in kept]
-    found = [(record, number) for record, number in numbers if number is not None]
+    counting = runs[runs.counts].sort_values("seed")
+    values = numbers_of(counting, metric)
+    found = counting.loc[values.index]
     cell = Cell(
         point=point,
         metric=metric,
-        values=tuple(number for _, number in found),
-        seeds=tuple(record.seed for record, _ in found),
-        runs=tuple(record.file_name for record, _ in found or numbers),
-        left_out=tuple(record.file_name for record in left_out),
-        lacking=tuple(r.file_name for r, number in numbers if found and number is None),
+        values=tuple(values.tolist()),
+        seeds=tuple(found.seed.tolist()),
+        runs=tuple(found.file if len(found) else counting.file),
+        left_out=tuple(sorted(runs.file[~runs.counts])),
+        lacking=tuple(counting.file.drop(found.index)) if len(found) else (),
+        own=int(found.key.isin(own).sum()),
+        # Without a run that diverged they would be those of the others.
+        mean=float(values.mean(skipna=False)) if len(found) else None,
+        std=_deviation(values) if len(found) > 1 else None,
         paper=paper,
         mark=Mark.NO_RUN,
-        own=sum(record.key in own for record, _ in found),
     )
-    mark = mark_of(cell)
-    judged = mark not in (Mark.NO_RUN, Mark.NO_METRIC, Mark.NO_PAPER)
-    if judged and is_stand_in(kept[0].data_source):
-        mark = Mark.STAND_IN
-    return dataclasses.replace(cell, mark=mark)
+    return dataclasses.replace(cell, mark=mark_of(cell, next(iter(counting.data_source), None)))
+
+
+def numbers_of(runs: "pd.DataFrame", metric: Metric) -> "pd.Series":
+    """The numbers in the paper's unit of the runs that have the metric, NaN for diverged ones."""
+    numbers = runs.reindex(columns=[metric.name])[metric.name]
+    diverged = runs.diverged.map(lambda names: metric.name in names).astype(bool)
+    return numbers[numbers.notna() | diverged].astype(float) * metric.scale
+
+
+def _deviation(values: "pd.Series") -> float:
+    # pandas would warn of infinite ones, of which it is NaN too.
+    finite = values.abs().max(skipna=False) < math.inf
+    return float(values.std(ddof=0, skipna=False)) if finite else math.nan
 
 
 def is_stand_in(source: str | None) -> bool:
@@ -226,44 +228,17 @@ def is_stand_in(source: str | None) -> bool:
     return source == "stand-in"
 
 
-def counted(records: Iterable[RunRecord]) -> tuple[list[RunRecord], list[RunRecord]]:
-    """The records of one cell that count, by seed, and those left out, by file name.
+def mark_of(cell: Cell, source: str | None) -> Mark:
+    """How a cell, of runs on data of a source, compares with the printed number.
 
-    All that count share one data fingerprint: that with the most seeds, of equal ones that of the
-    run finished last. Of several with the same seed the one finished last counts, so no seed counts
-    twice.
+    Its own mark is not looked at.
     """
-    data: dict[str, dict[int, RunRecord]] = {}
-    everything = sorted(records, key=lambda record: (record.finished, record.file_name))
-    for record in everything:
-        data.setdefault(record.data_fingerprint, {})[record.seed] = record
-    if not data:
-        return [], []
-
-    def weight(runs: dict[int, RunRecord]) -> tuple[int, str]:
-        return len(runs), max(record.finished for record in runs.values())
-
-    chosen = max(data.values(), key=weight)
-    kept = [chosen[seed] for seed in sorted(chosen)]
-    counting = set(map(id, kept))
-    left_out = [record for record in everything if id(record) not in counting]
-    return kept, sorted(left_out, key=lambda record: record.file_name)
-
-
-def number_of(record: RunRecord, metric: Metric) -> float | None:
-    """A record's number in the paper's unit, None where the record lacks it."""
-    kind, _, name = metric.name.partition(".")
-    numbers = record.seconds if kind == "seconds" else record.metrics
-    value = numbers.get(name if kind == "seconds" else metric.name)
-    return None if value is None else float(value) * metric.scale
-
-
-def mark_of(cell: Cell) -> Mark:
-    """How a cell compares with the printed number; its own mark is not looked at."""
     if cell.mean is None:
         return Mark.NO_METRIC if cell.runs else Mark.NO_RUN
     if cell.paper is None:
         return Mark.NO_PAPER
+    if is_stand_in(source):
+        return Mark.STAND_IN
     if cell.metric.best is None:
         return Mark.NOT_COMPARED  # such as minutes, which are the machine's as much as the method's
     if not cell.paper.std:
