@@ -71,3 +71,29 @@ def test_every_script_writes_anywhere():
         text = path.read_text(encoding="utf-8")
         passed_on = any(f"from {home} import main\n" in text for home in homes)
         assert passed_on or "    write_anywhere()\n" in text, path
+
+
+@pytest.mark.parametrize("unbuffered", [[], ["-u"]], ids=["buffered", "unbuffered"])
+@pytest.mark.parametrize("lines", [1, 20_000])
+def test_a_reader_that_stops_early_is_no_error(lines, unbuffered, tmp_path):
+    end = tmp_path / "end"
+    code = f"""
+import pathlib, sys
+from combgrad.runs.output import write_anywhere
+write_anywhere()
+sys.stdin.readline()
+for number in range({lines}):
+    print(number)
+    print(number, file=sys.stderr)
+pathlib.Path({str(end)!r}).write_text("reached")
+"""
+    process = subprocess.Popen(
+        [sys.executable, *unbuffered, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    process.stdout.close()
+    errors = process.communicate(b"go\n", timeout=120)[1]
+    assert (process.returncode, end.read_text()) == (0, "reached")
+    assert errors.decode().split() == list(map(str, range(lines)))

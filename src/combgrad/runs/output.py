@@ -1,9 +1,13 @@
 # ruff: noqa: RUF001
-"""Output for any terminal or file: letters that its encoding lacks are written in others."""
+"""Output for any terminal, file or program, whatever letters it lacks and when it stops reading."""
 
 import codecs
+import io
+import os
+import stat
 import sys
 import unicodedata
+from typing import Any
 
 #: What is not made of a letter and an accent.
 PLAIN = {
@@ -57,10 +61,45 @@ def _plain(letter: str) -> str:
     return "".join(part for part in decomposed if part.isascii()) or "?"
 
 
+class Pipe(io.FileIO):
+    """What is written into it is lost once nobody reads it any more, as behind `| head`."""
+
+    def write(self, data: Any) -> int:
+        """Bytes that were written, or would have been; see `io.RawIOBase.write`."""
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self.fileno())
+            os.close(nowhere)
+            return super().write(data)
+
+
 def write_anywhere() -> None:
-    """Let stdout and stderr never fail because of a letter."""
+    """Let stdout and stderr never fail because of a letter, or because nobody reads them."""
     codecs.register_error("combgrad", in_other_letters)
-    for stream in (sys.stdout, sys.stderr):
-        reconfigure = getattr(stream, "reconfigure", None)
-        if reconfigure is not None:
-            reconfigure(errors="combgrad")
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="combgrad")
+            if _is_pipe(stream):
+                setattr(sys, name, _lasting(stream))
+
+
+def _is_pipe(stream: io.TextIOWrapper) -> bool:
+    try:
+        return stat.S_ISFIFO(os.fstat(stream.fileno()).st_mode)
+    except OSError:  # of a stream that is in memory, or closed
+        return False
+
+
+def _lasting(stream: io.TextIOWrapper) -> io.TextIOWrapper:
+    stream.flush()
+    pipe = Pipe(stream.fileno(), "w", closefd=False)
+    return io.TextIOWrapper(
+        pipe if stream.write_through else io.BufferedWriter(pipe),
+        encoding=stream.encoding,
+        errors=stream.errors,
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
+    )
