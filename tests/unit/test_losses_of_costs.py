@@ -53,6 +53,12 @@ def test_fenchel_young_equals_its_formula_in_a_plain_loop(kind):
     assert float(loss.detach()) == pytest.approx(value)
 
 
+def test_an_unknown_noise_is_refused_in_the_name_of_the_loss():
+    words = r"loss\.noise is 'gumbel'; choose 'additive' or 'multiplicative'\."
+    with pytest.raises(ValueError, match=words):
+        FenchelYoung(0.5, 4, "gumbel")
+
+
 def test_fenchel_young_has_the_gradient_target_minus_mean_solution():
     costs, solver = random(4, 10).requires_grad_(), TopK(3)
     target = solver(random(4, 10, seed=5))

@@ -1,13 +1,19 @@
 """Perturbed optimizers: the mean solution under noise, which is smooth in the costs."""
 
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from combgrad.errors import IncompatibleError, SolverInputError
 from combgrad.gradients.base import GradientMethod, Saved
-from combgrad.gradients.sampling import check_positive, check_samples, solve_samples, within_reach
+from combgrad.gradients.sampling import (
+    check_option,
+    check_positive,
+    check_samples,
+    solve_samples,
+    within_reach,
+)
 from combgrad.instances import NOTHING, Instances
 from combgrad.solvers.base import Solver
 
@@ -48,13 +54,8 @@ class Perturbed(GradientMethod):
     ):
         self.sigma = check_positive("sigma", sigma)
         self.samples = check_samples(samples)
-        if noise not in get_args(NoiseKind):
-            raise ValueError(f"grad.noise is {noise!r}; choose 'additive' or 'multiplicative'.")
-        if variance_reduction not in get_args(VarianceReduction):
-            raise ValueError(
-                f"grad.variance_reduction is {variance_reduction!r}; choose one of "
-                f"{', '.join(get_args(VarianceReduction))}."
-            )
+        check_option("noise", noise, NoiseKind)
+        check_option("variance_reduction", variance_reduction, VarianceReduction)
         if variance_reduction == "leave_one_out" and samples < 2:
             raise ValueError(
                 "grad.samples is 1 and leaves no other sample to compare with; take at least 2, or "

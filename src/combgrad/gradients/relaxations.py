@@ -1,13 +1,13 @@
 """Relaxations of a choice of k out of n: soft answers that have a gradient of their own."""
 
 from abc import abstractmethod
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from combgrad.gradients.base import GradientMethod, Saved
-from combgrad.gradients.sampling import check_positive
+from combgrad.gradients.sampling import check_option, check_positive
 from combgrad.instances import NOTHING, Instances
 from combgrad.sampling.noise import Gumbel
 from combgrad.solvers.base import Solver, Trait
@@ -41,8 +41,7 @@ class Relaxation(GradientMethod):
     def __init__(
         self, tau: float, variant: Variant = "original", generator: torch.Generator | None = None
     ) -> None:
-        if variant not in get_args(Variant):
-            raise ValueError(f"grad.variant is {variant!r}; choose 'original' or 'tfi'.")
+        check_option("variant", variant, Variant)
         self.tau = check_positive("tau", tau)
         self.variant: Variant = variant
         self.generator = generator

@@ -1,5 +1,7 @@
 """What the methods share that solve several perturbed copies of the costs."""
 
+from typing import Any, get_args
+
 import torch
 from torch import Tensor
 
@@ -20,6 +22,13 @@ def check_positive(name: str, value: float, group: str = "grad") -> float:
     if not 0 < value < float("inf"):
         raise ValueError(f"{group}.{name} is {value}; it must be finite and greater than 0.")
     return float(value)
+
+
+def check_option(name: str, value: str, kind: Any, group: str = "grad") -> None:
+    """Raise ValueError unless `value` is one of the strings of `kind`, a Literal."""
+    *others, last = map(repr, get_args(kind))
+    if value not in get_args(kind):
+        raise ValueError(f"{group}.{name} is {value!r}; choose {', '.join(others)} or {last}.")
 
 
 def within_reach(moved: Tensor, costs: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from combgrad.gradients.perturbed import NoiseKind, Perturbed
-from combgrad.gradients.sampling import check_positive, check_samples, solve_samples
+from combgrad.gradients.sampling import check_option, check_positive, check_samples, solve_samples
 from combgrad.instances import NOTHING, Instances
 from combgrad.labels import Labels, need
 from combgrad.layer import CombinatorialLayer
@@ -40,6 +40,7 @@ class FenchelYoung(Loss):
         super().__init__()
         check_positive("sigma", sigma, "loss")
         check_samples(samples, "loss")
+        check_option("noise", noise, NoiseKind, "loss")
         self.perturbation = Perturbed(sigma, samples, noise, "none", generator)
 
     def forward(

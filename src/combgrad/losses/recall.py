@@ -1,10 +1,11 @@
 """The loss of a retrieval: how many irrelevant candidates stand before the relevant ones."""
 
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from torch import Tensor
 
+from combgrad.gradients.sampling import check_option
 from combgrad.instances import Instances
 from combgrad.labels import Labels, need, spoken_of
 from combgrad.layer import CombinatorialLayer
@@ -58,8 +59,7 @@ class Recall(Loss):
 
     def __init__(self, length: Length = "columns") -> None:
         super().__init__()
-        if length not in get_args(Length):
-            raise ValueError(f"loss.length is {length!r}; choose 'columns' or 'rows'.")
+        check_option("length", length, Length, "loss")
         self.length = length
 
     def forward(
