@@ -50,6 +50,19 @@ class Highs:
             ("time_limit", np.inf if time_limit is None else time_limit),
         ):
             self.model.setOptionValue(name, value)
+        self.model.passModel(self._program(highspy, program))
+        self.columns = np.arange(program.matrix.shape[1], dtype=np.int32)
+        status = highspy.HighsModelStatus
+        self.outcomes = {
+            status.kOptimal: OPTIMAL,
+            status.kInfeasible: INFEASIBLE,
+            status.kUnbounded: UNBOUNDED,
+            status.kUnboundedOrInfeasible: UNBOUNDED,
+            status.kTimeLimit: TIME_LIMIT,
+        }
+
+    @staticmethod
+    def _program(highspy: Any, program: Program) -> Any:
         lp = highspy.HighsLp()
         lp.num_row_, lp.num_col_ = program.matrix.shape
         lp.col_cost_ = np.zeros(lp.num_col_)
@@ -61,16 +74,7 @@ class Highs:
         lp.a_matrix_.value_ = program.matrix.data
         kinds = highspy.HighsVarType.kContinuous, highspy.HighsVarType.kInteger
         lp.integrality_ = [kinds[int(whole)] for whole in program.integer]
-        self.model.passModel(lp)
-        self.columns = np.arange(lp.num_col_, dtype=np.int32)
-        status = highspy.HighsModelStatus
-        self.outcomes = {
-            status.kOptimal: OPTIMAL,
-            status.kInfeasible: INFEASIBLE,
-            status.kUnbounded: UNBOUNDED,
-            status.kUnboundedOrInfeasible: UNBOUNDED,
-            status.kTimeLimit: TIME_LIMIT,
-        }
+        return lp
 
     def minimise(
         self, costs: np.ndarray, least: np.ndarray, most: np.ndarray
