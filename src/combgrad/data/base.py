@@ -10,7 +10,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 
@@ -18,6 +18,8 @@ from combgrad.data.files.npy import DataFileError, load_array, write_header
 from combgrad.data.splits import fingerprint
 from combgrad.files.locking import locked
 from combgrad.files.writing import flush_folder
+
+P = TypeVar("P")
 
 #: Part of every key; raise it when entries have another form.
 CACHE_VERSION = 1
@@ -52,6 +54,15 @@ class Source(ABC):
     @abstractmethod
     def fingerprint(self) -> str:
         """Changes whenever the data could; cheap, but says at once what is missing."""
+
+
+def check_path(what: str, needs: str, path: P | None, free: str) -> P:
+    """`path`; DataFileError where `what` has none to what it needs, as `free` would do without."""
+    if path is None:
+        raise DataFileError(
+            f"{what} needs data.path=<{needs}>, or COMBGRAD_DATA set; {free} needs nothing."
+        )
+    return path
 
 
 def cached(

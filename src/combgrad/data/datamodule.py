@@ -10,7 +10,7 @@ import numpy as np
 from torch.utils.data import DataLoader, Dataset
 
 from combgrad.arguments import LARGEST_SEED
-from combgrad.data.base import Source
+from combgrad.data.base import Source, check_path
 from combgrad.data.batch_plans import BatchPlan, InOrder, Shuffled
 from combgrad.data.batches import Column, Table, loader
 from combgrad.data.files.web import check_address
@@ -63,12 +63,9 @@ def choose(sources: Sequence[type[S]], name: str, path: object, url: str | None 
     """
     check_choice("source", name, [source.name for source in sources])
     source = next(source for source in sources if source.name == name)
-    if source.needs is not None and path is None:
+    if source.needs is not None:
         free = next(other.choice for other in sources if other.needs is None)
-        raise ValueError(
-            f"{source.choice} needs data.path=<{source.needs}>, or COMBGRAD_DATA set; {free} needs "
-            f"nothing."
-        )
+        check_path(source.choice, source.needs, path, free)
     check_url(url, name, source.words)
     return source
 

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from combgrad.arguments import LARGEST_SEED
+from combgrad.data.base import check_path
 from combgrad.data.batch_plans import BatchPlan, Fresh
 from combgrad.data.batches import Column
 from combgrad.data.datamodule import TensorDataModule, check_url, check_whole, user_path
@@ -100,10 +101,9 @@ class KeyPointPairs(TensorDataModule):
                 f"data.backbone is of type {type(backbone).__name__}; give a backbone, or null."
             )
         self.files = Place(user_path(path), url, user_path(cache, "cache"))
-        if self.source == "original" and self.files.path is None:
-            raise ValueError(
-                f"{type(collection).__name__} needs data.path=<where it lies>, or COMBGRAD_DATA "
-                f"set; data=synthetic needs nothing."
+        if self.source == "original":
+            check_path(
+                type(collection).__name__, "where it lies", self.files.path, "data=synthetic"
             )
         self._collection: Collection | None = None
         self._appearance: Appearance | None = None

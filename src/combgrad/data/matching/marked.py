@@ -9,7 +9,7 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from combgrad.data.base import sha256_of_file
+from combgrad.data.base import check_path, sha256_of_file
 from combgrad.data.files.npy import DataFileError
 from combgrad.data.files.pictures import SIDE, PictureFile
 from combgrad.data.matching.pairs import LABELS, PairPool, bits
@@ -115,12 +115,7 @@ class Place:
     @property
     def root(self) -> Path:
         """The folder for data; DataFileError where none is given."""
-        if self.path is None:
-            raise DataFileError(
-                "this set of key points needs data.path=<where it lies>, or COMBGRAD_DATA set; "
-                "data=synthetic needs nothing."
-            )
-        return self.path
+        return check_path("this set of key points", "where it lies", self.path, "data=synthetic")
 
 
 class KeyPointSet(ABC):

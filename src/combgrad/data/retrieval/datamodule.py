@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from combgrad.data.base import check_path
 from combgrad.data.batch_plans import BatchPlan, ClassBalanced
 from combgrad.data.batches import Column
 from combgrad.data.datamodule import TensorDataModule, check_url, check_whole, user_path
@@ -179,8 +180,5 @@ def check_set(collection: object, path: Path | None, url: str | None) -> None:
             f"of data=digits_by_class."
         )
     check_url(url, collection.source, collection.words)
-    if collection.source == "original" and path is None:
-        raise ValueError(
-            f"{type(collection).__name__} needs data.path=<where it lies>, or COMBGRAD_DATA set; "
-            f"data=digits_by_class needs nothing."
-        )
+    if collection.source == "original":
+        check_path(type(collection).__name__, "where it lies", path, "data=digits_by_class")
