@@ -79,6 +79,10 @@ def test_it_is_0_where_the_relevant_lead_and_only_there():
     ):
         found = Recall()(layer, torch.tensor([scores]), Labels(target)).loss
         assert float(found) == pytest.approx(wanted)
+    # Of 127 normalised ranks most are rounded.
+    scores = torch.arange(127.0).flip(0)[None]
+    layer = CombinatorialLayer(Ranking(normalised=True), Identity())
+    assert float(Recall()(layer, scores, Labels((scores > 50).float())).loss) == 0
 
 
 def test_lambda_of_normalised_ranks_does_not_depend_on_their_number():

@@ -5,6 +5,7 @@ from combgrad.experiments.dvae import DVAEExperiment
 from combgrad.experiments.globe_tsp import GlobeTSPExperiment
 from combgrad.experiments.l2x import L2XExperiment
 from combgrad.experiments.matching import MatchingExperiment
+from combgrad.experiments.retrieval import RetrievalExperiment
 from combgrad.experiments.warcraft import WarcraftExperiment
 from combgrad.experiments.warcraft_direct import WarcraftDirectExperiment
 
@@ -14,6 +15,7 @@ __all__ = [
     "GlobeTSPExperiment",
     "L2XExperiment",
     "MatchingExperiment",
+    "RetrievalExperiment",
     "WarcraftDirectExperiment",
     "WarcraftExperiment",
 ]

@@ -26,15 +26,17 @@ def irrelevant_ahead(ranks: Tensor, relevant: Tensor) -> tuple[Tensor, Tensor]:
     # The first rank is the unit that they are told in; padding has none.
     unit = found.masked_fill(found <= 0, torch.inf).amin(dim=1) if found.numel() else found.sum(1)
     among_all = ranks[row, column] / unit[row]
-    if bool((among_all.detach() < 0.5).any()):
+    whole = among_all.detach().round()
+    if bool((whole < 1).any()):
         raise ValueError(
             "Recall: the layer answers with no ranks, 1 to n; use solver=ranking (Ranking())."
         )
-    order = torch.argsort(row * (ranks.shape[1] + 1) + among_all.detach().round())
+    order = torch.argsort(row * (ranks.shape[1] + 1) + whole)
     counts = torch.bincount(row, minlength=len(ranks))
     place = torch.arange(1, len(row) + 1, device=row.device) - (counts.cumsum(0) - counts)[row]
-    among_relevant = torch.empty_like(among_all).scatter_(0, order, place.to(among_all.dtype))
-    return among_all - among_relevant, row
+    among_relevant = torch.empty_like(whole).scatter_(0, order, place.to(whole.dtype))
+    # What dividing by the unit rounded off is no candidate ahead.
+    return among_all - among_all.detach() + (whole - among_relevant), row
 
 
 class Recall(Loss):

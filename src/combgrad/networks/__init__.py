@@ -5,6 +5,8 @@ from combgrad.networks.dvae import DVAE
 from combgrad.networks.globe_net import GlobeNet
 from combgrad.networks.l2x import L2XNet
 from combgrad.networks.matching import MatchingNet
+from combgrad.networks.resnet import ResNet50
+from combgrad.networks.retrieval import RetrievalNet
 from combgrad.networks.warcraft import PathNet, TerrainNet
 
 __all__ = [
@@ -16,6 +18,8 @@ __all__ = [
     "L2XNet",
     "MatchingNet",
     "PathNet",
+    "ResNet50",
+    "RetrievalNet",
     "SmallCNN",
     "TerrainNet",
 ]

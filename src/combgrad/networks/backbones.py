@@ -167,7 +167,7 @@ class VGG16BN(Backbone):
             )
         network = torchvision.models.vgg16_bn(weights=None, init_weights=not pretrained)
         if pretrained:
-            _load_vgg(network, torchvision, file)
+            load_imagenet(network, torchvision.models.VGG16_BN_Weights.IMAGENET1K_V1, file)
         first, second = self.ENDS
         self.parts = nn.ModuleList(
             [network.features[:first], network.features[first:second], network.features[second:]]
@@ -182,8 +182,11 @@ class VGG16BN(Backbone):
         return Features((maps[1], maps[2]), maps[3].amax(dim=(2, 3)))
 
 
-def _load_vgg(network: nn.Module, torchvision: Any, file: str | Path | None) -> None:
-    weights = torchvision.models.VGG16_BN_Weights.IMAGENET1K_V1
+def load_imagenet(network: nn.Module, weights: Any, file: str | Path | None) -> None:
+    """Give a network of torchvision its weights, from a file or else torch's cache.
+
+    Raises ValueError, naming the file to get, where they cannot be had from there.
+    """
     place = "torch's cache" if file is None else f"backbone.file={file}"
     try:
         if file is None:
@@ -193,11 +196,11 @@ def _load_vgg(network: nn.Module, torchvision: Any, file: str | Path | None) -> 
         network.load_state_dict(found)
     except Exception as error:  # a damaged file makes torch raise whatever it holds
         reason = " ".join(str(error).partition("\n\t")[0].split())
+        name = weights.url.rpartition("/")[2]
         raise ValueError(
-            f"{place}: no weights of vgg16_bn can be had from there ({type(error).__name__}: "
-            f"{reason[:200]}). Set backbone.file=<where you have "
-            f"{weights.url.rpartition('/')[2]}>, or choose backbone=efficientnet_lite0, whose "
-            f"weights come by pip."
+            f"{place}: no weights of {name.partition('-')[0]} can be had from there "
+            f"({type(error).__name__}: {reason[:200]}). Set backbone.file=<where you have {name}>, "
+            f"or choose backbone=efficientnet_lite0, whose weights come by pip."
         ) from error
 
 

@@ -1,6 +1,6 @@
 """Images whose class is to be found again, as a LightningDataModule."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -156,6 +156,16 @@ class RetrievalImages(TensorDataModule):
         if training:
             return random_part(images, self.crop, self.mirror)
         return middle(images, self.crop)
+
+    def photographs(self, split: str, rows: Sequence[int]) -> np.ndarray:
+        """Images (N, side, side, 3) uint8 of rows of a split."""
+        images, numbers = self.collection, self.numbers(split)[list(rows)]
+        if images.files is not None:
+            shown = np.stack([images.files[number].pixels(self.side) for number in numbers])
+        else:
+            assert images.pixels is not None
+            shown = images.pixels[numbers]
+        return np.broadcast_to(shown, (len(shown), 3, *shown.shape[2:])).transpose(0, 2, 3, 1)
 
     def train_plan(self, rows: int) -> BatchPlan:
         """Batches of some classes with some images of each."""
