@@ -187,6 +187,12 @@ def test_a_diverged_run_shows():
         assert ours(make_cell(POINTS[0], METRIC, runs, None)) == "inf ± nan (2)"
 
 
+def test_a_column_of_words_is_no_metric():
+    words = dataclasses.replace(METRIC, name="experiment")
+    cell = make_cell(POINTS[0], words, [a_record(POINTS[0])], None)
+    assert (ours(cell), cell.mark) == ("no experiment", Mark.NO_METRIC)
+
+
 def test_a_diverged_run_is_none_that_lacks_the_metric():
     runs = [a_record(POINTS[0], 0, float("nan")), a_record(POINTS[0], 1, metrics={})]
     cell = make_cell(POINTS[0], METRIC, runs, None)

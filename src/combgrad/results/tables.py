@@ -212,9 +212,12 @@ def make_cell(
 
 def numbers_of(runs: "pd.DataFrame", metric: Metric) -> "pd.Series":
     """The numbers in the paper's unit of the runs that have the metric, NaN for diverged ones."""
-    numbers = runs.reindex(columns=[metric.name])[metric.name]
-    diverged = runs.diverged.map(lambda names: metric.name in names).astype(bool)
-    return numbers[numbers.notna() | diverged].astype(float) * metric.scale
+    column = runs.reindex(columns=[metric.name])[metric.name]
+    known = [
+        isinstance(value, int | float) and (value == value or metric.name in diverged)
+        for value, diverged in zip(column, runs.diverged, strict=True)
+    ]
+    return column[known].astype(float) * metric.scale
 
 
 def _deviation(values: "pd.Series") -> float:
