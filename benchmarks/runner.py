@@ -20,6 +20,7 @@ from benchmarks.order_cases import ranking_plans, topk_plans
 from benchmarks.peers import missing_peers, peer_plans
 from benchmarks.program_cases import knapsack_plans, program_plans, tree_plans
 from benchmarks.report import Report, save, tables
+from benchmarks.retrieval_cases import retrieval_plans
 from benchmarks.sampler_cases import sampler_plans
 from benchmarks.step_cases import step_plans
 from benchmarks.timing import FULL, QUICK
@@ -32,6 +33,7 @@ PROBLEMS: dict[str, Callable[[int], list[Plan]]] = {
     "shortest_path": grid_plans,
     "topk": topk_plans,
     "ranking": ranking_plans,
+    "retrieval": retrieval_plans,
     "assignment": assignment_plans,
     "alignment": alignment_plans,
     "graph_matching": graph_matching_plans,
