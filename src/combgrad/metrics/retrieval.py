@@ -1,5 +1,6 @@
 """What is measured of a retrieval: every element of a set is the query for the others."""
 
+import warnings
 from typing import NamedTuple
 
 import numpy as np
@@ -95,7 +96,10 @@ def cluster_agreement(embeddings: Tensor, labels: Tensor, seed: int = 0) -> Tens
     rng = np.random.default_rng(seed)
     points = embeddings.detach().float().cpu().numpy()
     start = points[rng.permutation(len(points))[: len(names)]]
-    _, found = kmeans2(points, start, iter=CLUSTER_STEPS, minit="matrix", missing="warn")
+    with warnings.catch_warnings():
+        # A cluster that is left empty is an answer too, as where all embeddings are one.
+        warnings.filterwarnings("ignore", "One of the clusters is empty")
+        _, found = kmeans2(points, start, iter=CLUSTER_STEPS, minit="matrix", missing="warn")
     return torch.tensor(normalised_information(labels.cpu().numpy(), found))
 
 

@@ -39,16 +39,27 @@ def _of_row(
             place += 1
     relevant = -np.sort(-relevant)
     total = relevant.shape[0]
-    # ahead[j]: the irrelevant ones that stand before j + 1 relevant ones and after j at most.
-    ahead = np.zeros(total + 1, dtype=np.int64)
-    least = relevant[total - 1]
+    limit = total
+    for k in range(ks.shape[0]):
+        limit = max(limit, int(ks[k]))
+    # ahead[j]: the irrelevant ones that stand before j + 1 relevant ones and after j at most. Only
+    # the first `kept` relevant ones can still have a rank up to the limit, `counted` stand before
+    # the last of these.
+    ahead = np.zeros(total, dtype=np.int64)
+    kept, counted = total, 0
     for part in range(2):
         begin, end = (0, start) if part == 0 else (stop, scores.shape[0])
         for i in range(begin, end):
-            if scores[i] >= least:
-                ahead[_first_not_above(relevant, scores[i])] += 1
+            if scores[i] >= relevant[kept - 1]:
+                ahead[_first_not_above(relevant[:kept], scores[i])] += 1
+                counted += 1
+                while kept > 0 and kept + counted > limit:
+                    kept -= 1
+                    counted -= int(ahead[kept])
+                if kept == 0:
+                    return 0.0
     before, precision = 0, 0.0
-    for j in range(total):
+    for j in range(kept):
         before += ahead[j]
         rank = j + 1 + before
         if j == 0:
