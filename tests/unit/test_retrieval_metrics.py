@@ -90,6 +90,7 @@ def test_memory_is_bounded_by_the_block(monkeypatch):
 
     monkeypatch.setattr(retrieval, "count_ahead", noting)
     monkeypatch.setattr(retrieval, "BLOCK_ENTRIES", 10_000)
+    monkeypatch.setattr(retrieval, "thread_count", lambda work, asked: 1)
     vectors, labels = random_set(900, 40)
     retrieval_scores(vectors, labels)
     assert sum(sizes) == 900**2

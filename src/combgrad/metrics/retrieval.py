@@ -10,7 +10,7 @@ from scipy.cluster.vq import kmeans2
 from scipy.sparse import coo_array
 from torch import Tensor
 
-from combgrad.solvers.kernels.relevance import count_ahead
+from combgrad.solvers.kernels.relevance import count_ahead, count_ahead_parallel
 from combgrad.solvers.threads import thread_count
 
 #: Scores that are in memory at a time, 128 MB in single precision.
@@ -74,7 +74,12 @@ def _of_block(
     wanted = np.array(ks, dtype=np.int64)
     hits, precision = np.zeros((len(scores), len(ks))), np.zeros(len(scores))
     threads = min(thread_count(scores.size * 2e-9, None), len(scores))
-    count_ahead(scores, first, starts.numpy(), stops.numpy(), wanted, hits, precision, threads)
+    given = (scores, first, starts.numpy(), stops.numpy(), wanted, hits, precision)
+    # A kernel for several threads disturbs torch's own even where it uses one.
+    if threads == 1:
+        count_ahead(*given)
+    else:
+        count_ahead_parallel(*given, threads)
     return RetrievalScores(torch.from_numpy(hits.sum(axis=0)), torch.tensor(precision.sum()))
 
 

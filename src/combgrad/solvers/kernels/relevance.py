@@ -71,8 +71,45 @@ def _of_row(
     return precision / total
 
 
-@kernel(parallel=True)
+@inner
+def _of_range(
+    scores: NDArray[np.floating],
+    first: int,
+    starts: NDArray[np.int64],
+    stops: NDArray[np.int64],
+    ks: NDArray[np.int64],
+    hits: NDArray[np.float64],
+    precision: NDArray[np.float64],
+    begin: int,
+    end: int,
+) -> None:
+    """The rows begin <= b < end."""
+    for b in range(begin, end):
+        if stops[b] - starts[b] > 1:
+            precision[b] = _of_row(scores[b], first + b, starts[b], stops[b], ks, hits[b])
+
+
+@kernel()
 def count_ahead(
+    scores: NDArray[np.floating],
+    first: int,
+    starts: NDArray[np.int64],
+    stops: NDArray[np.int64],
+    ks: NDArray[np.int64],
+    hits: NDArray[np.float64],
+    precision: NDArray[np.float64],
+) -> None:
+    """For each row b of scores (B, N), of the query first + b: hits (B, K) and precision (B,).
+
+    The relevant columns of row b are starts[b] <= i < stops[b] but the query itself; where there
+    are none, its results stay 0. A hit at k is a relevant column among the first k in the falling
+    order of scores, irrelevant ones before relevant ones of the same score.
+    """
+    _of_range(scores, first, starts, stops, ks, hits, precision, 0, scores.shape[0])
+
+
+@kernel(parallel=True)
+def count_ahead_parallel(
     scores: NDArray[np.floating],
     first: int,
     starts: NDArray[np.int64],
@@ -82,14 +119,8 @@ def count_ahead(
     precision: NDArray[np.float64],
     threads: int,
 ) -> None:
-    """For each row b of scores (B, N), of the query first + b: hits (B, K) and precision (B,).
-
-    The relevant columns of row b are starts[b] <= i < stops[b] but the query itself; where there
-    are none, its results stay 0. A hit at k is a relevant column among the first k in the falling
-    order of scores, irrelevant ones before relevant ones of the same score.
-    """
+    """The same as count_ahead with the rows cut into as many parts as threads."""
     batch = scores.shape[0]
     for part in prange(threads):
-        for b in range(batch * part // threads, batch * (part + 1) // threads):
-            if stops[b] - starts[b] > 1:
-                precision[b] = _of_row(scores[b], first + b, starts[b], stops[b], ks, hits[b])
+        begin, end = batch * part // threads, batch * (part + 1) // threads
+        _of_range(scores, first, starts, stops, ks, hits, precision, begin, end)
