@@ -56,15 +56,20 @@ def test_a_training_batch_has_some_classes_with_some_images_of_each():
     assert not torch.equal(batches[0]["label"], other[0]["label"])
 
 
-@pytest.mark.parametrize("most", [1, 7, 20, 62, 63, 1000])
-def test_fewer_images_are_spread_over_the_classes(most):
+@pytest.mark.parametrize(
+    ("most", "classes"), [(1, 1), (7, 2), (20, 5), (47, 11), (48, 12), (62, 12), (1000, 12)]
+)
+def test_fewer_images_are_spread_over_the_classes_that_then_have_four(most, classes):
     labels = Made().read(None, None, None).labels
     found = spread(labels, most)
     assert found.tolist() == sorted(found.tolist())
     assert len(found) == min(most, 108)
     counts = np.bincount(labels[found], minlength=12)
+    assert np.flatnonzero(counts).tolist() == list(range(classes))
+    counts = counts[:classes]
     assert counts.max() - counts.min() <= 1
-    for name in range(12):
+    assert counts.min() >= min(4, most // 2) or most < 4
+    for name in range(classes):
         own = np.flatnonzero(labels == name)
         assert found[labels[found] == name].tolist() == own[: counts[name]].tolist()
 

@@ -34,13 +34,15 @@ from combgrad.runs.tracebacks import kept_in
 
 log = logging.getLogger(__name__)
 
-#: Advice of Lightning that does not hold for batches taken from memory in one operation.
+#: Advice of Lightning that does not hold for batches taken from memory in one operation, nor for
+#: batch norms that are frozen on purpose.
 MISPLACED_ADVICE = (
     ".*does not have many workers.*",
     ".*smaller than the logging interval.*",
     ".*LeafSpec.*is deprecated.*",
     ".*Experiment logs directory .* exists.*",
     ".*The `srun` command is available.*",
+    ".*module\\(s\\) in eval mode at the start of training.*",
 )
 
 

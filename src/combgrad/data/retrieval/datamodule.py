@@ -18,6 +18,9 @@ from combgrad.data.retrieval.crops import middle, random_part
 from combgrad.data.retrieval.features import features_of
 from combgrad.networks.backbones import Backbone
 
+#: Images of a class, where a size is too small for all classes.
+LEAST = 4
+
 
 class Chosen:
     """Some rows of an array (N, ...), which may lie on the disk, by their numbers."""
@@ -35,8 +38,14 @@ class Chosen:
 def spread(labels: np.ndarray, most: int) -> np.ndarray:
     """The numbers of at most so many of the rows (N,), in order, as many of each class as can be.
 
-    Of each class the first ones are taken.
+    Of each class the first ones are taken; where that would leave fewer than LEAST of each, of the
+    first classes only, of two at least: an image that is alone in its class finds nothing.
     """
+    names = np.unique(labels)
+    if most < LEAST * len(names):
+        chosen = np.flatnonzero(np.isin(labels, names[: max(2, most // LEAST)]))
+        if len(chosen) < len(labels):
+            return chosen[spread(labels[chosen], most)]
     order = np.argsort(labels, kind="stable")
     _, starts, counts = np.unique(labels[order], return_index=True, return_counts=True)
     place = np.empty(len(labels), dtype=np.int64)
@@ -54,7 +63,8 @@ class RetrievalImages(TensorDataModule):
 
     Args:
         collection: the set of images.
-        train_size, eval_size: at most so many images, evenly of all classes.
+        train_size, eval_size: at most so many images, evenly of all classes, or of as many as have
+            four then.
         classes, samples: of a training step.
         side: pixels of a side that pictures from files are brought to, whatever their proportions.
         crop: pixels of a side of the part that is looked at (A-21).
