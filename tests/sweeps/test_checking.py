@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 
 from combgrad.runs.configuration import compose_lazily
 from combgrad.sweeps.checking import InvalidJobsError, prepare
-from combgrad.sweeps.expansion import Request, requests
+from combgrad.sweeps.expansion import Request
 
 
 @pytest.fixture(autouse=True)
@@ -62,17 +62,15 @@ def test_the_words_of_a_refused_job_can_be_pasted_into_a_shell():
     assert words[2:] == ["data.path=/a\\ b\\,c", "data.source=original", "proj=mean"]
 
 
-def test_a_table_of_experiments_that_are_not_there_is_refused_in_one_line():
-    found = requests(["table=2", "grad=identity", "seeds=1"])
-    more = Request(("experiment=tsp99",), None)
-    number = len(found) + 1
-    text = refusal([*found, more])
+def test_experiments_that_are_not_there_are_refused_in_one_line():
+    jobs = [f"experiment={name}" for name in ("tsp98", "tsp98", "tsp99")]
+    text = refusal([asked(job, f"seed={seed}") for seed, job in enumerate(jobs)])
     assert text.startswith(
-        f"{number} of {number} jobs cannot run, and none was started: "
-        "there is no experiment=matching_voc,tsp99; there are dvae, "
+        "3 of 3 jobs cannot run, and none was started: "
+        "there is no experiment=tsp98,tsp99; there are "
     )
-    assert text.endswith(f" ({number} jobs)")
-    assert ", tsp5" in text
+    assert text.endswith(" (3 jobs)")
+    assert ", dvae, " in text and ", tsp5" in text
     assert "\n" not in text
 
 
