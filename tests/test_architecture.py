@@ -12,10 +12,10 @@ import combgrad
 ROOT = Path(combgrad.__file__).parent
 #: The rooms from the ground up: a room imports from floors below its own, never from beside it.
 FLOORS = (
-    {"arguments", "errors", "guards", "sampling"},
-    {"instances"},
-    {"files", "labels", "networks", "solvers"},
-    {"compatibility"},
+    {"arguments", "errors", "sampling"},
+    {"files", "instances"},
+    {"guards", "labels", "solvers"},
+    {"compatibility", "networks"},
     {"gradients", "margins", "metrics", "projections", "results"},
     {"data", "layer", "pictures"},
     {"losses"},

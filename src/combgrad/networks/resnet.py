@@ -4,7 +4,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from combgrad.guards.torchvision import ensure_torchvision
+from combgrad.guards.torchvision import needed_torchvision
 from combgrad.networks.backbones import (
     IMAGENET_DEVIATION,
     IMAGENET_MEAN,
@@ -37,11 +37,7 @@ class ResNet50(Backbone):
         super().__init__(
             [255 * x for x in IMAGENET_MEAN], [255 * x for x in IMAGENET_DEVIATION], frozen
         )
-        torchvision = ensure_torchvision()
-        if torchvision is None:
-            raise ModuleNotFoundError(
-                "backbone=resnet50 needs torchvision: pip install -e '.[experiments]'."
-            )
+        torchvision = needed_torchvision("backbone=resnet50")
         self.network = torchvision.models.resnet50(weights=None)
         if pretrained:
             weights = torchvision.models.ResNet50_Weights.IMAGENET1K_V1

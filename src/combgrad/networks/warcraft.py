@@ -4,19 +4,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from combgrad.guards.torchvision import ensure_torchvision
+from combgrad.guards.torchvision import needed_torchvision
 
 #: Parts of a ResNet18 up to its first two blocks: convolution, norm, ReLU, pooling, `layer1`.
 BEGINNING = 5
 
 
 def _resnet18(outputs: int) -> nn.Module:
-    torchvision = ensure_torchvision()
-    if torchvision is None:
-        raise ModuleNotFoundError(
-            "Warcraft needs the ResNet18 of torchvision, which the extra `experiments` brings."
-        )
-    network: nn.Module = torchvision.models.resnet18(weights=None, num_classes=outputs)
+    network: nn.Module = needed_torchvision("a network for Warcraft").models.resnet18(
+        weights=None, num_classes=outputs
+    )
     return network
 
 
