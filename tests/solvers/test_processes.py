@@ -64,6 +64,18 @@ for thread in threads:
 assert not wrong, wrong
 """
 
+COUNTS = """
+import torch
+from combgrad.solvers import TSP, Assignment, Ranking, TopK
+
+costs = torch.rand(64, 10)
+for count in (1, 2):
+    torch.set_num_threads(count)
+    for solver in (Ranking(threads=2), TopK(3, threads=2), TSP(threads=2), Assignment(threads=2)):
+        solver(costs.reshape(64, 2, 5) if isinstance(solver, Assignment) else costs)
+        assert torch.get_num_threads() == count, (solver, count, torch.get_num_threads())
+"""
+
 WORKERS = """
 import multiprocessing, os, sys
 import torch
@@ -220,6 +232,10 @@ def test_a_forked_pool_solves_whatever_threads_its_parent_had(script, threads):
 @pytest.mark.parametrize("layer", ["workqueue", "default"])
 def test_several_threads_may_solve_at_once(script, layer):
     finish(script(THREADS, NUMBA_THREADING_LAYER=layer))
+
+
+def test_threads_of_a_solver_leave_torch_its_own(script):
+    finish(script(COUNTS))
 
 
 @forking

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numba
+import torch
 from numba import njit
 from numba.core.caching import FunctionCache
 
@@ -136,7 +137,8 @@ def _keep(dispatcher: Any, place: Path) -> None:
 def kernel(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     """A decorator that compiles as `numba.njit(**options)` does, keeping the code where it can.
 
-    With `parallel=True` one call runs at a time; others wait for it, in this process.
+    With `parallel=True` one call runs at a time; others wait for it, in this process. It leaves
+    torch the number of threads that it had, which numba changes where both use one OpenMP.
     """
 
     def compile_(function: Callable[..., Any]) -> Any:
@@ -152,7 +154,12 @@ def kernel(**options: Any) -> Callable[[Callable[..., Any]], Any]:
         @functools.wraps(function)
         def one_at_a_time(*arguments: Any) -> Any:
             with _running:
-                return dispatcher(*arguments)
+                threads = torch.get_num_threads()
+                try:
+                    return dispatcher(*arguments)
+                finally:
+                    if torch.get_num_threads() != threads:
+                        torch.set_num_threads(threads)
 
         return one_at_a_time
 
