@@ -75,7 +75,6 @@ def _of_block(
     hits, precision = np.zeros((len(scores), len(ks))), np.zeros(len(scores))
     threads = min(thread_count(scores.size * 2e-9, None), len(scores))
     given = (scores, first, starts.numpy(), stops.numpy(), wanted, hits, precision)
-    # A kernel for several threads disturbs torch's own even where it uses one.
     if threads == 1:
         count_ahead(*given)
     else:

@@ -138,30 +138,16 @@ class GraphMatching(Solver):
     def _check_shape(self, shape: torch.Size) -> None:
         check_rows(self, shape)
 
-    def feasible(
-        self,
-        solution: Tensor,
-        edges1: Any = None,
-        edges2: Any = None,
-        nodes: Sequence[int] | None = None,
-        valid: Tensor | None = None,
-    ) -> Tensor:
+    def feasible(self, solution: Tensor, *graph: Any, **named: Any) -> Tensor:
         """Which of the solutions (B, n) are matchings with the products they imply, (B,) bool."""
         if len(solution) == 0:
             return torch.zeros(0, dtype=torch.bool, device=solution.device)
-        graphs = read_graphs(solution, edges1, edges2, nodes, valid)
+        graphs = read_graphs(solution, *graph, **named)
         return torch.from_numpy(are_matchings(solution, graphs, self.full)).to(solution.device)
 
-    def optimum(
-        self,
-        costs: Tensor,
-        edges1: Any = None,
-        edges2: Any = None,
-        nodes: Sequence[int] | None = None,
-        valid: Tensor | None = None,
-    ) -> Tensor | None:
+    def optimum(self, costs: Tensor, *graph: Any, **named: Any) -> Tensor | None:
         """The least cost of all matchings of a few nodes (B,), where every answer is proven."""
-        graphs = read_graphs(costs, edges1, edges2, nodes, valid)
+        graphs = read_graphs(costs, *graph, **named)
         if max(graphs.nodes) > MOST_BY_ENUMERATION or self.branches is not None:
             return None
         return least_by_enumeration(costs, graphs, self.full)
@@ -177,16 +163,8 @@ class GraphMatching(Solver):
         graphs = read_graphs(costs, edges1, edges2, nodes, valid)
         return self._match(costs, graphs, np.full((len(costs), graphs.nodes[0]), -1))
 
-    def _solve_near(
-        self,
-        costs: Tensor,
-        near: Tensor,
-        edges1: Any = None,
-        edges2: Any = None,
-        nodes: Sequence[int] | None = None,
-        valid: Tensor | None = None,
-    ) -> Tensor:
-        graphs = read_graphs(costs, edges1, edges2, nodes, valid)
+    def _solve_near(self, costs: Tensor, near: Tensor, **graph: Any) -> Tensor:
+        graphs = read_graphs(costs, **graph)
         return self._match(costs, graphs, labels_of(near, graphs))
 
     def _match(self, costs: Tensor, graphs: Graphs, near: np.ndarray) -> Tensor:

@@ -40,10 +40,10 @@ class Graphs(NamedTuple):
 
 def read_graphs(
     like: Tensor,
-    edges1: Any,
-    edges2: Any,
-    nodes: Sequence[int] | None,
-    valid: Tensor | None,
+    edges1: Any = None,
+    edges2: Any = None,
+    nodes: Sequence[int] | None = None,
+    valid: Tensor | None = None,
 ) -> Graphs:
     """The graphs of the costs (B, n), from the arguments of a call, checked."""
     batch = len(like)

@@ -10,9 +10,8 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
-from combgrad.solvers.kernels import kernel
+from combgrad.solvers.kernels import inner, kernel
 from combgrad.solvers.kernels.exact_sums import ROUNDING, sums_are_exact
-from combgrad.solvers.kernels.tsp_costs import inner
 
 # Sums of larger costs could overflow; scaled by a power of two they keep all their digits.
 _LARGEST, _DOWN = 2.0**900, 2.0**-200

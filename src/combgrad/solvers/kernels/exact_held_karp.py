@@ -3,14 +3,13 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from combgrad.solvers.kernels import kernel
+from combgrad.solvers.kernels import inner, kernel
 from combgrad.solvers.kernels.exact_sums import (
     add_limbs,
     assign_limbs,
     less_limbs,
     to_limbs_or_beyond,
 )
-from combgrad.solvers.kernels.tsp_costs import inner
 
 
 @kernel()

@@ -7,9 +7,8 @@ offsets[v + 1] - 1. A cost of inf forbids its arcs.
 import numpy as np
 from numpy.typing import NDArray
 
-from combgrad.solvers.kernels import kernel
+from combgrad.solvers.kernels import inner, kernel
 from combgrad.solvers.kernels.exact_sums import add_limbs, assign_limbs, less_limbs, to_limbs
-from combgrad.solvers.kernels.tsp_costs import inner
 
 
 @inner

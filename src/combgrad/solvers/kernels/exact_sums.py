@@ -9,8 +9,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from combgrad.solvers.kernels import kernel
-from combgrad.solvers.kernels.tsp_costs import inner
+from combgrad.solvers.kernels import inner, kernel
 
 _LIMB_BITS = 60
 _LIMB = np.int64((1 << _LIMB_BITS) - 1)

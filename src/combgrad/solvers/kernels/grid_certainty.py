@@ -7,8 +7,8 @@ its cost is still in `padded` and not inf there.
 import numpy as np
 from numpy.typing import NDArray
 
+from combgrad.solvers.kernels import inner
 from combgrad.solvers.kernels.exact_sums import ROUNDING, sums_are_exact
-from combgrad.solvers.kernels.tsp_costs import inner
 
 # Below this size relative errors of sums are not small.
 _FINE = 1e-290

@@ -13,9 +13,8 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
-from combgrad.solvers.kernels import kernel
+from combgrad.solvers.kernels import inner, kernel
 from combgrad.solvers.kernels.grid_certainty import is_alone, is_certain
-from combgrad.solvers.kernels.tsp_costs import inner
 
 # A power of two; fewer buckets hold more vertices each, more buckets are more often empty.
 _BUCKETS = 256

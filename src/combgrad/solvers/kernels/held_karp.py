@@ -12,11 +12,10 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
-from combgrad.solvers.kernels import kernel
+from combgrad.solvers.kernels import inner, kernel
 from combgrad.solvers.kernels.tsp_costs import (
     copy_vector,
     fill_cost_matrix,
-    inner,
     mark_edge,
     power_of_two,
 )

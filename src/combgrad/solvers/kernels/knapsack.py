@@ -4,7 +4,7 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
-from combgrad.solvers.kernels import kernel
+from combgrad.solvers.kernels import inner, kernel
 from combgrad.solvers.kernels.exact_sums import (
     ROUNDING,
     add_limbs,
@@ -14,7 +14,6 @@ from combgrad.solvers.kernels.exact_sums import (
     to_limbs,
     total_size,
 )
-from combgrad.solvers.kernels.tsp_costs import inner
 
 # What a mark says: the item is worth taking, and rounding may have decided so.
 _TAKE, _DOUBT = 1, 2

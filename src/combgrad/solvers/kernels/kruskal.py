@@ -4,9 +4,8 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
-from combgrad.solvers.kernels import kernel
+from combgrad.solvers.kernels import inner, kernel
 from combgrad.solvers.kernels.ordering import fill_keys, sort_keys
-from combgrad.solvers.kernels.tsp_costs import inner
 
 
 @inner

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from combgrad.solvers.kernels import kernel
+from combgrad.solvers.kernels import inner, kernel
 from combgrad.solvers.kernels.matching_branch import branch
 from combgrad.solvers.kernels.matching_dual import (
     Dual,
@@ -22,7 +22,7 @@ from combgrad.solvers.kernels.matching_search import (
     search,
     start_walk,
 )
-from combgrad.solvers.kernels.tsp_costs import copy_vector, inner, power_of_two
+from combgrad.solvers.kernels.tsp_costs import copy_vector, power_of_two
 
 # Iterations without a proof after which it is asked whether the ascent still promises one.
 _PATIENCE, _PROMISE = 5, 10.0

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from combgrad.solvers.kernels.tsp_costs import inner
+from combgrad.solvers.kernels import inner
 
 
 class Assigner(NamedTuple):

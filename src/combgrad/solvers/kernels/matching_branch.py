@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from combgrad.solvers.kernels import inner
 from combgrad.solvers.kernels.matching_dual import (
     Dual,
     ascend,
@@ -17,7 +18,7 @@ from combgrad.solvers.kernels.matching_dual import (
 )
 from combgrad.solvers.kernels.matching_model import Model
 from combgrad.solvers.kernels.matching_search import Walk, enough, propose
-from combgrad.solvers.kernels.tsp_costs import copy_vector, inner
+from combgrad.solvers.kernels.tsp_costs import copy_vector
 
 # Iterations of the ascent for one branch, and the share of the gap that each has to close.
 _ITERATIONS, _PROGRESS = 8, 0.05

@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from combgrad.solvers.kernels import inner
 from combgrad.solvers.kernels.matching_assignment import Assigner, assign_some, new_assigner
 from combgrad.solvers.kernels.matching_model import Model
-from combgrad.solvers.kernels.tsp_costs import inner
 
 # What rounding may add to a bound, for each part, relative to the largest number in it.
 _ROUNDING = 4e-15

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from combgrad.solvers.kernels import inner
 from combgrad.solvers.kernels.matching_model import Model
 from combgrad.solvers.kernels.matching_moves import SAVING, Labelling, relabel
-from combgrad.solvers.kernels.tsp_costs import inner
 
 
 class Fusion(NamedTuple):

@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from combgrad.solvers.kernels.tsp_costs import inner, power_of_two
+from combgrad.solvers.kernels import inner
+from combgrad.solvers.kernels.tsp_costs import power_of_two
 
 # The other costs of a model are below 1, unless many edges are parallel.
 _FORBIDDEN = 64.0

@@ -5,8 +5,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from combgrad.solvers.kernels import inner
 from combgrad.solvers.kernels.matching_model import Model, cost_of
-from combgrad.solvers.kernels.tsp_costs import copy_vector, inner
+from combgrad.solvers.kernels.tsp_costs import copy_vector
 
 # A move has to save this much, which is more than rounding can pretend.
 SAVING = 1e-11

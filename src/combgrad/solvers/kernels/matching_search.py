@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from combgrad.solvers.kernels import inner
 from combgrad.solvers.kernels.matching_fusion import Fusion, fuse, new_fusion
 from combgrad.solvers.kernels.matching_model import Model
 from combgrad.solvers.kernels.matching_moves import (
@@ -17,7 +18,6 @@ from combgrad.solvers.kernels.matching_moves import (
     place_labels,
     price_of,
 )
-from combgrad.solvers.kernels.tsp_costs import inner
 
 # A walk accepts a loss of up to this share of what is left to gain by the bound.
 _WORSE = 0.25

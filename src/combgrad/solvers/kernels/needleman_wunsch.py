@@ -7,9 +7,8 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
-from combgrad.solvers.kernels import kernel
+from combgrad.solvers.kernels import inner, kernel
 from combgrad.solvers.kernels.exact_sums import ROUNDING, sums_are_exact, total_size
-from combgrad.solvers.kernels.tsp_costs import inner
 
 _DIAGONAL, _RIGHT, _DOWNWARD = 0, 1, 2
 

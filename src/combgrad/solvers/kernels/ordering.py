@@ -4,8 +4,7 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
-from combgrad.solvers.kernels import kernel
-from combgrad.solvers.kernels.tsp_costs import inner
+from combgrad.solvers.kernels import inner, kernel
 
 _BYTE = 256
 _LOW_BYTE = np.uint64(_BYTE - 1)

@@ -12,8 +12,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from combgrad.solvers.kernels import inner
 from combgrad.solvers.kernels.tsp_clusters import find_clusters
-from combgrad.solvers.kernels.tsp_costs import copy_square, copy_vector, inner
+from combgrad.solvers.kernels.tsp_costs import copy_square, copy_vector
 from combgrad.solvers.kernels.tsp_cuts import find_uneven_set
 from combgrad.solvers.kernels.tsp_node import (
     Search,

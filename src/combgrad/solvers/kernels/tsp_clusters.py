@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from combgrad.solvers.kernels.tsp_costs import inner
+from combgrad.solvers.kernels import inner
 from combgrad.solvers.kernels.tsp_one_tree import OneTree
 
 # A cluster's cities are linked by edges this much cheaper than those that leave it.

@@ -5,10 +5,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from combgrad.solvers.kernels import kernel
-
-# For functions that only compiled code calls: no entry from Python halves the compile time.
-inner = kernel(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+from combgrad.solvers.kernels import inner
 
 # Relative to the largest cost that is left: what adding up a tour or a bound may lose per city.
 ROUNDING = 1e-15

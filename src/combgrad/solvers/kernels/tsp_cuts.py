@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from combgrad.solvers.kernels.tsp_costs import copy_square, inner
+from combgrad.solvers.kernels import inner
+from combgrad.solvers.kernels.tsp_costs import copy_square
 
 # Cuts this close to the two edges a tour needs are not worth a row.
 _TOLERANCE = 1e-6

@@ -7,7 +7,7 @@ entry repeats the first, so that position i + 1 always exists.
 import numpy as np
 from numpy.typing import NDArray
 
-from combgrad.solvers.kernels.tsp_costs import inner
+from combgrad.solvers.kernels import inner
 
 # An improvement below this is rounding: costs are scaled to at most 1, excluded ones to twice the
 # number of cities.

@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from combgrad.solvers.kernels.tsp_costs import ROUNDING, copy_square, copy_vector, inner
+from combgrad.solvers.kernels import inner
+from combgrad.solvers.kernels.tsp_costs import ROUNDING, copy_square, copy_vector
 from combgrad.solvers.kernels.tsp_cuts import CutSearch, find_cuts, new_cut_search
 from combgrad.solvers.kernels.tsp_heuristic import improve_tour, nearest_neighbour, tour_length
 from combgrad.solvers.kernels.tsp_one_tree import (

@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from combgrad.solvers.kernels.tsp_costs import ROUNDING, copy_vector, inner
+from combgrad.solvers.kernels import inner
+from combgrad.solvers.kernels.tsp_costs import ROUNDING, copy_vector
 
 # Steps without a better bound before the ascent's step shrinks, and by how much.
 _PATIENCE = 8

@@ -6,7 +6,7 @@ States as in tsp_one_tree: allowed (k, k) is -inf for required, +inf for exclude
 import numpy as np
 from numpy.typing import NDArray
 
-from combgrad.solvers.kernels.tsp_costs import inner
+from combgrad.solvers.kernels import inner
 
 
 @inner

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from combgrad.solvers.kernels.tsp_costs import inner
+from combgrad.solvers.kernels import inner
 from combgrad.solvers.kernels.tsp_simplex import INFEASIBLE, Tableau, drop_row
 
 _TOLERANCE = 1e-9

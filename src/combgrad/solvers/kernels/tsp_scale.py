@@ -10,7 +10,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from combgrad.solvers.kernels.tsp_costs import ROUNDING, inner, power_of_two
+from combgrad.solvers.kernels import inner
+from combgrad.solvers.kernels.tsp_costs import ROUNDING, power_of_two
 
 # Costs are brought to another size when the largest is less than the first number, as it is once
 # there is a tour shorter than the second.

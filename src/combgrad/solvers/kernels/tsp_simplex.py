@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from combgrad.solvers.kernels.tsp_costs import copy_vector, inner
+from combgrad.solvers.kernels import inner
+from combgrad.solvers.kernels.tsp_costs import copy_vector
 from combgrad.solvers.kernels.tsp_pace import Pace, must_stop
 
 OPTIMAL, INFEASIBLE, CUT_OFF, GAVE_UP = 0, 1, 2, 3

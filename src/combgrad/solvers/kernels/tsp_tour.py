@@ -8,9 +8,9 @@ or decisions at the root leave small differences only, all begins anew with what
 import numpy as np
 from numpy.typing import NDArray
 
-from combgrad.solvers.kernels import kernel
+from combgrad.solvers.kernels import inner, kernel
 from combgrad.solvers.kernels.tsp_branch import HALTED, SHORT, SOLVED, branch_and_cut
-from combgrad.solvers.kernels.tsp_costs import copy_square, copy_vector, inner, mark_edge
+from combgrad.solvers.kernels.tsp_costs import copy_square, copy_vector, mark_edge
 from combgrad.solvers.kernels.tsp_heuristic import improve_tour, nearest_neighbour
 from combgrad.solvers.kernels.tsp_node import (
     Search,
