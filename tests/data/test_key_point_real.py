@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from scipy.optimize import linear_sum_assignment
 
+from combgrad.data.base import Place
 from combgrad.data.files.pictures import SIDE
 from combgrad.data.matching.cmu_house import CMUHouse
 from combgrad.data.matching.datamodule import KeyPointPairs
-from combgrad.data.matching.marked import Place
 from combgrad.data.matching.pf_pascal import PFPascal
 from combgrad.data.matching.willow import Willow
 

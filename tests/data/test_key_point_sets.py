@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from archive_files import picture, points_of
+from combgrad.data.base import Place
 from combgrad.data.files.npy import DataFileError
 from combgrad.data.files.pictures import SIDE
 from combgrad.data.matching.cmu_house import CMUHouse
-from combgrad.data.matching.marked import Place
 from combgrad.data.matching.pf_pascal import PFPascal
 from combgrad.data.matching.synthetic import Synthetic
 

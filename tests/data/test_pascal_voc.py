@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from archive_files import picture, points_of, write_tar
+from combgrad.data.base import Place
 from combgrad.data.files.npy import DataFileError
-from combgrad.data.matching.marked import Place
 from combgrad.data.matching.voc import PascalVOC, read_split
 
 

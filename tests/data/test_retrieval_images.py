@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from combgrad.data.base import Place
 from combgrad.data.retrieval import features
 from combgrad.data.retrieval.classified import Classified, ImageSet
 from combgrad.data.retrieval.crops import middle, random_part
@@ -20,7 +21,7 @@ class Made(ImageSet):
 
     source = "regenerated"
 
-    def read(self, root, url, cache):
+    def read(self, place):
         labels = np.random.default_rng(1).permutation(np.repeat(np.arange(12), 9))
         pixels = np.random.default_rng(0).integers(0, 256, (108, 3, 10, 10), dtype=np.uint8)
         names = tuple(map(str, range(108)))
@@ -36,7 +37,7 @@ def made(**changes):
 
 def test_training_and_test_have_different_classes_and_all_images():
     data = made()
-    whole = Made().read(None, None, None)
+    whole = Made().read(Place(None))
     for split, rows in (("train", whole.trains), ("val", ~whole.trains), ("test", ~whole.trains)):
         table = data.table(split)
         batch = table[torch.arange(len(table))]
@@ -60,7 +61,7 @@ def test_a_training_batch_has_some_classes_with_some_images_of_each():
     ("most", "classes"), [(1, 1), (7, 2), (20, 5), (47, 11), (48, 12), (62, 12), (1000, 12)]
 )
 def test_fewer_images_are_spread_over_the_classes_that_then_have_four(most, classes):
-    labels = Made().read(None, None, None).labels
+    labels = Made().read(Place(None)).labels
     found = spread(labels, most)
     assert found.tolist() == sorted(found.tolist())
     assert len(found) == min(most, 108)
@@ -104,7 +105,7 @@ def test_features_of_a_frozen_backbone_are_those_of_the_middle_and_computed_once
     backbone = SmallCNN(4, frozen=True)
     found = made(backbone=backbone, cache=str(tmp_path)).columns("test")
     assert set(found) == {"label", "features"}
-    whole = Made().read(None, None, None)
+    whole = Made().read(Place(None))
     images = torch.from_numpy(whole.pixels[~whole.trains])
     torch.testing.assert_close(found["features"], backbone(middle(images, 8)).whole)
     monkeypatch.setattr(features, "_blocks", None)  # nothing is computed again
@@ -130,7 +131,7 @@ def test_what_cannot_be_is_refused_before_anything_is_read():
         RetrievalImages("digits")
     with pytest.raises(ValueError, match=r"MNIST needs data\.path="):
         RetrievalImages(MNIST())
-    assert RetrievalImages(MNIST(), path="there", url="torchvision").url == "torchvision"
+    assert RetrievalImages(MNIST(), path="there", url="torchvision").files.url == "torchvision"
     with pytest.raises(ValueError, match=r"data\.side is 10, and these images have 28"):
         RetrievalImages(OpticalDigits(), side=10, crop=8).setup()
     with pytest.raises(ValueError, match="8 classes, and there are 7"):

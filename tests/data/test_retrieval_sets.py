@@ -11,6 +11,7 @@ import pytest
 from scipy.io import savemat
 
 from archive_files import picture, write_tar, write_zip
+from combgrad.data.base import Place
 from combgrad.data.digits import images
 from combgrad.data.files.npy import DataFileError
 from combgrad.data.files.web import DownloadError
@@ -46,23 +47,23 @@ def test_the_edition_of_2011_is_read_from_its_archive(tmp_path):
     files["CUB_200_2011/image_class_labels.txt"] = b"1 1\n"
     files["attributes.txt"] = b"beside the folder"
     write_tar(tmp_path / "CUB_200_2011.tgz", files, "w:gz")
-    check_birds(CUB2011().read(tmp_path, None, None))
-    again = CUB2011().read(tmp_path, None, None)
-    assert again.fingerprint() == CUB2011().read(tmp_path, None, None).fingerprint()
+    check_birds(CUB2011().read(Place(tmp_path)))
+    again = CUB2011().read(Place(tmp_path))
+    assert again.fingerprint() == CUB2011().read(Place(tmp_path)).fingerprint()
     with pytest.raises(DownloadError, match=r"CUB_200_2011\.tgz.*data=digits_by_class"):
-        CUB2011().read(tmp_path / "empty", None, None)
+        CUB2011().read(Place(tmp_path / "empty"))
 
 
 def test_the_edition_of_2010_is_read_from_its_archive_and_from_the_small_one(tmp_path):
     files = bird_files("", "{}")
     hidden = f"images/{SPECIES[4]}/._mac.jpg"
     write_tar(tmp_path / "images.tgz", files | {hidden: b"no picture"}, "w:gz")
-    published = CUB2010().read(tmp_path, None, None)
+    published = CUB2010().read(Place(tmp_path))
     check_birds(published)
     small = tmp_path / "small" / "cub200_2010"
     small.mkdir(parents=True)
     write_tar(small / "cub200_2010_144.tar", files)
-    found = CUB2010().read(tmp_path / "small", None, tmp_path / "cache")
+    found = CUB2010().read(Place(tmp_path / "small", cache=tmp_path / "cache"))
     check_birds(found)
     assert found.fingerprint() == published.fingerprint()
     assert found.files[0].path.is_relative_to(tmp_path / "cache")
@@ -72,7 +73,7 @@ def test_missing_species_are_named(tmp_path):
     files = {name: content for name, content in bird_files("", "{}").items() if "077" not in name}
     write_tar(tmp_path / "images.tgz", files, "w:gz")
     with pytest.raises(DataFileError, match="has 199 folders of species"):
-        CUB2010().read(tmp_path, None, None)
+        CUB2010().read(Place(tmp_path))
 
 
 def car_list(rows):
@@ -91,9 +92,9 @@ def test_cars_are_read_from_their_archive_and_list(tmp_path):
     rows = [(f"car_ims/{n:06}.jpg", number) for n, number in enumerate([196, 1, 98, 99, 1], 1)]
     write_tar(tmp_path / "car_ims.tgz", {path: picture(30, 20, "JPEG") for path, _ in rows}, "w:gz")
     with pytest.raises(DataFileError, match=r"cars_annos\.mat: no such file"):
-        Cars196().read(tmp_path, None, None)
+        Cars196().read(Place(tmp_path))
     (tmp_path / "cars_annos.mat").write_bytes(car_list(rows))
-    found = Cars196().read(tmp_path, None, None)
+    found = Cars196().read(Place(tmp_path))
     wanted = ["000002", "000005", "000003", "000004", "000001"]
     assert [Path(name).stem for name in found.names] == wanted
     assert found.labels.tolist() == [0, 0, 1, 2, 3]
@@ -102,7 +103,7 @@ def test_cars_are_read_from_their_archive_and_list(tmp_path):
     assert found.files[0].pixels(8).shape == (3, 8, 8)
     (tmp_path / "cars_annos.mat").write_bytes(b"no list")
     with pytest.raises(DataFileError, match=r"cars_annos\.mat: cannot be read"):
-        Cars196().read(tmp_path, None, None)
+        Cars196().read(Place(tmp_path))
 
 
 def product_files():
@@ -121,7 +122,7 @@ def product_files():
 
 def test_products_are_read_from_their_archive(tmp_path):
     write_zip(tmp_path / "Stanford_Online_Products.zip", product_files())
-    found = OnlineProducts().read(tmp_path, None, None)
+    found = OnlineProducts().read(Place(tmp_path))
     assert found.categories == ("1", "2", "11319", "11320")
     assert found.labels.tolist() == [0, 0, 1, 2, 3, 3]
     assert found.trains.tolist() == [True] * 3 + [False] * 3
@@ -141,7 +142,7 @@ def test_lists_of_products_that_are_wrong_are_named(tmp_path, change, message):
     files["Stanford_Online_Products/Ebay_train.txt"] += change.encode()
     write_zip(tmp_path / "Stanford_Online_Products.zip", files)
     with pytest.raises(DataFileError, match=message):
-        OnlineProducts().read(tmp_path, None, None)
+        OnlineProducts().read(Place(tmp_path))
 
 
 def test_a_split_of_one_class_is_refused(tmp_path):
@@ -150,11 +151,11 @@ def test_a_split_of_one_class_is_refused(tmp_path):
     files["Stanford_Online_Products/Ebay_test.txt"] = b"".join(lines[:2])
     write_zip(tmp_path / "Stanford_Online_Products.zip", files)
     with pytest.raises(DataFileError, match="test split has 1 pictures of fewer than two"):
-        OnlineProducts().read(tmp_path, None, None)
+        OnlineProducts().read(Place(tmp_path))
 
 
 def test_the_digits_in_the_package_are_split_by_what_they_show():
-    found = OpticalDigits().read(None, None, None)
+    found = OpticalDigits().read(Place(None))
     assert found.pixels.shape == (1797, 1, 28, 28)
     assert np.bincount(found.labels).tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
     assert np.array_equal(found.trains, found.labels < 5)
@@ -181,12 +182,12 @@ def test_mnist_is_both_files_of_images_and_of_labels(tmp_path, monkeypatch):
             (raw / f"{name}.gz").write_bytes(packed)
             checksums[name] = tuple(hashlib.md5(x).hexdigest() for x in (packed, content))
         monkeypatch.setattr(images, f"MNIST_{'FILES' if kind == 'images' else 'LABELS'}", checksums)
-    found = MNIST().read(tmp_path, None, None)
+    found = MNIST().read(Place(tmp_path))
     assert np.array_equal(found.labels, np.concatenate(labels))
     assert np.array_equal(found.pixels.reshape(40, 784), np.concatenate(pixels))
     (raw / "t10k-labels-idx1-ubyte.gz").write_bytes(b"short")
     with pytest.raises(DataFileError, match=r"t10k-labels.*its md5 is"):
-        MNIST().read(tmp_path, None, None)
+        MNIST().read(Place(tmp_path))
 
 
 def test_archives_are_known_by_what_only_they_have():
@@ -203,7 +204,7 @@ def test_archives_are_known_by_what_only_they_have():
 @pytest.mark.real_data
 @pytest.mark.skipif(not (REAL / "cub200_2010").exists(), reason="COMBGRAD_DATA has no birds")
 def test_the_birds_of_2010_are_all_there(tmp_path):
-    found = CUB2010().read(REAL, None, tmp_path)
+    found = CUB2010().read(Place(REAL, cache=tmp_path))
     assert (len(found.labels), len(found.categories)) == (6033, 200)
     sizes = np.bincount(found.labels)
     assert (sizes.min(), sizes.max()) == (20, 39)
@@ -212,7 +213,7 @@ def test_the_birds_of_2010_are_all_there(tmp_path):
 @pytest.mark.real_data
 @pytest.mark.skipif(not (REAL / "mnist").exists(), reason="COMBGRAD_DATA has no mnist")
 def test_the_labels_of_mnist_are_the_published_ones():
-    found = MNIST().read(REAL, None, None)
+    found = MNIST().read(Place(REAL))
     assert np.bincount(found.labels).tolist() == [
         6903, 7877, 6990, 7141, 6824, 6313, 6876, 7293, 6825, 6958
     ]  # fmt: skip

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from archive_files import picture, points_of, write_tar
+from combgrad.data.base import Place
 from combgrad.data.files.npy import DataFileError
 from combgrad.data.files.web import DownloadError
-from combgrad.data.matching.marked import Place
 from combgrad.data.matching.spair import PUBLISHED, SPair
 
 

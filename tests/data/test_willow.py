@@ -8,11 +8,11 @@ import pytest
 from scipy.io import savemat
 
 from archive_files import picture, points_of, write_tar, write_zip
+from combgrad.data.base import Place
 from combgrad.data.files.npy import DataFileError
 from combgrad.data.files.pictures import SIDE
 from combgrad.data.files.web import DownloadError
 from combgrad.data.matching.cmu_house import CMUHouse
-from combgrad.data.matching.marked import Place
 from combgrad.data.matching.pf_pascal import PFPascal
 from combgrad.data.matching.spair import SPair
 from combgrad.data.matching.voc import PascalVOC

@@ -9,6 +9,7 @@ import shutil
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
@@ -63,6 +64,28 @@ def check_path(what: str, needs: str, path: P | None, free: str) -> P:
             f"{what} needs data.path=<{needs}>, or COMBGRAD_DATA set; {free} needs nothing."
         )
     return path
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the files of a set are looked for, downloaded from, and unpacked to.
+
+    `free` is a choice that needs none, for messages.
+    """
+
+    path: Path | None
+    url: str | None = None
+    cache: Path | None = None
+    free: str = "data=synthetic"
+
+    @property
+    def root(self) -> Path:
+        """The folder for data; DataFileError where none is given."""
+        return check_path("this set", "where it lies", self.path, self.free)
+
+    def find(self, names: Iterable[str]) -> Path | None:
+        """The first of some files that is there, by their names below the folder for data."""
+        return next((self.root / name for name in names if (self.root / name).is_file()), None)
 
 
 def cached(

@@ -1,6 +1,7 @@
 """Where Globe TSP comes from: flags drawn here or given as pictures, or the published set."""
 
 import warnings
+from abc import abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -41,54 +42,51 @@ class Asked:
         return generate_cached(self.cache, countries.lonlat, recipe)
 
 
-class Regenerated(Source):
+class Generated(Source):
+    """Instances that are generated for some flags and capitals, which a subclass has."""
+
+    def __init__(self, asked: Asked) -> None:
+        self.asked = asked
+
+    @property
+    @abstractmethod
+    def countries(self) -> Countries:
+        """The flags and capitals."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Of flags, capitals and what decides the instances; generates none."""
+        return self.asked.mark(self.name, self.countries)
+
+    def instances(self, split: str, count: int) -> Instances:
+        """The first `count` instances of a split."""
+        return self.asked.instances(self.countries, split, count)
+
+
+class Regenerated(Generated):
     """Flags drawn here, and instances with their shortest tours."""
 
     name = "regenerated"
     choice = "data.source=regenerated"
-
-    def __init__(self, asked: Asked) -> None:
-        self.asked = asked
 
     @cached_property
     def countries(self) -> Countries:
         """The flags and capitals."""
         return country_sets.regenerated()
 
-    @property
-    def fingerprint(self) -> str:
-        """Of flags, capitals and what decides the instances; generates none."""
-        return self.asked.mark(self.name, self.countries)
 
-    def instances(self, split: str, count: int) -> Instances:
-        """The first `count` instances of a split."""
-        return self.asked.instances(self.countries, split, count)
-
-
-class Pictures(Source):
+class Pictures(Generated):
     """Flags from an npz at `path`, and instances as those of `Regenerated`."""
 
     name = "pictures"
     choice = "data.source=pictures"
     needs = "where it lies"
 
-    def __init__(self, asked: Asked) -> None:
-        self.asked = asked
-
     @cached_property
     def countries(self) -> Countries:
         """The flags and capitals; raises DataFileError."""
         assert self.asked.path is not None  # checked when the source was chosen
         return country_sets.pictures(self.asked.path)
-
-    @property
-    def fingerprint(self) -> str:
-        """Of flags, capitals and what decides the instances; generates none."""
-        return self.asked.mark(self.name, self.countries)
-
-    def instances(self, split: str, count: int) -> Instances:
-        """The first `count` instances of a split."""
-        return self.asked.instances(self.countries, split, count)
 
 
 class Original(Source):

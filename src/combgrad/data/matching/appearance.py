@@ -1,6 +1,5 @@
 """What a network is given of the pictures of a pair: pixels, or features of points and pictures."""
 
-import copy
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,12 +12,10 @@ from torch import Tensor
 
 from combgrad.data.base import Block, cached
 from combgrad.data.files.pictures import SIDE
+from combgrad.data.frozen import Frozen
 from combgrad.data.matching.marked import MarkedPictures
 from combgrad.data.matching.shape_context import shape_contexts, unit
 from combgrad.networks.backbones import Backbone, read_out
-
-#: Part of the cache's key; raise it when the same backbone gives other features.
-FEATURES_VERSION = 1
 
 #: Pictures that the backbone sees at a time.
 BLOCK = 16
@@ -108,13 +105,9 @@ def described_by(
 
     They are kept in `cache` unless that is None.
     """
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    # A GPU may round otherwise.
-    mark = (FEATURES_VERSION, backbone.fingerprint(), device.type)
-    key = (*mark, marked.points, marked.ends, _digest(pixels))
-    blocks = cached(
-        cache, "matching-features", key, lambda: _blocks(backbone, marked, pixels, device)
-    )
+    frozen = Frozen(backbone)
+    key = (*frozen.key, marked.points, marked.ends, _digest(pixels))
+    blocks = cached(cache, "matching-features", key, lambda: _blocks(frozen, marked, pixels))
     return Described(blocks["features"], blocks["whole"])
 
 
@@ -126,20 +119,16 @@ def _digest(pixels: np.ndarray) -> str:
     return digest.hexdigest()
 
 
-def _blocks(
-    backbone: Backbone, marked: MarkedPictures, pixels: np.ndarray, device: torch.device
-) -> Iterator[Block]:
-    backbone = copy.deepcopy(backbone).eval().to(device)
+def _blocks(frozen: Frozen, marked: MarkedPictures, pixels: np.ndarray) -> Iterator[Block]:
     for start in range(0, len(marked), BLOCK):
         numbers = range(start, min(start + BLOCK, len(marked)))
         rows = [marked.rows(number) for number in numbers]
         points = np.zeros((len(rows), max(map(len, rows)), 2), dtype=np.float32)
         for place, own in enumerate(rows):
             points[place, : len(own)] = marked.points[own]
-        images = torch.from_numpy(np.array(pixels[start : start + BLOCK])).to(device)
-        with torch.no_grad():
-            found = backbone(images)
-            read = read_out(found.maps, torch.from_numpy(points).to(device), SIDE).cpu().numpy()
+        found = frozen(torch.from_numpy(np.array(pixels[start : start + BLOCK])))
+        places = torch.from_numpy(points).to(frozen.device)
+        read = read_out(found.maps, places, SIDE).cpu().numpy()
         yield {
             "features": np.concatenate([read[i, : len(own)] for i, own in enumerate(rows)]),
             "whole": found.whole.cpu().numpy(),

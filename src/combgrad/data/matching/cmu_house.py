@@ -5,9 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
+from combgrad.data.base import Place
 from combgrad.data.files.npy import REMEDY, DataFileError
 from combgrad.data.files.pictures import SIDE, PictureFile
-from combgrad.data.matching.marked import Annotation, Collection, KeyPointSet, Place, gather
+from combgrad.data.matching.marked import Annotation, Collection, KeyPointSet, gather
 from combgrad.data.matching.pairs import EVERY_LABEL, GivenPairs
 
 FRAMES, POINTS = 111, 30

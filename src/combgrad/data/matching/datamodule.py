@@ -7,11 +7,12 @@ import numpy as np
 import torch
 
 from combgrad.arguments import LARGEST_SEED
-from combgrad.data.base import check_path
+from combgrad.data.base import Place, check_path
 from combgrad.data.batch_plans import BatchPlan, Fresh
 from combgrad.data.batches import Column
 from combgrad.data.datamodule import TensorDataModule, check_url, check_whole, user_path
 from combgrad.data.files.pictures import all_pixels
+from combgrad.data.frozen import checked_backbone
 from combgrad.data.matching.appearance import (
     Appearance,
     Described,
@@ -25,7 +26,7 @@ from combgrad.data.matching.batches import (
     Numbered,
     PairBatches,
 )
-from combgrad.data.matching.marked import Collection, KeyPointSet, Place
+from combgrad.data.matching.marked import Collection, KeyPointSet
 from combgrad.data.matching.pairs import GivenPairs
 from combgrad.data.splits import SPLITS
 from combgrad.networks.backbones import Backbone
@@ -95,11 +96,7 @@ class KeyPointPairs(TensorDataModule):
                 raise ValueError(f"data.{name} is {value!r}; give true or false.")
         self.set, self.seed, self.source = collection, seed, collection.source
         self.common_points, self.geometry_only = common_points, geometry_only
-        self.backbone = backbone or None
-        if not isinstance(self.backbone, Backbone | None):
-            raise ValueError(
-                f"data.backbone is of type {type(backbone).__name__}; give a backbone, or null."
-            )
+        self.backbone = checked_backbone(backbone)
         self.files = Place(user_path(path), url, user_path(cache, "cache"))
         if self.source == "original":
             check_path(

@@ -4,12 +4,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from combgrad.data.base import check_path, sha256_of_file
+from combgrad.data.base import Place, sha256_of_file
 from combgrad.data.files.npy import DataFileError
 from combgrad.data.files.pictures import SIDE, PictureFile
 from combgrad.data.matching.pairs import LABELS, PairPool, bits
@@ -102,20 +101,6 @@ class Collection:
         some = [sha256_of_file(file.path) for file in files[::step]]
         boxes = [file.box for file in files]
         return fingerprint(self.categories, marked.names, *tables, *parts, some, boxes)
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where the files of a set are looked for, downloaded from, and unpacked to."""
-
-    path: Path | None
-    url: str | None = None
-    cache: Path | None = None
-
-    @property
-    def root(self) -> Path:
-        """The folder for data; DataFileError where none is given."""
-        return check_path("this set of key points", "where it lies", self.path, "data=synthetic")
 
 
 class KeyPointSet(ABC):

@@ -7,9 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from combgrad.data.base import Place
 from combgrad.data.files.npy import REMEDY, DataFileError
 from combgrad.data.files.pictures import SIDE
-from combgrad.data.matching.marked import Annotation, Collection, KeyPointSet, Place, gather
+from combgrad.data.matching.marked import Annotation, Collection, KeyPointSet, gather
 from combgrad.data.matching.pairs import EVERY_LABEL, GivenPairs
 
 FILES = ("test_pairs.csv", "pf_pascal/test_pairs.csv", "PF-dataset-PASCAL/test_pairs.csv")
@@ -41,7 +42,7 @@ class PFPascal(KeyPointSet):
 
     def read(self, place: Place) -> Collection:
         """All pairs; raises DataFileError."""
-        file = next((place.root / name for name in FILES if (place.root / name).is_file()), None)
+        file = place.find(FILES)
         if file is None:
             raise DataFileError(
                 f"{place.root / FILES[1]}: no such file. Put test_pairs.csv of PF-PASCAL there, or "

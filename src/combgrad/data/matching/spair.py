@@ -8,10 +8,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from combgrad.data.base import Place
 from combgrad.data.files.npy import REMEDY, DataFileError
 from combgrad.data.files.pictures import SIDE, PictureFile
 from combgrad.data.files.published import Published
-from combgrad.data.matching.marked import Annotation, Collection, KeyPointSet, Place, gather
+from combgrad.data.matching.marked import Annotation, Collection, KeyPointSet, gather
 from combgrad.data.matching.pairs import LABELS, LEAST_COMMON, GivenPairs, bits
 
 #: No checksum was published: the first archive is trusted, and later ones must be the same.

@@ -6,6 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from combgrad.arguments import LARGEST_SEED, check_range
+from combgrad.data.base import Place
 from combgrad.data.datamodule import check_whole
 from combgrad.data.files.pictures import SIDE
 from combgrad.data.matching.marked import (
@@ -13,7 +14,6 @@ from combgrad.data.matching.marked import (
     Collection,
     KeyPointSet,
     MarkedPictures,
-    Place,
     gather,
 )
 from combgrad.data.matching.pairs import LABELS, LEAST_COMMON, DrawnPairs

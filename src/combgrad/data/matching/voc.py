@@ -12,11 +12,12 @@ from xml.etree import ElementTree
 
 import numpy as np
 
+from combgrad.data.base import Place
 from combgrad.data.files.npy import REMEDY, DataFileError, load_object_array
 from combgrad.data.files.pickles import LIMIT_BYTES
 from combgrad.data.files.pictures import SIDE, PictureFile
 from combgrad.data.files.published import Published
-from combgrad.data.matching.marked import Annotation, Collection, KeyPointSet, Place, gather
+from combgrad.data.matching.marked import Annotation, Collection, KeyPointSet, gather
 from combgrad.data.matching.pairs import DrawnPairs
 from combgrad.data.matching.pf_pascal import CATEGORIES
 

@@ -12,13 +12,13 @@ from typing import ClassVar
 import numpy as np
 from scipy.io import loadmat
 
-from combgrad.data.base import sha256_of_file
+from combgrad.data.base import Place, sha256_of_file
 from combgrad.data.datamodule import check_whole
 from combgrad.data.files.archives import extract
 from combgrad.data.files.npy import REMEDY, DataFileError
 from combgrad.data.files.pictures import SIDE, PictureFile
 from combgrad.data.files.published import Published
-from combgrad.data.matching.marked import Annotation, Collection, KeyPointSet, Place, gather
+from combgrad.data.matching.marked import Annotation, Collection, KeyPointSet, gather
 from combgrad.data.matching.pairs import DrawnPairs
 
 CATEGORIES = ("Car", "Duck", "Face", "Motorbike", "Winebottle")
@@ -61,9 +61,9 @@ class Willow(KeyPointSet):
 
     def read(self, place: Place) -> Collection:
         """All pictures; raises DataFileError or DownloadError."""
-        small = [place.root / name for name in SMALL_ARCHIVES if (place.root / name).is_file()]
-        if small and place.url is None:
-            found = _from_json(_unpacked(small[0], place.cache))
+        small = place.find(SMALL_ARCHIVES)
+        if small is not None and place.url is None:
+            found = _from_json(_unpacked(small, place.cache))
         else:
             found = _from_mat(PUBLISHED.find_or_download(place.root, url=place.url))
         marked = gather(_with_all_points(found))

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from combgrad.data.base import sha256_of_file
+from combgrad.data.base import Place, sha256_of_file
 from combgrad.data.files.archives import extract
 from combgrad.data.files.npy import DataFileError
 from combgrad.data.files.pictures import PictureFile
@@ -42,11 +42,10 @@ SMALL_ARCHIVES = ("cub200_2010_144.tar", "cub200_2010/cub200_2010_144.tar")
 class CUB2011(ImageSet):
     """The edition of 2011, 11,788 photographs, as its archive has them; 5,864 train."""
 
-    def read(self, root: Path | None, url: str | None, cache: Path | None) -> Classified:
+    def read(self, place: Place) -> Classified:
         """All pictures; raises DataFileError or DownloadError."""
-        del cache
-        assert root is not None  # checked when the data module was made
-        return gather(by_species(EDITION_2011.find_or_download(root, url=url)), "CUB-200-2011")
+        folder = EDITION_2011.find_or_download(place.root, url=place.url)
+        return gather(by_species(folder), "CUB-200-2011")
 
 
 @dataclass(frozen=True)
@@ -56,15 +55,14 @@ class CUB2010(ImageSet):
     The small one has the same pictures with 144 pixels on their shorter side.
     """
 
-    def read(self, root: Path | None, url: str | None, cache: Path | None) -> Classified:
+    def read(self, place: Place) -> Classified:
         """All pictures; raises DataFileError or DownloadError."""
-        assert root is not None  # checked when the data module was made
-        small = [root / name for name in SMALL_ARCHIVES if (root / name).is_file()]
-        if small and url is None:
-            place = small[0].parent if cache is None else cache
-            folder = extract(small[0], place / f"cub2010-{sha256_of_file(small[0])[:16]}")
+        small = place.find(SMALL_ARCHIVES)
+        if small is not None and place.url is None:
+            home = small.parent if place.cache is None else place.cache
+            folder = extract(small, home / f"cub2010-{sha256_of_file(small)[:16]}")
         else:
-            folder = EDITION_2010.find_or_download(root, url=url)
+            folder = EDITION_2010.find_or_download(place.root, url=place.url)
         return gather(by_species(folder), "CUB-200 (2010)")
 
 

@@ -3,12 +3,11 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from combgrad.data.base import sha256_of_file
+from combgrad.data.base import Place, sha256_of_file
 from combgrad.data.files.npy import DataFileError
 from combgrad.data.files.pictures import PictureFile
 from combgrad.data.splits import fingerprint
@@ -68,11 +67,11 @@ class ImageSet(ABC):
     words: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
-    def read(self, root: Path | None, url: str | None, cache: Path | None) -> Classified:
+    def read(self, place: Place) -> Classified:
         """All of the set; raises DataFileError or DownloadError, naming what is wrong.
 
-        It lies in the folder for data `root`, which only an embedded set can do without, or is
-        downloaded there from `url`. What must be unpacked and cannot be there goes to `cache`.
+        Only an embedded set can do without a folder for data. What must be unpacked and cannot be
+        there goes to the cache.
         """
 
 

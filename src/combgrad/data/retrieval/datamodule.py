@@ -2,17 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from combgrad.data.base import check_path
+from combgrad.data.base import Place, check_path
 from combgrad.data.batch_plans import BatchPlan, ClassBalanced
 from combgrad.data.batches import Column
 from combgrad.data.datamodule import TensorDataModule, check_url, check_whole, user_path
 from combgrad.data.files.pictures import all_pixels
+from combgrad.data.frozen import checked_backbone
 from combgrad.data.retrieval.classified import Classified, ImageSet
 from combgrad.data.retrieval.crops import middle, random_part
 from combgrad.data.retrieval.features import features_of
@@ -105,14 +105,11 @@ class RetrievalImages(TensorDataModule):
         check_whole("side", side, crop)
         if not isinstance(mirror, bool):
             raise ValueError(f"data.mirror is {mirror!r}; give true or false.")
-        self.path, self.cache = user_path(path), user_path(cache, "cache")
-        check_set(collection, self.path, url)
-        self.backbone = backbone or None
-        if not isinstance(self.backbone, Backbone | None):
-            raise ValueError(
-                f"data.backbone is of type {type(backbone).__name__}; give a backbone, or null."
-            )
-        self.set, self.source, self.url = collection, collection.source, url
+        home = user_path(path), url, user_path(cache, "cache")
+        self.files = Place(*home, free="data=digits_by_class")
+        check_set(collection, self.files)
+        self.backbone = checked_backbone(backbone)
+        self.set, self.source = collection, collection.source
         self.classes, self.samples = classes, samples
         self.side, self.crop, self.mirror = side, crop, mirror
         self._pixels: np.ndarray | None = None
@@ -121,7 +118,7 @@ class RetrievalImages(TensorDataModule):
     @property
     def collection(self) -> Classified:
         """All images with their classes, read once."""
-        return read_once(self.set, self.path, self.url, self.cache)
+        return read_once(self.set, self.files)
 
     @property
     def data_fingerprint(self) -> str:
@@ -133,14 +130,14 @@ class RetrievalImages(TensorDataModule):
         del stage
         if self._pixels is not None or self._features is not None:
             return
-        images = self.collection
+        images, cache = self.collection, self.files.cache
         size = images.pixels.shape[2] if images.pixels is not None else self.side
         if size != self.side:
             raise ValueError(f"data.side is {self.side}, and these images have {size}; set that.")
         if self.backbone is not None and self.backbone.frozen:
-            self._features = features_of(self.backbone, images, self.side, self.crop, self.cache)
+            self._features = features_of(self.backbone, images, self.side, self.crop, cache)
         elif images.files is not None:
-            self._pixels = all_pixels(images.files, self.cache, self.side, "retrieval")
+            self._pixels = all_pixels(images.files, cache, self.side, "retrieval")
         else:
             self._pixels = images.pixels
 
@@ -185,20 +182,18 @@ class RetrievalImages(TensorDataModule):
 
 
 @lru_cache(maxsize=4)
-def read_once(
-    collection: ImageSet, path: Path | None, url: str | None, cache: Path | None
-) -> Classified:
+def read_once(collection: ImageSet, place: Place) -> Classified:
     """What a set holds, read once by a process."""
-    return collection.read(path, url, cache)
+    return collection.read(place)
 
 
-def check_set(collection: object, path: Path | None, url: str | None) -> None:
+def check_set(collection: object, place: Place) -> None:
     """Raise ValueError for settings that do not go together with the set of images."""
     if not isinstance(collection, ImageSet):
         raise ValueError(
             f"data.collection is a {type(collection).__name__}; give a set of images, such as that "
             f"of data=digits_by_class."
         )
-    check_url(url, collection.source, collection.words)
+    check_url(place.url, collection.source, collection.words)
     if collection.source == "original":
-        check_path(type(collection).__name__, "where it lies", path, "data=digits_by_class")
+        check_path(type(collection).__name__, "where it lies", place.path, place.free)

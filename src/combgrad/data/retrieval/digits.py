@@ -1,12 +1,12 @@
 """Handwritten digits as a retrieval: 0 to 4 train, 5 to 9 are for the test."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 from torch import Tensor
 
+from combgrad.data.base import Place
 from combgrad.data.digits import images
 from combgrad.data.retrieval.classified import Classified, ImageSet
 
@@ -28,9 +28,9 @@ class OpticalDigits(ImageSet):
 
     source: ClassVar[str] = "stand-in"
 
-    def read(self, root: Path | None, url: str | None, cache: Path | None) -> Classified:
+    def read(self, place: Place) -> Classified:
         """All images."""
-        del root, url, cache
+        del place
         return by_digit(images.stand_in(), images.stand_in_labels())
 
 
@@ -40,9 +40,8 @@ class MNIST(ImageSet):
 
     words: ClassVar[tuple[str, ...]] = (images.TORCHVISION,)
 
-    def read(self, root: Path | None, url: str | None, cache: Path | None) -> Classified:
+    def read(self, place: Place) -> Classified:
         """All images; raises DataFileError or DownloadError."""
-        del cache
-        assert root is not None  # checked when the data module was made
-        pixels = images.read_mnist(images.find_mnist(root, url))
-        return by_digit(pixels, images.read_mnist_labels(images.find_mnist_labels(root, url)))
+        pixels = images.read_mnist(images.find_mnist(place.root, place.url))
+        labels = images.read_mnist_labels(images.find_mnist_labels(place.root, place.url))
+        return by_digit(pixels, labels)

@@ -1,6 +1,5 @@
 """What a frozen backbone finds in images, each looked at once."""
 
-import copy
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -9,13 +8,11 @@ import torch
 
 from combgrad.data.base import Block, cached
 from combgrad.data.files.pictures import pixel_blocks, pixels_key
+from combgrad.data.frozen import Frozen
 from combgrad.data.retrieval.classified import Classified
 from combgrad.data.retrieval.crops import middle
 from combgrad.data.splits import fingerprint
 from combgrad.networks.backbones import Backbone
-
-#: Part of the cache's key; raise it when the same backbone gives other features.
-FEATURES_VERSION = 1
 
 #: Images that the backbone sees at a time.
 BLOCK = 64
@@ -28,16 +25,15 @@ def features_of(
 
     Raises DataFileError, naming the file, for a picture that cannot be read.
     """
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    frozen = Frozen(backbone)
     if images.files is not None:
         what: object = pixels_key(images.files, side)
     else:
         what = fingerprint(images.pixels)
-    # A GPU may round otherwise.
-    key = (FEATURES_VERSION, backbone.fingerprint(), device.type, crop, what)
+    key = (*frozen.key, crop, what)
 
     def make() -> Iterator[Block]:
-        return _blocks(backbone, _pixels(images, side), crop, device)
+        return _blocks(frozen, _pixels(images, side), crop)
 
     return cached(cache, "retrieval-features", key, make)["features"]
 
@@ -49,11 +45,7 @@ def _pixels(images: Classified, side: int) -> Iterable[np.ndarray]:
     return np.array_split(images.pixels, max(1, len(images.pixels) // BLOCK))
 
 
-def _blocks(
-    backbone: Backbone, pixels: Iterable[np.ndarray], crop: int, device: torch.device
-) -> Iterator[Block]:
-    backbone = copy.deepcopy(backbone).eval().to(device)
+def _blocks(frozen: Frozen, pixels: Iterable[np.ndarray], crop: int) -> Iterator[Block]:
     for block in pixels:
-        part = middle(torch.from_numpy(np.ascontiguousarray(block)), crop).to(device)
-        with torch.no_grad():
-            yield {"features": backbone(part).whole.float().cpu().numpy()}
+        part = middle(torch.from_numpy(np.ascontiguousarray(block)), crop)
+        yield {"features": frozen(part).whole.float().cpu().numpy()}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from scipy.io import loadmat
 
+from combgrad.data.base import Place
 from combgrad.data.files.npy import REMEDY, DataFileError
 from combgrad.data.files.pictures import PictureFile
 from combgrad.data.files.published import Published
@@ -50,12 +51,10 @@ class Cars196(ImageSet):
     pictures, whose own split by pictures is not used. Whole pictures, without the boxes.
     """
 
-    def read(self, root: Path | None, url: str | None, cache: Path | None) -> Classified:
+    def read(self, place: Place) -> Classified:
         """All pictures; raises DataFileError or DownloadError."""
-        del cache
-        assert root is not None  # checked when the data module was made
-        folder = CARS.find_or_download(root, url=url)
-        return gather(_models(folder, _annotations(folder, root)), "Cars-196")
+        folder = CARS.find_or_download(place.root, url=place.url)
+        return gather(_models(folder, _annotations(folder, place.root)), "Cars-196")
 
 
 def _annotations(folder: Path, root: Path) -> Path:
@@ -85,11 +84,9 @@ def _models(folder: Path, file: Path) -> Iterator[Listed]:
 class OnlineProducts(ImageSet):
     """120,053 photographs of 22,634 products; the published lists say which 11,318 train."""
 
-    def read(self, root: Path | None, url: str | None, cache: Path | None) -> Classified:
+    def read(self, place: Place) -> Classified:
         """All pictures; raises DataFileError or DownloadError."""
-        del cache
-        assert root is not None  # checked when the data module was made
-        folder = PRODUCTS.find_or_download(root, url=url)
+        folder = PRODUCTS.find_or_download(place.root, url=place.url)
         return gather(_products(folder), "Stanford Online Products")
 
 
