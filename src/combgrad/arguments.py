@@ -6,7 +6,7 @@ import functools
 import inspect
 import reprlib
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 #: One more would not fit into what numpy and torch take for a seed.
 LARGEST_SEED = 2**32 - 1
@@ -23,6 +23,27 @@ def check_range(name: str, value: float, upper: float = float("inf")) -> float:
     if not number or not 0 <= value <= upper or value == float("inf"):
         raise ValueError(f"{name} is {value!r}; it must be a number, finite and in [0, {upper}].")
     return float(value)
+
+
+def check_samples(samples: int, group: str = "grad") -> int:
+    """`samples`, or ValueError unless it is an integer >= 1; `group` is the part's, of configs."""
+    if isinstance(samples, bool) or not isinstance(samples, int) or samples < 1:
+        raise ValueError(f"{group}.samples is {samples!r}; it must be an integer, at least 1.")
+    return samples
+
+
+def check_positive(name: str, value: float, group: str = "grad") -> float:
+    """`value` as a float, or ValueError unless it is finite and greater than 0."""
+    if not 0 < value < float("inf"):
+        raise ValueError(f"{group}.{name} is {value}; it must be finite and greater than 0.")
+    return float(value)
+
+
+def check_option(name: str, value: str, kind: Any, group: str = "grad") -> None:
+    """Raise ValueError unless `value` is one of the strings of `kind`, a Literal."""
+    *others, last = map(repr, get_args(kind))
+    if value not in get_args(kind):
+        raise ValueError(f"{group}.{name} is {value!r}; choose {', '.join(others)} or {last}.")
 
 
 def check_time_limit(seconds: float | None) -> float | None:

@@ -9,6 +9,7 @@ from combgrad.arguments import check_range
 from combgrad.data.matching.datamodule import KeyPointPairs
 from combgrad.errors import IncompatibleError, SolverInputError
 from combgrad.experiments.base import Batch, Experiment
+from combgrad.experiments.rates import rates_of_backbone
 from combgrad.instances import Instances
 from combgrad.labels import Labels
 from combgrad.losses import Loss
@@ -138,8 +139,7 @@ class MatchingExperiment(Experiment):
         backbone_rate: float = 2e-5,
         **parts: Any,
     ) -> None:
-        trained = getattr(parts["net"], "backbone", None) is not None
-        rates = {"backbone": backbone_rate} if trained else {}
+        rates = rates_of_backbone(parts["net"], backbone_rate)
         super().__init__(provides=("target",), rates=rates, **parts)
         check_answers_matchings(self.layer.solver)
         check_edge_weight(edge_weight, pairwise, self._loss)

@@ -32,6 +32,11 @@ def check_rates(net: nn.Module, rates: Mapping[str, float]) -> None:
             )
 
 
+def rates_of_backbone(net: nn.Module, rate: float) -> dict[str, float]:
+    """The learning rate of a network's backbone, where it has one to train."""
+    return {"backbone": rate} if getattr(net, "backbone", None) is not None else {}
+
+
 def groups_of(module: nn.Module, rates: Mapping[str, float]) -> list[dict[str, Any]]:
     """The parameters of a module as an optimizer takes them: a group for each rate.
 

@@ -11,6 +11,7 @@ from combgrad.errors import IncompatibleError, SolverInputError
 from combgrad.experiments.base import Batch, Experiment
 from combgrad.experiments.batch_memory import BatchMemory, Memory
 from combgrad.experiments.fitting import check_has
+from combgrad.experiments.rates import rates_of_backbone
 from combgrad.labels import Labels
 from combgrad.losses import Recall
 from combgrad.metrics import cluster_agreement, cost_norm, nearest, retrieval_scores
@@ -78,8 +79,7 @@ class RetrievalExperiment(Experiment):
         **parts: Any,
     ) -> None:
         check_has(parts["net"], ("embedding",), "model=retrieval_net")
-        trained = getattr(parts["net"], "backbone", None) is not None
-        rates = {"backbone": backbone_rate} if trained else {}
+        rates = rates_of_backbone(parts["net"], backbone_rate)
         super().__init__(provides=("target",), rates=rates, **parts)
         check_answers_ranks(self.layer.solver)
         if not isinstance(self._loss, Recall):

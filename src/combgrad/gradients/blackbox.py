@@ -2,8 +2,9 @@
 
 from torch import Tensor
 
+from combgrad.arguments import check_positive
 from combgrad.gradients.base import GradientMethod, Saved
-from combgrad.gradients.sampling import check_positive, within_reach
+from combgrad.gradients.sampling import within_reach
 from combgrad.solvers.base import Solver
 
 

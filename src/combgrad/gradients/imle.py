@@ -6,8 +6,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from combgrad.arguments import check_positive, check_samples
 from combgrad.gradients.base import GradientMethod, Saved
-from combgrad.gradients.sampling import check_positive, check_samples, solve_samples, within_reach
+from combgrad.gradients.sampling import solve_samples, within_reach
 from combgrad.instances import NOTHING, Instances
 from combgrad.sampling.noise import Noise
 from combgrad.solvers.base import Solver

@@ -5,15 +5,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from combgrad.arguments import check_option, check_positive, check_samples
 from combgrad.errors import IncompatibleError, SolverInputError
 from combgrad.gradients.base import GradientMethod, Saved
-from combgrad.gradients.sampling import (
-    check_option,
-    check_positive,
-    check_samples,
-    solve_samples,
-    within_reach,
-)
+from combgrad.gradients.sampling import solve_samples, within_reach
 from combgrad.instances import NOTHING, Instances
 from combgrad.solvers.base import Solver
 

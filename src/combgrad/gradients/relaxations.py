@@ -6,8 +6,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from combgrad.arguments import check_option, check_positive
 from combgrad.gradients.base import GradientMethod, Saved
-from combgrad.gradients.sampling import check_option, check_positive
 from combgrad.instances import NOTHING, Instances
 from combgrad.sampling.noise import Gumbel
 from combgrad.solvers.base import Solver, Trait

@@ -1,34 +1,11 @@
 """What the methods share that solve several perturbed copies of the costs."""
 
-from typing import Any, get_args
-
 import torch
 from torch import Tensor
 
 from combgrad.errors import SolverInputError
 from combgrad.instances import Instances
 from combgrad.solvers.base import Solver
-
-
-def check_samples(samples: int, group: str = "grad") -> int:
-    """`samples`, or ValueError unless it is an integer >= 1; `group` is the part's, of configs."""
-    if isinstance(samples, bool) or not isinstance(samples, int) or samples < 1:
-        raise ValueError(f"{group}.samples is {samples!r}; it must be an integer, at least 1.")
-    return samples
-
-
-def check_positive(name: str, value: float, group: str = "grad") -> float:
-    """`value` as a float, or ValueError unless it is finite and greater than 0."""
-    if not 0 < value < float("inf"):
-        raise ValueError(f"{group}.{name} is {value}; it must be finite and greater than 0.")
-    return float(value)
-
-
-def check_option(name: str, value: str, kind: Any, group: str = "grad") -> None:
-    """Raise ValueError unless `value` is one of the strings of `kind`, a Literal."""
-    *others, last = map(repr, get_args(kind))
-    if value not in get_args(kind):
-        raise ValueError(f"{group}.{name} is {value!r}; choose {', '.join(others)} or {last}.")
 
 
 def within_reach(moved: Tensor, costs: Tensor) -> Tensor:

@@ -9,9 +9,9 @@ in float64 whatever the dtype of the costs.
 import torch
 from torch import Tensor
 
+from combgrad.arguments import check_positive
 from combgrad.gradients.base import GradientMethod, Saved
 from combgrad.gradients.relaxations import subset_size
-from combgrad.gradients.sampling import check_positive
 from combgrad.instances import NOTHING, Instances
 from combgrad.solvers.base import Solver, Trait
 

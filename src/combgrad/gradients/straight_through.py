@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
+from combgrad.arguments import check_positive
 from combgrad.gradients.base import GradientMethod, Saved
 from combgrad.gradients.relaxations import subset_size
-from combgrad.gradients.sampling import check_positive
 from combgrad.solvers.base import Solver, Trait
 
 

@@ -3,8 +3,9 @@
 import torch
 from torch import Tensor
 
+from combgrad.arguments import check_option, check_positive, check_samples
 from combgrad.gradients.perturbed import NoiseKind, Perturbed
-from combgrad.gradients.sampling import check_option, check_positive, check_samples, solve_samples
+from combgrad.gradients.sampling import solve_samples
 from combgrad.instances import NOTHING, Instances
 from combgrad.labels import Labels, need
 from combgrad.layer import CombinatorialLayer

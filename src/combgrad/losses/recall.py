@@ -5,8 +5,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from combgrad.gradients.sampling import check_option
-from combgrad.instances import Instances
+from combgrad.arguments import check_option
+from combgrad.instances import NOTHING, Instances
 from combgrad.labels import Labels, need, spoken_of
 from combgrad.layer import CombinatorialLayer
 from combgrad.losses.base import Loss, Outcome
@@ -75,8 +75,7 @@ class Recall(Loss):
         target = need("Recall", "target", labels.target, costs).to(costs.device)
         ranks = layer(costs, 1 - target, instances, marked=labels.marked)
         relevant = target > 0
-        valid = None if instances is None else instances.valid
-        counted = spoken_of(labels.marked, valid, relevant)
+        counted = spoken_of(labels.marked, (instances or NOTHING).valid, relevant)
         return Outcome(self._of(ranks, relevant if counted is None else relevant & counted), ranks)
 
     def _of(self, ranks: Tensor, relevant: Tensor) -> Tensor:

@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from combgrad.gradients.sampling import check_positive, check_samples, solve_samples, within_reach
+from combgrad.arguments import check_positive, check_samples
+from combgrad.gradients.sampling import solve_samples, within_reach
 from combgrad.instances import NOTHING, Instances
 from combgrad.labels import Labels, need
 from combgrad.layer import CombinatorialLayer

@@ -4,7 +4,7 @@ from abc import abstractmethod
 
 from torch import Tensor
 
-from combgrad.instances import Instances
+from combgrad.instances import NOTHING, Instances
 from combgrad.labels import Labels, need, spoken_of
 from combgrad.layer import CombinatorialLayer
 from combgrad.losses.base import Loss, Outcome
@@ -40,8 +40,7 @@ class SolutionLoss(Loss):
     ) -> Tensor:
         """`of_each` of solutions (B, *S) where they are marked and no padding, 0 elsewhere."""
         target = need(type(self).__name__, "target", labels.target, solution)
-        valid = None if instances is None else instances.valid
-        marked = spoken_of(labels.marked, valid, solution)
+        marked = spoken_of(labels.marked, (instances or NOTHING).valid, solution)
         if marked is None:
             return self.of_each(solution, target)
         return self.of_each(solution.masked_fill(~marked, 0.0), target.masked_fill(~marked, 0.0))
