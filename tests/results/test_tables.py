@@ -522,3 +522,11 @@ def test_html_heads_of_several_levels_span_their_rows():
     parts.feed(text)
     assert '<th scope="rowgroup" rowspan="2">identity</th>' in text
     assert parts.lines == [4, 4, 3, 4, 3]
+
+
+def test_a_table_may_have_a_name_of_its_own():
+    (named,) = make_tables(layout(called="Table 6 on buses"), asked_for(), [], [])
+    (numbered,) = make_tables(layout(), asked_for(), [], [])
+    for render in (to_markdown, to_html, to_latex):
+        assert "Table 6 on buses: A title" in render(named)
+        assert "Table 6: A title" in render(numbered)

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from combgrad.files.installation import program
 from combgrad.plans.grids import KINDS, Plan, Point
+from combgrad.results.layout import called
 from combgrad.runs.configuration import CONFIG_FOLDER
 
 #: Curves worth a look whatever the table reports; costs that vanish have collapsed.
@@ -87,7 +88,7 @@ def outline(
         f"{program()} -m {kind}={number} profile={chosen} logger=wandb logger.offline=false",
         *map(str, plan.layout.get("notes", ())),
     )
-    title = f"{kind.capitalize()} {number}: {plan.title}"
+    title = f"{called(plan.name, plan.layout)}: {plan.title}"
     return Dashboard(title, None if any_group else plan.name, chosen, notes, sections)
 
 

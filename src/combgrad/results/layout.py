@@ -10,7 +10,7 @@ from combgrad.errors import CombgradError
 #: The texts of one row's or column's heads, outermost first.
 Head = tuple[str, ...]
 
-KEYS = frozenset({"metrics", "rows", "columns", "labels", "absent", "shown_as", "notes"})
+KEYS = frozenset({"called", "metrics", "rows", "columns", "labels", "absent", "shown_as", "notes"})
 NEEDED = ("metrics", "rows", "columns")
 
 
@@ -55,6 +55,7 @@ class Layout:
 
     Attributes:
         name: of the plan, such as `table6`.
+        called: its name in headings, such as `Table 6`.
         title: what it shows.
         profile: that its runs ought to have.
         seeds: how many runs a cell ought to have.
@@ -67,6 +68,7 @@ class Layout:
     """
 
     name: str
+    called: str
     title: str
     profile: str
     seeds: int
@@ -134,6 +136,7 @@ def read_layout(
         raise LayoutError(f"{name} has several metrics; let a row or column show {{metric}}.")
     return Layout(
         name=name,
+        called=called(name, document),
         title=title,
         profile=profile,
         seeds=seeds,
@@ -148,6 +151,12 @@ def read_layout(
         shown_as=document.get("shown_as", {}),
         notes=tuple(document.get("notes", ())),
     )
+
+
+def called(name: str, document: Mapping[str, Any]) -> str:
+    """What headings call a plan: its own `called`, or `Table 6` for table6, `Figure 4a`."""
+    kind = "figure" if name.startswith("figure") else "table"
+    return str(document.get("called", f"{kind.capitalize()} {name.removeprefix(kind)}"))
 
 
 def in_order(heads: Iterable[Head]) -> list[Head]:

@@ -157,13 +157,8 @@ def _sketched(sketch: Sketch) -> list[str]:
     return list(dict.fromkeys(str(point["experiment"]) for point, _ in sketch.asked))
 
 
-def _label(sketch: Sketch) -> str:
-    """What the paper calls a figure."""
-    return f"Figure {sketch.name.removeprefix('figure')}"
-
-
 def _title(sketch: Sketch) -> str:
-    return f"{_label(sketch)}: {sketch.layout.title}"
+    return f"{sketch.layout.called}: {sketch.layout.title}"
 
 
 def _filters(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
@@ -260,16 +255,12 @@ def _places(report: Report, tables: Sequence[Table]) -> dict[str, list[Place]]:
             for column, cell in enumerate(line):
                 if cell is not None:
                     heads = ", ".join((*table.rows[row], *table.columns[column]))
-                    name = cell_id(table, row, column)
-                    add(True, cell.runs, name, f"Table {table.layout.number} ({heads})")
-                    add(
-                        False,
-                        cell.left_out + cell.lacking,
-                        name,
-                        f"Table {table.layout.number} ({heads})",
-                    )
+                    name, label = cell_id(table, row, column), f"{table.layout.called} ({heads})"
+                    add(True, cell.runs, name, label)
+                    add(False, cell.left_out + cell.lacking, name, label)
     for drawing in report.drawings:
+        label = drawing.sketch.layout.called
         for kept, left_out in drawing.runs(report.records):
-            add(True, (run.file_name for run in kept), drawing.id, _label(drawing.sketch))
-            add(False, (run.file_name for run in left_out), drawing.id, _label(drawing.sketch))
+            add(True, (run.file_name for run in kept), drawing.id, label)
+            add(False, (run.file_name for run in left_out), drawing.id, label)
     return places

@@ -101,7 +101,7 @@ def lines_of(cells: Iterable[Cell | None]) -> list[tuple[str, list[str]]]:
 
 def title(table: Table) -> str:
     """The heading of a table."""
-    return f"Table {table.layout.number}: {table.layout.title}"
+    return f"{table.layout.called}: {table.layout.title}"
 
 
 def facts(table: Table) -> list[str]:
