@@ -34,7 +34,11 @@ def by_costs(loss):
 
 def losses_of_costs():
     built = {option: build("loss", option) for option in complete("loss") if option != "none"}
-    return {option: by_costs(loss) for option, loss in built.items() if not loss.through_layer}
+    return {
+        option: by_costs(loss)
+        for option, loss in built.items()
+        if loss.needs and not loss.through_layer  # without a label there is nothing to learn here
+    }
 
 
 AS_CONFIGURED = {option: by_layer(build("grad", option)) for option in complete("grad")}

@@ -22,7 +22,15 @@ from combgrad.gradients import (
 )
 from combgrad.instances import Instances
 from combgrad.labels import Labels
-from combgrad.losses import BilinearHamming, FenchelYoung, Hamming, ScoreFunction, SPOPlus
+from combgrad.losses import (
+    BilinearHamming,
+    FenchelYoung,
+    Hamming,
+    OptimalValue,
+    ScoreFunction,
+    SolutionCost,
+    SPOPlus,
+)
 from combgrad.margins import InformedMargin, NoiseMargin
 from combgrad.projections import Mean, Norm, Plane, Std
 from combgrad.sampling.noise import Gumbel
@@ -168,6 +176,8 @@ LOSSES = {
     "spo_plus": SPOPlus(),
     "fenchel_young": FenchelYoung(0.5, 2).eval(),
     "score_function": ScoreFunction(Hamming(), 0.5, 2).eval(),
+    "optimal_value": OptimalValue(),
+    "solution_cost": SolutionCost(),
 }
 
 

@@ -3,6 +3,7 @@
 from combgrad.losses.auto_encoder import kl_to_share, kl_to_uniform, pixel_cross_entropy
 from combgrad.losses.base import Loss, Outcome
 from combgrad.losses.fenchel_young import FenchelYoung
+from combgrad.losses.optimal_value import OptimalValue, SolutionCost
 from combgrad.losses.recall import Recall
 from combgrad.losses.score_function import ScoreFunction
 from combgrad.losses.solution import BilinearHamming, Hamming, SolutionLoss
@@ -13,10 +14,12 @@ __all__ = [
     "FenchelYoung",
     "Hamming",
     "Loss",
+    "OptimalValue",
     "Outcome",
     "Recall",
     "SPOPlus",
     "ScoreFunction",
+    "SolutionCost",
     "SolutionLoss",
     "kl_to_share",
     "kl_to_uniform",
