@@ -17,19 +17,27 @@ class Labels(NamedTuple):
         true_costs: the costs c (B, *S) whose solutions they are.
         marked: which entries a loss of the solution and a margin speak of, bool (B, *S) or (*S);
             None for all. A projection speaks of all in any case.
+        perturbed: which entries a margin speaks of where these are others, in the same form.
     """
 
     target: Tensor | None = None
     true_costs: Tensor | None = None
     marked: Tensor | None = None
+    perturbed: Tensor | None = None
+
+    @property
+    def of_margin(self) -> Tensor | None:
+        """Which entries a margin speaks of, None for all."""
+        return self.marked if self.perturbed is None else self.perturbed
 
     def repeat(self, times: int) -> "Labels":
         """The labels of a batch repeated as a whole, row m * B + i being of instance i."""
         whole = self.target if self.target is not None else self.true_costs
-        marked = self.marked
-        if marked is not None and whole is not None:
-            marked = marks(marked, whole)
-        each = (self.target, self.true_costs, marked)
+        marked, perturbed = (
+            chosen if chosen is None or whole is None else marks(chosen, whole)
+            for chosen in (self.marked, self.perturbed)
+        )
+        each = (self.target, self.true_costs, marked, perturbed)
         return Labels(*(x if x is None else x.repeat(times, *[1] * (x.dim() - 1)) for x in each))
 
 

@@ -216,7 +216,7 @@ class CombinatorialLayer(nn.Module):
         costs = instances.without_padding(costs)
         if self.margin is None:
             return self.project(costs)
-        marked = spoken_of(labels.marked, instances.valid, costs)
+        marked = spoken_of(labels.of_margin, instances.valid, costs)
         if self.margin.position == "after":
             return self.margin(self.project(costs), labels.target, marked)
         return self.project(self.margin(costs, labels.target, marked))

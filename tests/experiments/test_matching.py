@@ -171,7 +171,8 @@ def test_blackbox_moves_the_costs_of_edges_that_come_with_other_matches():
     assert not bool(experiment.net.edges.grad[padding].any())
 
 
-def test_a_margin_is_added_to_the_costs_of_nodes_alone():
+@pytest.mark.parametrize("margin_on", ["nodes", "both"])
+def test_a_margin_is_added_to_the_costs_that_it_is_to_act_on(margin_on):
     batch, seen = a_batch(), []
 
     class Watched(GraphMatching):
@@ -180,13 +181,18 @@ def test_a_margin_is_added_to_the_costs_of_nodes_alone():
             return super().__call__(costs, *rest, **named)
 
     costs = costs_of(batch)
-    experiment = make(costs, margin=InformedMargin(2.0), solver=Watched())
+    experiment = make(costs, margin=InformedMargin(2.0), solver=Watched(), margin_on=margin_on)
     joint = joined(costs, batch, True)
-    experiment.train().step(batch, "train")
+    loss, values = experiment.train().step(batch, "train")
     moved = seen[-1].masked_fill(~joint.instances.valid, 0.0) - joint.costs
-    expected = (2 * batch["target"] - 1).flatten(1) * joint.instances.valid[:, : NODES**2]
-    torch.testing.assert_close(moved[:, : NODES**2], expected)
-    assert not bool(moved[:, NODES**2 :].any())
+    matches = matched_edges(batch["target"], batch["edges"])
+    true = torch.cat([batch["target"].flatten(1), matches.flatten(1)], dim=1)
+    expected = (2 * true - 1) * joint.instances.valid
+    if margin_on == "nodes":
+        expected[:, NODES**2 :] = 0
+    torch.testing.assert_close(moved, expected)
+    # Whatever it acts on, the loss is that of nodes.
+    assert float(loss.detach()) == float(values["wrong_matches"].mean())
 
 
 def test_without_pairs_of_edges_it_is_a_linear_assignment():
@@ -208,6 +214,8 @@ def test_what_would_be_ignored_is_refused():
         make(costs, edge_weight=1.0, loss=FenchelYoung(1.0, 2))
     with pytest.raises(ValueError, match=r"task\.edge_weight is -1"):
         make(costs, edge_weight=-1)
+    with pytest.raises(ValueError, match=r"task\.margin_on is 'edges'"):
+        make(costs, margin_on="edges")
     with pytest.raises(IncompatibleError, match="solver=graph_matching"):
         make(costs, solver=TopK(2))
 

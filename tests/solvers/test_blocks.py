@@ -120,6 +120,9 @@ def test_labels_are_repeated_with_their_marks():
     assert torch.equal(many.target, torch.cat([labels.target] * 2))
     each = Labels(None, random(2, 3), torch.tensor([[True, False, True], [False] * 3])).repeat(2)
     assert each.marked.tolist() == [[True, False, True], [False] * 3] * 2
+    apart = labels._replace(perturbed=torch.tensor([False, True, True]))
+    assert labels.of_margin is labels.marked
+    assert apart.repeat(2).of_margin.tolist() == [[False, True, True]] * 4
 
 
 @pytest.mark.parametrize("marked", [torch.ones(7), torch.ones(6).bool(), torch.ones(1, 7).bool()])

@@ -1,6 +1,6 @@
 """Graph matching: learn what makes key points of two pictures alike from their matches alone."""
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
@@ -23,6 +23,9 @@ from combgrad.solvers.blocks import Blocks
 #: Test pairs that are looked at.
 PICTURED = 6
 
+#: Costs that a margin acts on.
+MarginOn = Literal["nodes", "both"]
+
 
 class Joint(NamedTuple):
     """A batch of pairs as the solver has them.
@@ -31,7 +34,7 @@ class Joint(NamedTuple):
         blocks: of nodes (N, N) and of edges (E, E), as they lie in the joint vectors.
         costs: (B, n).
         labels: the true matches (B, n) of nodes, and of edges as they follow from them; the nodes
-            are marked.
+            are marked, and perturbed is what a margin acts on.
         instances: the edges, and what is no padding.
     """
 
@@ -58,8 +61,10 @@ def matched_edges(target: Tensor, edges: Tensor) -> Tensor:
     return starts * target[batch, first[..., 1], second[..., 1]] * both(edges[..., 0] >= 0)
 
 
-def joined(costs: MatchingCosts, batch: Batch, pairwise: bool) -> Joint:
-    """The costs of a batch of pairs with what the solver and the loss must know of it."""
+def joined(
+    costs: MatchingCosts, batch: Batch, pairwise: bool, margin_on: MarginOn = "nodes"
+) -> Joint:
+    """The costs of a batch of pairs with what the solver, the loss and a margin know of it."""
     edges, target = batch["edges"], batch["target"]
     if not pairwise:
         edges = edges[:, :, :0]
@@ -67,7 +72,9 @@ def joined(costs: MatchingCosts, batch: Batch, pairwise: bool) -> Joint:
     blocks = Blocks(costs.nodes.shape[1:], costs.edges.shape[1:])
     true = blocks.pack(target, matched_edges(target, edges))
     valid = blocks.pack(both(batch["present"]), both(edges[..., 0] >= 0))
-    labels = Labels(true, marked=blocks.marked(0).to(true.device))
+    nodes = blocks.marked(0).to(true.device)
+    perturbed = nodes if margin_on == "nodes" else torch.ones_like(nodes)
+    labels = Labels(true, marked=nodes, perturbed=perturbed)
     instances = Instances({"edges1": edges[:, 0], "edges2": edges[:, 1]}, valid=valid)
     return Joint(blocks, blocks.pack(*costs), labels, instances)
 
@@ -115,8 +122,8 @@ def check_edge_weight(weight: float, pairwise: bool, loss: Loss | None) -> None:
 class MatchingExperiment(Experiment):
     """Features of key points -> costs of nodes and edges -> matching (paper, section B.2).
 
-    A batch is one of `KeyPointPairs`. Loss and margin speak of the nodes' block of the solution,
-    the projection of all costs of a pair together (A-18, A-19).
+    A batch is one of `KeyPointPairs`. The loss speaks of the nodes' block of the solution, the
+    projection of all costs of a pair together (A-18).
 
     Of evaluations it measures `matching_accuracy`, the mean over categories of the share of their
     true matches that was found; of the solver `gap`, how much less a matching could cost by what is
@@ -126,6 +133,7 @@ class MatchingExperiment(Experiment):
         pairwise: whether pairs of edges have costs; without them it is a linear assignment.
         edge_weight: of the loss of the edges' block, whose true matches follow from those of the
             nodes. Identity gives edge costs no gradient of their own where it is 0 (A-17).
+        margin_on: `nodes`, or `both` for a margin on the costs of edges too (A-19).
         backbone_rate: learning rate of the network's backbone, where it has one to train.
         **parts: see Experiment.
 
@@ -136,6 +144,7 @@ class MatchingExperiment(Experiment):
         self,
         pairwise: bool = True,
         edge_weight: float = 0.0,
+        margin_on: MarginOn = "nodes",
         backbone_rate: float = 2e-5,
         **parts: Any,
     ) -> None:
@@ -143,7 +152,9 @@ class MatchingExperiment(Experiment):
         super().__init__(provides=("target",), rates=rates, **parts)
         check_answers_matchings(self.layer.solver)
         check_edge_weight(edge_weight, pairwise, self._loss)
-        self.pairwise, self.edge_weight = pairwise, edge_weight
+        if margin_on not in get_args(MarginOn):
+            raise ValueError(f"task.margin_on is {margin_on!r}; choose 'nodes' or 'both'.")
+        self.pairwise, self.edge_weight, self.margin_on = pairwise, edge_weight, margin_on
         self.categories: tuple[str, ...] = ()
 
     def prepare(self, data: KeyPointPairs) -> None:
@@ -152,7 +163,7 @@ class MatchingExperiment(Experiment):
 
     def step(self, batch: Batch, stage: str) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss and metrics of a batch of pairs."""
-        joint = joined(self.net(batch), batch, self.pairwise)
+        joint = joined(self.net(batch), batch, self.pairwise, self.margin_on)
         outcome = self.judge(joint.costs, joint.labels, joint.instances)
         values = {"cost_norm": cost_norm(joint.costs.detach())}
         if outcome.solution is None:

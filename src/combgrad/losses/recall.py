@@ -73,7 +73,7 @@ class Recall(Loss):
     ) -> Outcome:
         """The loss and the ranks (B, n); ValueError without a target of the costs' shape."""
         target = need("Recall", "target", labels.target, costs).to(costs.device)
-        ranks = layer(costs, 1 - target, instances, marked=labels.marked)
+        ranks = layer(costs, 1 - target, instances, marked=labels.of_margin)
         relevant = target > 0
         counted = spoken_of(labels.marked, (instances or NOTHING).valid, relevant)
         return Outcome(self._of(ranks, relevant if counted is None else relevant & counted), ranks)

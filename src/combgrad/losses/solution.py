@@ -32,7 +32,7 @@ class SolutionLoss(Loss):
     ) -> Outcome:
         """The loss and y(w) (B, *S); ValueError without a target of the costs' shape."""
         target = need(type(self).__name__, "target", labels.target, costs)
-        solution = layer(costs, target, instances, marked=labels.marked)
+        solution = layer(costs, target, instances, marked=labels.of_margin)
         return Outcome(self.of_marked(solution, labels, instances).mean(), solution)
 
     def of_marked(

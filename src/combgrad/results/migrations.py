@@ -80,6 +80,15 @@ def pixels_of_every_size(fields: Fields) -> Fields:
     return fields
 
 
+def margin_on_nodes(fields: Fields) -> Fields:
+    """Format 7 had no choice of the costs that a margin of a matching acts on: those of nodes."""
+    config = fields.get("config")
+    task = config.get("task") if isinstance(config, dict) else None
+    if isinstance(task, dict) and str(task.get("_target_")).endswith(".MatchingExperiment"):
+        task.setdefault("margin_on", "nodes")
+    return fields
+
+
 STEPS: tuple[Callable[[Fields], Fields], ...] = (
     key_from_identity,
     labels_by_the_exact_solver,
@@ -87,6 +96,7 @@ STEPS: tuple[Callable[[Fields], Fields], ...] = (
     baseline_of_its_own,
     arguments_said_by_the_solver,
     pixels_of_every_size,
+    margin_on_nodes,
 )
 
 #: The format that this version writes.
