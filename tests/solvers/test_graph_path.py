@@ -1,5 +1,6 @@
 """Paths through graphs are as cheap as networkx's, with zeros and parallel edges kept."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 from combgrad.errors import InfeasibleError, SolverInputError
 from combgrad.solvers.base import Trait
 from combgrad.solvers.graph_path import GraphShortestPath
+from combgrad.solvers.kernels.exact_paths import ordered_paths
 
 networkx = pytest.importorskip("networkx")
 
@@ -211,3 +213,23 @@ def test_ends_that_are_no_numbers_are_refused(value):
         GraphShortestPath(DIAMOND, 4, value, 3)
     with pytest.raises(ValueError, match="edges"):
         GraphShortestPath([(0, 1), (1,)], 4, 0, 3)
+
+
+@given(data=st.data())
+def test_a_path_in_floats_is_the_one_in_exact_integers(data):
+    """Ties, near ties, sums that are rounded, and edges that are forbidden."""
+    value = st.one_of(
+        st.integers(-2, 2).map(float),
+        st.sampled_from([0.1, 0.2, 0.3, 0.1 + 0.2, 1e16, -1e16, 1e300, torch.inf]),
+        st.floats(-1, 1),
+    )
+    values = data.draw(st.lists(value, min_size=12, max_size=12))
+    costs = torch.tensor([values], dtype=torch.float64)
+    solver = GraphShortestPath(standard_grid(3), 9, 0, 8, directed=True)
+    exact = np.zeros((1, 12), dtype=np.uint8)
+    graph = (solver._offsets, solver._heads, solver._entries, solver._first, solver._last)
+    if ordered_paths(costs.numpy(), *graph, exact).all():
+        assert solver(costs).tolist() == exact.tolist()
+    else:
+        with pytest.raises(InfeasibleError):
+            solver(costs)

@@ -10,9 +10,10 @@ from scipy.sparse.csgraph import breadth_first_order
 from torch import Tensor
 
 from combgrad.errors import InfeasibleError, SolverInputError
-from combgrad.solvers.arrays import integer_array, to_array, to_tensor
+from combgrad.solvers.arrays import integer_array, to_array, to_native_array, to_tensor
 from combgrad.solvers.base import Solver, Trait
 from combgrad.solvers.kernels.exact_paths import any_paths, ordered_paths
+from combgrad.solvers.kernels.graph_paths import acyclic_paths
 from combgrad.solvers.shortest_path import refuse_negative
 
 
@@ -96,7 +97,7 @@ class GraphShortestPath(Solver):
                 f"GraphShortestPath: no path leads from node {self.start} to node {self.end} in "
                 f"batch index 0, whatever the costs; check edges{' and directed' * self.directed}."
             )
-        array = to_array(costs)
+        array = to_native_array(costs)
         if self.negative == "clamp":
             array = np.maximum(array, 0.0)
         elif not self.acyclic:
@@ -106,11 +107,7 @@ class GraphShortestPath(Solver):
                 "Use costs >= 0, GraphShortestPath(..., negative='clamp'), or directed=True where "
                 "the graph has no cycles.",
             )
-        solution = np.zeros(array.shape, dtype=np.uint8)
-        search = ordered_paths if self.acyclic else any_paths
-        found = search(
-            array, self._offsets, self._heads, self._entries, self._first, self._last, solution
-        )
+        solution, found = self._paths(array)
         if not found.all():
             raise InfeasibleError(
                 f"GraphShortestPath: the edges of cost inf leave no path from node {self.start} to "
@@ -118,6 +115,20 @@ class GraphShortestPath(Solver):
                 f"of {len(found)} instances have none); forbid fewer edges."
             )
         return to_tensor(solution, like=costs)
+
+    def _paths(self, costs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Paths (B, E) as 0 and 1 for costs (B, E), and which instances have one, (B,)."""
+        graph = (self._offsets, self._heads, self._entries, self._first, self._last)
+        solutions = np.zeros(costs.shape, dtype=np.uint8)
+        if not self.acyclic:
+            return solutions, any_paths(costs.astype(np.float64), *graph, solutions)
+        found = acyclic_paths(costs, *graph, solutions)
+        doubtful = np.flatnonzero(~found)
+        if len(doubtful):
+            exact = np.zeros((len(doubtful), costs.shape[1]), dtype=np.uint8)
+            found[doubtful] = ordered_paths(costs[doubtful].astype(np.float64), *graph, exact)
+            solutions[doubtful] = exact
+        return solutions, found
 
     def feasible(self, solution: Tensor) -> Tensor:
         """Whether the edges marked 1 are one simple path from start to end, (B,)."""

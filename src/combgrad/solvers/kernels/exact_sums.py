@@ -47,6 +47,18 @@ def sums_are_exact(costs: NDArray[np.floating], bound: float) -> bool:
 
 
 @kernel()
+def doubt_of_sums(costs: NDArray[np.floating], terms: int) -> float:
+    """How near two sums of up to `terms` costs, of (n,), must be for rounding to confuse them.
+
+    0 where none is rounded, inf where sums may overflow.
+    """
+    total = total_size(costs)
+    if not total < 2.0**1000:
+        return np.inf
+    return 0.0 if sums_are_exact(costs, total) else 8.0 * terms * ROUNDING * total
+
+
+@kernel()
 def to_limbs(costs: NDArray[np.float64], terms: int) -> NDArray[np.int64]:
     """Costs (n,) as integers (n, L) of one unit, with room for sums of `terms` of them.
 
