@@ -22,7 +22,7 @@ from combgrad.plans.grids import (
 )
 from combgrad.results import RunRecord, save_record
 from combgrad.results.identity import signature
-from combgrad.results.paper import find_paper_value, paper_values
+from combgrad.results.paper import PAPERS, find_paper_value, paper_of, paper_values
 from combgrad.runs.configuration import CONFIG_FOLDER, compose, scientific
 
 ROOT = CONFIG_FOLDER.parent
@@ -41,8 +41,12 @@ SIZES = {
 }
 
 
+def path_of(kind: str, name: str) -> Path:
+    return CONFIG_FOLDER / kind / f"{name.removeprefix(f'{kind}_')}.yaml"
+
+
 def plan_of(kind: str, name: str) -> Plan:
-    return load_plan(CONFIG_FOLDER / kind / f"{name}.yaml")
+    return load_plan(path_of(kind, name))
 
 
 def can_exist(point) -> bool:
@@ -88,10 +92,11 @@ WORDS = [f"{key}={value}" for key, value in POINT.items()] + ["profile=paper"]
 @pytest.mark.parametrize(("kind", "name"), ALL)
 def test_every_plan_loads_and_opens_with_its_command(kind, name):
     plan = plan_of(kind, name)
-    number = name.removeprefix(kind)
+    number = name.removeprefix(kind).removeprefix("_")
+    assert plan.name == name
     assert plan.points
     assert plan.seeds >= 1
-    first = (CONFIG_FOLDER / kind / f"{name}.yaml").read_text(encoding="utf-8").splitlines()[0]
+    first = path_of(kind, name).read_text(encoding="utf-8").splitlines()[0]
     assert f"python train.py -m {kind}={number} " in first
     assert f"python scripts/{kind}s.py {number}" in first
     assert load_plans(kind, number) == [plan]
@@ -112,9 +117,9 @@ def test_no_point_stands_twice_and_those_with_configs_compose(kind, name):
 
 def test_every_table_of_the_paper_has_a_plan():
     assert set(SIZES) <= set(names("table"))
-    assert {number for value in paper_values() for number in value.tables} == {
-        name.removeprefix("table") for name in SIZES
-    }
+    numbers = {number for value in paper_values() for number in value.tables}
+    first = {number for number in numbers if paper_of(number) is PAPERS[0]}
+    assert first == {name.removeprefix("table") for name in SIZES}
 
 
 @pytest.mark.parametrize("name", SIZES)
@@ -163,9 +168,25 @@ def test_parts_of_a_figure_and_unknown_numbers():
     assert parts == [name for name in names("figure") if name[:-1] == "figure4"]
     assert "figure4a" in parts
     assert [plan.name for plan in load_plans("table", "table6")] == ["table6"]
-    there = ", ".join(name.removeprefix("table") for name in names("table"))
+    there = ", ".join(name.removeprefix("table").removeprefix("_") for name in names("table"))
     with pytest.raises(PlanError, match=f"no table 'x'; there are {there}"):
         load_plans("table", "x")
+
+
+def test_plans_of_another_paper_have_words_of_its_own(tmp_path):
+    text = "title: x\nprofile: paper\nseeds: 1\ngrids: [{experiment: tsp5}]\n"
+    (tmp_path / "train.yaml").write_text("")
+    for file in ("table/table6", "table/values1", "figure/values1a", "figure/values1b"):
+        (tmp_path / file).with_suffix(".yaml").parent.mkdir(exist_ok=True)
+        (tmp_path / file).with_suffix(".yaml").write_text(text)
+    assert names("table", tmp_path) == ["table6", "table_values1"]
+    assert [p.name for p in load_plans("table", "6", tmp_path)] == ["table6"]
+    for word in ("values1", "table_values1"):
+        assert [p.name for p in load_plans("table", word, tmp_path)] == ["table_values1"]
+    parts = [p.name for p in load_plans("figure", "values1", tmp_path)]
+    assert parts == ["figure_values1a", "figure_values1b"]
+    with pytest.raises(PlanError, match="no table 'values2'; there are 6, values1"):
+        load_plans("table", "values2", tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,8 @@ def test_one_row_a_run_with_all_it_says():
         assert row["config.solver._target_"] == record.config["solver"]["_target_"]
         assert row["choices.grad"] == record.choices["grad"]
         assert row["seconds.train"] == record.seconds["train"]
+        epochs = len(record.curves["train/loss"])
+        assert row["seconds.epoch"] == pytest.approx(record.seconds["train"] / epochs)
         assert row["curves.train/loss"] == record.curves["train/loss"]
         for name, value in record.metrics.items():
             assert row[name] == value or value != value

@@ -2,10 +2,17 @@
 
 import pytest
 
-from combgrad.results.paper import PaperError, find_paper_value, load_paper_values, paper_values
+from combgrad.results.paper import (
+    PAPERS,
+    PaperError,
+    find_paper_value,
+    load_paper_values,
+    paper_of,
+    paper_values,
+)
 
-#: How many numbers each of the paper's tables shows; in Table 5 eight stand in two columns.
-COUNTS = {"1": 15, "2": 36, "3": 16, "4": 72, "5": 56, "6": 12, "7": 6, "8": 20}
+#: How many numbers each of the papers' tables shows; in Table 5 eight stand in two columns.
+COUNTS = {"1": 15, "2": 36, "3": 16, "4": 72, "5": 56, "6": 12, "7": 6, "8": 20, "values1": 42}
 
 HEAD = "tables,experiment,grad,margin,margin.alpha,metric,mean,std,restarts,source\n"
 
@@ -16,6 +23,10 @@ def noise(alpha):
 
 def informed(alpha):
     return {"margin": "informed", "margin.alpha": alpha}
+
+
+def softmax(loss):
+    return {"loss": loss, "task.feeding": "softmax"}
 
 
 NONE = {"margin": "none"}
@@ -46,6 +57,28 @@ PRINTED = [
     ("7", "warcraft30", "identity", "norm", NONE, "last/cost_ratio", 101.2, 0.1, None),
     ("8", "tsp10", "blackbox", "std", noise(0.2), "seconds.train", 84.6, 0.7, None),
     ("8", "cub", "identity", "std", noise(0.01), "seconds.eval", 87.1, 3.8, None),
+    (
+        "values1",
+        "headline",
+        "blackbox",
+        "none",
+        softmax("solution_cost"),
+        "test/rouge_1",
+        33.94,
+        0.31,
+        5,
+    ),
+    (
+        "values1",
+        "headline",
+        "identity",
+        "none",
+        softmax("optimal_value"),
+        "seconds.epoch",
+        17,
+        None,
+        5,
+    ),
 ]
 
 
@@ -86,6 +119,14 @@ def test_an_alpha_matches_however_it_is_written(tmp_path):
     for alpha in (1, 1.0):
         point = {"experiment": "tsp5", "grad": "identity", "margin": "noise", "margin.alpha": alpha}
         assert find_paper_value([value], "6", point, "x") is value
+
+
+def test_a_table_has_the_paper_that_its_word_begins_with():
+    papers = [paper_of(number) for number in ("6", "4_willow", "values1", "pto1")]
+    assert papers == [PAPERS[0], PAPERS[0], PAPERS[1], PAPERS[0]]
+    for paper in PAPERS:
+        for value in load_paper_values(paper.file):
+            assert {paper_of(number) for number in value.tables} == {paper}
 
 
 def test_two_numbers_for_one_cell_are_refused(tmp_path):

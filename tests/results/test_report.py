@@ -414,6 +414,26 @@ def test_a_figure_is_embedded_and_names_its_runs(tree):
     ]
 
 
+def test_tables_and_figures_of_the_companion_paper_stand_in_a_section_of_their_own():
+    sketch = a_sketch(name="figure_values1")
+    drawing = Drawing(sketch, "paper", "regenerated", svg="<svg/>")
+    more = tables(RECORDS, name="table_values1")
+    root = Tree(a_page(RECORDS, [drawing], [a_sketch(name="figure_values2")], more)).root
+    section = root.one("section", id="paper-values")
+    assert section.one("h2").text == "The companion paper"
+    assert "Generalized Gradients of Linear Programs" in section.one("cite").text
+    headings = [h.text.partition(":")[0] for h in section.all("h3")]
+    table, figure = "The companion paper, Table 1", "The companion paper, Figure 1"
+    assert headings == [table] * 2 + [figure]
+    for place in ("tables", "figures"):
+        assert "companion" not in root.one("section", id=place).text
+    (item,) = root.one("section", id="not-run").all("code")
+    assert item.text.endswith("-m figure=values2")
+    ids = [element["id"] for element in root.all(id=True)]
+    assert len(ids) == len(set(ids))
+    assert not Tree(a_page(RECORDS)).root.all("section", id="paper-values")
+
+
 def test_a_figure_that_cannot_be_drawn_says_why():
     drawing = Drawing(a_sketch(), "paper", "regenerated", problem="no curve < here")
     article = Tree(a_page(RECORDS, [drawing])).root.one("article", id=drawing.id)

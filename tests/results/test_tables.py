@@ -125,6 +125,29 @@ def test_numbers_of_which_none_is_better_are_not_judged():
     assert compared(cell) == "0.00 not compared"
 
 
+def test_printed_numbers_of_other_data_stand_beside_ours_and_are_not_compared():
+    records = [a_record(POINTS[0])]
+    given = layout(printed_on="Gigaword")
+    table = only(make_tables(given, asked_for(), records, [a_value(50, 1, **POINTS[0])]))
+    cell = cell_of(table, POINTS[0])
+    assert (printed(cell), cell.difference, cell.mark) == ("50 ± 1 (?)", None, Mark.OTHER_DATA)
+    assert compared(cell) == "other data"
+    text = to_markdown(table)
+    assert "of Gigaword, other data than ours, and are not compared" in text
+    assert "Inside:" not in text
+
+
+def test_tables_of_the_companion_paper_say_so():
+    given = read_layout("table_values1", "A title", "paper", 3, DOCUMENT)
+    value = a_value(50, 1, table="values1", **POINTS[0])
+    table = only(make_tables(given, asked_for(), [a_record(POINTS[0])], [value]))
+    assert table.id == "table_values1-paper-regenerated"
+    assert cell_of(table, POINTS[0]).mark is Mark.INSIDE
+    text = to_markdown(table)
+    assert text.startswith("## The companion paper, Table 1: A title")
+    assert "Paper: Differentiable Combinatorial Losses" in text
+
+
 @pytest.mark.parametrize(
     ("accuracy", "std", "mark", "words"),
     [

@@ -17,6 +17,7 @@ from combgrad.files.installation import program
 from combgrad.files.writing import write_atomically
 from combgrad.pictures.labels import INK
 from combgrad.pictures.saving import save_figure
+from combgrad.results.layout import told
 from combgrad.results.series import FigureData, Panel, Series
 from combgrad.results.templates import writable
 
@@ -122,7 +123,7 @@ def _draw_panel(axes: Axes, data: FigureData, panel: Panel) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     if data.empty:
         axes.set(xticks=[], yticks=[])
-        text = f"not run\n\n{program()} -m figure={data.name.removeprefix('figure')}"
+        text = f"not run\n\n{program()} -m figure={told(data.name)[1]}"
         middle: dict[str, Any] = {"ha": "center", "va": "center", "transform": axes.transAxes}
         axes.text(0.5, 0.5, text, size=11, color=FAINT, **middle)
         return

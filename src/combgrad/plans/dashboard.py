@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from combgrad.files.installation import program
-from combgrad.plans.grids import KINDS, Plan, Point
-from combgrad.results.layout import called
+from combgrad.plans.grids import Plan, Point
+from combgrad.results.layout import called, told
 from combgrad.runs.configuration import CONFIG_FOLDER
 
 #: Curves worth a look whatever the table reports; costs that vanish have collapsed.
@@ -77,8 +77,7 @@ def outline(
         Section(str(words.get(experiment, experiment)), experiment, keys_of(points, folder), panels)
         for experiment, points in by_experiment.items()
     )
-    (kind,) = (kind for kind in KINDS if plan.name.startswith(kind))
-    number = plan.name.removeprefix(kind)
+    kind, number = told(plan.name)
     chosen = profile or plan.profile
     runs = "Runs of any group" if any_group else f"Runs of the group {plan.name}"
     notes = (

@@ -8,6 +8,7 @@ from pathlib import Path
 from combgrad.errors import CombgradError
 from combgrad.pictures.plots import draw_figure, save_plot
 from combgrad.plans.grids import Plan, PlanError, load_plans, names, sketch_of
+from combgrad.results.layout import told
 from combgrad.results.record import SOURCES
 from combgrad.results.selection import add_arguments, chosen
 from combgrad.results.series import collect, groups
@@ -49,7 +50,7 @@ def draw(plan: Plan, asked: argparse.Namespace) -> list[Path]:
 def arguments() -> argparse.Namespace:
     """The command line; argparse ends the program where it makes no sense."""
     parser = argparse.ArgumentParser(description=__doc__)
-    known = ", ".join(name.removeprefix("figure") for name in names("figure"))
+    known = ", ".join(told(name)[1] for name in names("figure"))
     parser.add_argument("figures", nargs="+", metavar="FIGURE", help=f"{known}, or all")
     parser.add_argument("--profile", choices=profile_names(), help="only runs of this profile")
     parser.add_argument("--source", choices=SOURCES, help="only runs on such data")

@@ -1,4 +1,4 @@
-"""Plans: which runs a table or a figure of the paper needs (configs/table, configs/figure)."""
+"""Plans: which runs a table or a figure of a paper needs (configs/table, configs/figure)."""
 
 import itertools
 import warnings
@@ -14,7 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from combgrad.errors import CombgradError
 from combgrad.results.identity import signature
-from combgrad.results.layout import read_layout
+from combgrad.results.layout import plan_name, read_layout, told
 from combgrad.results.paper import paper_values
 from combgrad.results.record import RunRecord
 from combgrad.results.series import Sketch, read_sketch
@@ -48,21 +48,30 @@ class Plan:
 
 
 def names(kind: str, folder: Path = CONFIG_FOLDER) -> list[str]:
-    """The names of all plans of a kind, such as `table6`, sorted."""
-    return sorted(path.stem for path in (checked_configs(folder) / kind).glob(f"{kind}*.yaml"))
+    """The names of all plans of a kind, such as `table6` and `table_values1`, sorted."""
+    return sorted(_files(kind, folder))
+
+
+def _files(kind: str, folder: Path) -> dict[str, Path]:
+    return {_name(path): path for path in (checked_configs(folder) / kind).glob("*.yaml")}
+
+
+def _name(path: Path) -> str:
+    """table6 of table/table6.yaml, table_values1 of table/values1.yaml."""
+    named = path.stem.startswith(KINDS)
+    return path.stem if named else plan_name(path.parent.name, path.stem)
 
 
 def load_plans(kind: str, which: str, folder: Path = CONFIG_FOLDER) -> list[Plan]:
     """The plans `table=6` or `figure=4` (all of 4a, 4b, 4c) means; PlanError if there is none."""
-    wanted = str(which).removeprefix(kind)
-    exact = [name for name in names(kind, folder) if name == f"{kind}{wanted}"]
-    parts = [name for name in names(kind, folder) if name[:-1] == f"{kind}{wanted}"]
+    files = _files(kind, folder)
+    wanted = plan_name(kind, told(str(which))[1] if str(which).startswith(kind) else str(which))
+    exact = [name for name in files if name == wanted]
+    parts = sorted(name for name in files if name[:-1] == wanted)
     if not exact and not parts:
-        raise PlanError(
-            f"there is no {kind} {which!r}; there are "
-            f"{', '.join(name.removeprefix(kind) for name in names(kind, folder))}."
-        )
-    return [load_plan(folder / kind / f"{name}.yaml") for name in exact or parts]
+        there = ", ".join(told(name)[1] for name in sorted(files))
+        raise PlanError(f"there is no {kind} {which!r}; there are {there}.")
+    return [load_plan(files[name]) for name in exact or parts]
 
 
 def load_plan(path: Path) -> Plan:
@@ -79,7 +88,7 @@ def load_plan(path: Path) -> Plan:
     if len({str(sorted(point.items(), key=str)) for point in points}) < len(points):
         raise PlanError(f"{path} has the same point twice.")
     layout = {str(key): value for key, value in document.items()}
-    return Plan(path.stem, str(title), str(profile), int(seeds), tuple(points), layout)
+    return Plan(_name(path), str(title), str(profile), int(seeds), tuple(points), layout)
 
 
 def expand(grid: dict[str, Any]) -> list[Point]:

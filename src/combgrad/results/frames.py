@@ -22,7 +22,8 @@ def frame(*folders: Path | str, records: Iterable[RunRecord] | None = None) -> p
 
     Columns are the fields of `RunRecord`; those that hold several values are spread: metrics under
     their own name (`test/edge_accuracy`), others with their field in front (`config.grad.lam`,
-    `choices.grad`, `seconds.train`). Curves stay lists. What a run lacks is NaN; metrics that it
+    `choices.grad`, `seconds.train`), and `seconds.epoch` is that of the training divided by its
+    epochs. Curves stay lists. What a run lacks is NaN; metrics that it
     has, but whose value is NaN because it diverged, are named in its tuple `diverged`. A cell of a
     table is made of the runs of one group of CELL whose `counts` is true.
 
@@ -66,6 +67,10 @@ def _row(record: RunRecord) -> dict[str, Any]:
         if name in ("metrics", "unknown", "path", "key", "signature"):
             continue
         row |= dict(_spread(name, value)) if isinstance(value, dict) else {name: value}
+    epochs = max((len(x) for x in record.curves.values() if isinstance(x, list)), default=0)
+    seconds = record.seconds.get("train")
+    if epochs and isinstance(seconds, int | float):
+        row["seconds.epoch"] = seconds / epochs
     # The columns that tables rely on are no metric's, whatever a record calls its own.
     return row | {k: float(value) for k, value in record.metrics.items() if k not in row}
 

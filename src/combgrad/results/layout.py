@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from combgrad.errors import CombgradError
+from combgrad.results.paper import paper_of
 
 #: The texts of one row's or column's heads, outermost first.
 Head = tuple[str, ...]
 
-KEYS = frozenset({"called", "metrics", "rows", "columns", "labels", "absent", "shown_as", "notes"})
 NEEDED = ("metrics", "rows", "columns")
+KEYS = frozenset({*NEEDED, "called", "labels", "absent", "shown_as", "printed_on", "notes"})
 
 
 class LayoutError(CombgradError, ValueError):
@@ -54,7 +55,7 @@ class Layout:
     """A table without its numbers.
 
     Attributes:
-        name: of the plan, such as `table6`.
+        name: of the plan, such as `table6` or `table_values1`.
         called: its name in headings, such as `Table 6`.
         title: what it shows.
         profile: that its runs ought to have.
@@ -64,6 +65,7 @@ class Layout:
         labels: key -> value -> the word shown for it.
         absent: key -> what is shown where a point lacks the key.
         shown_as: key -> value -> the values in whose places a point with it stands.
+        printed_on: the data that the printed numbers are of, where the runs are on others.
         notes: sentences below the table.
     """
 
@@ -78,12 +80,13 @@ class Layout:
     labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     absent: Mapping[str, str] = field(default_factory=dict)
     shown_as: Mapping[str, Mapping[str, list[str]]] = field(default_factory=dict)
+    printed_on: str = ""
     notes: tuple[str, ...] = ()
 
     @property
     def number(self) -> str:
-        """What the paper calls the table, such as `6`."""
-        return self.name.removeprefix("table")
+        """What the paper calls the table, such as `6`, with the paper's prefix in `values1`."""
+        return told(self.name)[1]
 
     def places(self, point: Mapping[str, Any], metric: Metric) -> list[tuple[Head, Head]]:
         """The heads of the row and the column of each place in which a point's number stands."""
@@ -149,14 +152,31 @@ def read_layout(
         },
         absent={key: str(text) for key, text in document.get("absent", {}).items()},
         shown_as=document.get("shown_as", {}),
+        printed_on=str(document.get("printed_on", "")),
         notes=tuple(document.get("notes", ())),
     )
 
 
 def called(name: str, document: Mapping[str, Any]) -> str:
-    """What headings call a plan: its own `called`, or `Table 6` for table6, `Figure 4a`."""
+    """What headings call a plan: its own `called`, or `Table 6` for table6, `Figure 4a`.
+
+    Of another paper than the first with its name: `The companion paper, Table 1`.
+    """
+    kind, number = told(name)
+    paper = paper_of(number)
+    words = f"{kind.capitalize()} {number.removeprefix(paper.prefix)}"
+    return str(document.get("called", f"{paper.name}, {words}" if paper.prefix else words))
+
+
+def plan_name(kind: str, number: str) -> str:
+    """The name, unique among all tables and figures, of `table=6`, and of `figure=values1`."""
+    return f"{kind}{number}" if number[:1].isdigit() else f"{kind}_{number}"
+
+
+def told(name: str) -> tuple[str, str]:
+    """Kind and word of a plan's name: `table` and `6` of table6, `values1` of figure_values1."""
     kind = "figure" if name.startswith("figure") else "table"
-    return str(document.get("called", f"{kind.capitalize()} {name.removeprefix(kind)}"))
+    return kind, name.removeprefix(kind).removeprefix("_")
 
 
 def in_order(heads: Iterable[Head]) -> list[Head]:

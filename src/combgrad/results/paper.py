@@ -1,4 +1,4 @@
-"""The numbers that the paper printed (paper_tables.csv), found by what a run is asked for."""
+"""The numbers that papers printed (*_tables.csv), found by what a run is asked for."""
 
 import csv
 import functools
@@ -9,12 +9,48 @@ from typing import Any
 
 from combgrad.errors import CombgradError
 
-#: Where every number of paper_tables.csv comes from; its column `source` says which table.
-PAPER = (
-    "Sahoo et al., Backpropagation through Combinatorial Algorithms: "
-    "Identity with Projection Works, ICLR 2023"
+
+@dataclass(frozen=True)
+class Paper:
+    """A paper whose tables and figures are regenerated.
+
+    Attributes:
+        prefix: what the words for its tables and figures begin with, as `values` in
+            `table=values1`; empty for the paper that the others stand beside.
+        name: what headings call it.
+        citation: who, what, where.
+        file: its printed numbers, whose column `source` says which table they stand in.
+    """
+
+    prefix: str
+    name: str
+    citation: str
+    file: Path
+
+
+#: In the order of the report.
+PAPERS = (
+    Paper(
+        "",
+        "The paper",
+        "Sahoo et al., Backpropagation through Combinatorial Algorithms: "
+        "Identity with Projection Works, ICLR 2023",
+        Path(__file__).with_name("paper_tables.csv"),
+    ),
+    Paper(
+        "values",
+        "The companion paper",
+        "Differentiable Combinatorial Losses through Generalized Gradients of Linear Programs, "
+        "ICLR 2021 submission",
+        Path(__file__).with_name("values_tables.csv"),
+    ),
 )
-PAPER_FILE = Path(__file__).with_name("paper_tables.csv")
+
+
+def paper_of(number: str) -> Paper:
+    """The paper that has the table or figure `6` or `values1`; the first where none says so."""
+    return next((p for p in PAPERS if p.prefix and number.startswith(p.prefix)), PAPERS[0])
+
 
 #: The columns that are no override.
 FACTS = ("tables", "metric", "mean", "std", "restarts", "source")
@@ -29,7 +65,7 @@ class PaperValue:
     """One printed number.
 
     Attributes:
-        tables: the numbers of the paper's tables that show it, such as {"2", "4"}.
+        tables: the words for the tables that show it, such as {"2", "4"} or {"values1"}.
         point: the overrides it holds for, such as {"experiment": "tsp5", "margin": "none"}.
         metric: the name of the record's number it is compared with.
         mean, std: in the paper's unit, percent for accuracies; std is None where it is not stated.
@@ -48,7 +84,7 @@ class PaperValue:
     source: str
 
 
-def load_paper_values(path: Path = PAPER_FILE) -> list[PaperValue]:
+def load_paper_values(path: Path) -> list[PaperValue]:
     """All printed numbers of a file; PaperError names the line that is none."""
     with Path(path).open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)
@@ -66,8 +102,8 @@ def load_paper_values(path: Path = PAPER_FILE) -> list[PaperValue]:
 
 @functools.cache
 def paper_values() -> tuple[PaperValue, ...]:
-    """The printed numbers of Tables 1 to 8."""
-    return tuple(load_paper_values())
+    """The printed numbers of all papers."""
+    return tuple(value for paper in PAPERS for value in load_paper_values(paper.file))
 
 
 def find_paper_value(
@@ -88,7 +124,8 @@ def find_paper_value(
     if len(found) > 1:
         raise PaperError(
             f"Table {table} has {len(found)} numbers for {dict(point)} and {metric}, "
-            f"{' and '.join(value.text for value in found)}; keep one of them in {PAPER_FILE.name}."
+            f"{' and '.join(value.text for value in found)}; keep one of them in "
+            f"{paper_of(table).file.name}."
         )
     return found[0] if found else None
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from combgrad.files.installation import program
-from combgrad.results.paper import PAPER
+from combgrad.results.layout import told
+from combgrad.results.paper import PAPERS, Paper, paper_of
 from combgrad.results.record import RunRecord
 from combgrad.results.report_runs import (
     About,
@@ -113,7 +114,7 @@ def to_page(report: Report) -> str:
             style=_part("report.css"),
             script=script,
             script_hash=_fingerprint(script),
-            paper=PAPER,
+            paper=PAPERS[0].citation,
             runs=f"{number} run{'' if number == 1 else 's'}",
             count=number,
             experiments=", ".join(_experiments(report.records)) or "none",
@@ -121,8 +122,7 @@ def to_page(report: Report) -> str:
             commit=short_commit(report.commit),
             filters=_filters(report.records),
             overview=_overview(report, shown),
-            tables=[_table(report, table) for table in shown],
-            figures=[_figure(report, drawing) for drawing in report.drawings],
+            papers=[_of_paper(paper, report, shown) for paper in PAPERS],
             waiting=_waiting(empty, report.waiting),
             own=sum(record.key in report.own for record in report.records),
             hidden=report.hidden,
@@ -202,6 +202,19 @@ def _cells(table: Table) -> list[Cell]:
     return list(cells.values())
 
 
+def _of_paper(paper: Paper, report: Report, tables: Sequence[Table]) -> dict[str, Any]:
+    """What is shown of one paper's tables and figures."""
+    return {
+        "name": paper.name,
+        "prefix": paper.prefix,
+        "citation": paper.citation,
+        "tables": [_table(report, t) for t in tables if paper_of(t.layout.number) is paper],
+        "figures": [
+            _figure(report, d) for d in report.drawings if paper_of(d.sketch.layout.number) is paper
+        ],
+    }
+
+
 def _table(report: Report, table: Table) -> dict[str, Any]:
     about = About(_asked(table), table.profile, table.data_source)
     return {"about": about, "markup": to_html(table, report.link)}
@@ -235,8 +248,7 @@ def _waiting(tables: Sequence[Table], sketches: Sequence[Sketch]) -> list[dict[s
     items += [(s.name, _title(s), len(s.asked), _sketched(s)) for s in sketches]
     lines = []
     for name, text, count, experiments in items:
-        kind = "table" if name.startswith("table") else "figure"
-        command = f"{program()} -m {kind}={name.removeprefix(kind)}"
+        command = f"{program()} -m {'='.join(told(name))}"
         about = About(experiments, None, None)
         lines.append({"title": text, "cells": count, "command": command, "about": about})
     return lines

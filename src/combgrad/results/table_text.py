@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Callable, Iterable
 
 from combgrad.results.layout import Head
-from combgrad.results.paper import PAPER
+from combgrad.results.paper import paper_of
 from combgrad.results.tables import TOLERANCE, Cell, Mark, Table, is_stand_in
 from combgrad.results.templates import writable
 
@@ -20,6 +20,7 @@ MARK_WORDS = {
     Mark.NO_SPREAD: "no spread printed",
     Mark.NOT_COMPARED: "not compared",
     Mark.STAND_IN: "other data",
+    Mark.OTHER_DATA: "other data",
 }
 
 CSV_COLUMNS = (
@@ -124,9 +125,16 @@ def facts(table: Table) -> list[str]:
         said.append("Own: runs of the user's, which are not among the committed ones.")
     if any(cell.paper for _, _, cell in table.cells()):
         said.append(
-            f"Paper: {PAPER}; in brackets the number of its runs, ? where it is not stated. "
-            f"Inside: at most {TOLERANCE} of its standard deviations from its mean."
+            f"Paper: {paper_of(layout.number).citation}; in brackets the number of its runs, ? "
+            f"where it is not stated."
         )
+        if layout.printed_on:
+            said.append(
+                f"Its numbers are of {layout.printed_on}, other data than ours, and are not "
+                f"compared."
+            )
+        else:
+            said.append(f"Inside: at most {TOLERANCE} of its standard deviations from its mean.")
     return said
 
 

@@ -35,6 +35,7 @@ class Mark(StrEnum):
     NO_SPREAD = "no-spread"
     NOT_COMPARED = "not-compared"
     STAND_IN = "stand-in"
+    OTHER_DATA = "other-data"
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,9 @@ class Cell:
 
     @property
     def difference(self) -> float | None:
-        """The mean minus the printed one, None where one is missing or ours is of a stand-in."""
-        if self.mean is None or self.paper is None or self.mark is Mark.STAND_IN:
+        """The mean minus the printed one, None where one is missing or they are of other data."""
+        apart = self.mark in (Mark.STAND_IN, Mark.OTHER_DATA)
+        if self.mean is None or self.paper is None or apart:
             return None
         return self.mean - self.paper.mean
 
@@ -159,6 +161,7 @@ def _table(
             runs.get(marks.get(profile), data[:0]),
             find_paper_value(printed, layout.number, point, metric.name),
             own,
+            layout.printed_on,
         )
         for metric in layout.metrics
         for point, marks in asked
@@ -184,10 +187,12 @@ def make_cell(
     runs: "pd.DataFrame",
     paper: PaperValue | None,
     own: Collection[str] = (),
+    printed_on: str = "",
 ) -> Cell:
     """The cell of a point from the rows of all runs that belong to it, see `frames.frame`.
 
-    Those that lack the metric do not keep the others from being shown.
+    Those that lack the metric do not keep the others from being shown. `printed_on` names the
+    data of the printed number where they are others.
     """
     counting = runs[runs.counts].sort_values("seed")
     values = numbers_of(counting, metric)
@@ -207,7 +212,8 @@ def make_cell(
         paper=paper,
         mark=Mark.NO_RUN,
     )
-    return dataclasses.replace(cell, mark=mark_of(cell, next(iter(counting.data_source), None)))
+    source = next(iter(counting.data_source), None)
+    return dataclasses.replace(cell, mark=mark_of(cell, source, printed_on))
 
 
 def numbers_of(runs: "pd.DataFrame", metric: Metric) -> "pd.Series":
@@ -231,7 +237,7 @@ def is_stand_in(source: str | None) -> bool:
     return source == "stand-in"
 
 
-def mark_of(cell: Cell, source: str | None) -> Mark:
+def mark_of(cell: Cell, source: str | None, printed_on: str = "") -> Mark:
     """How a cell, of runs on data of a source, compares with the printed number.
 
     Its own mark is not looked at.
@@ -242,6 +248,8 @@ def mark_of(cell: Cell, source: str | None) -> Mark:
         return Mark.NO_PAPER
     if is_stand_in(source):
         return Mark.STAND_IN
+    if printed_on:
+        return Mark.OTHER_DATA
     if cell.metric.best is None:
         return Mark.NOT_COMPARED  # such as minutes, which are the machine's as much as the method's
     if not cell.paper.std:
