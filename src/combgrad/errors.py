@@ -43,6 +43,10 @@ class UnboundedError(SolverFailedError):
     """An integer program whose cost falls without end."""
 
 
+class NoPricesError(SolverFailedError):
+    """An integer program whose rows have no prices, so that its value has no derivative by them."""
+
+
 class TimeLimitError(SolverFailedError):
     """A solver that was not done within its time limit."""
 

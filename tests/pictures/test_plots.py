@@ -179,7 +179,7 @@ def test_every_figure_of_the_paper_can_be_drawn(name):
 
 def test_the_papers_figures_all_have_a_plan():
     expected = {"3", "4a", "4b", "4c", "5", "6a", "6b", "7", "8b"}
-    assert {name.removeprefix("figure") for name in grids.names("figure")} == expected
+    assert expected <= {name.removeprefix("figure") for name in grids.names("figure")}
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from combgrad.losses.auto_encoder import kl_to_share, kl_to_uniform, pixel_cross_entropy
 from combgrad.losses.base import Loss, Outcome
 from combgrad.losses.fenchel_young import FenchelYoung
+from combgrad.losses.linear_program import linear_program_value
 from combgrad.losses.optimal_value import OptimalValue, SolutionCost
 from combgrad.losses.recall import Recall
 from combgrad.losses.score_function import ScoreFunction
@@ -23,5 +24,6 @@ __all__ = [
     "SolutionLoss",
     "kl_to_share",
     "kl_to_uniform",
+    "linear_program_value",
     "pixel_cross_entropy",
 ]
