@@ -58,5 +58,5 @@ class SolutionCost(Loss):
     ) -> Outcome:
         """The mean cost and the solution y(w) (B, *S)."""
         known = instances or NOTHING
-        solution = layer(costs, labels.target, known, marked=labels.marked)
+        solution = layer(costs, labels.target, known, marked=labels.of_margin)
         return Outcome(spent(known.without_padding(costs), solution).mean(), solution)
