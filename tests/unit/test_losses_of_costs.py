@@ -10,7 +10,7 @@ from combgrad.gradients import Identity, Perturbed
 from combgrad.gradients.noise import GradientNoise
 from combgrad.instances import Instances
 from combgrad.labels import Labels
-from combgrad.losses import FenchelYoung, Hamming, ScoreFunction, SPOPlus
+from combgrad.losses import FenchelYoung, Hamming, ScoreFunction, SPOPlus, TargetCost
 from combgrad.margins import InformedMargin
 from combgrad.projections import Std
 from combgrad.solvers import BruteForceTSP, ShortestPath, TopK
@@ -305,3 +305,25 @@ def test_what_describes_the_instances_reaches_the_solver(name):
     loss(plain(Spy(negative="clamp")), costs, labels, Instances(shared=instance)).loss.backward()
     assert seen
     assert all(call == instance for call in seen)
+
+
+def test_the_cost_of_the_target_asks_no_solver():
+    costs, solver = random(3, 10).requires_grad_(), BruteForceTSP()
+    target = BruteForceTSP()(random(3, 10, seed=5))
+    outcome = TargetCost()(plain(solver), costs, Labels(target))
+    outcome.loss.backward()
+    expected = sum(float(w @ y) for w, y in zip(costs.detach(), target, strict=True)) / 3
+    assert float(outcome.loss.detach()) == pytest.approx(expected)
+    torch.testing.assert_close(costs.grad, target / 3)
+    assert outcome.solution is None
+    assert solver.calls == 0
+
+
+def test_the_cost_of_chosen_log_probabilities_is_the_cross_entropy():
+    logits = random(4, 7, seed=3).requires_grad_()
+    label = torch.tensor([6, 0, 3, 3])
+    target = torch.nn.functional.one_hot(label, 7).double()
+    TargetCost()(plain(TopK(1)), -logits.log_softmax(1), Labels(target)).loss.backward()
+    again = logits.detach().clone().requires_grad_()
+    torch.nn.functional.cross_entropy(again, label).backward()
+    torch.testing.assert_close(logits.grad, again.grad)

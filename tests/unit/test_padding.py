@@ -30,6 +30,7 @@ from combgrad.losses import (
     ScoreFunction,
     SolutionCost,
     SPOPlus,
+    TargetCost,
 )
 from combgrad.margins import InformedMargin, NoiseMargin
 from combgrad.projections import Mean, Norm, Plane, Std
@@ -178,6 +179,7 @@ LOSSES = {
     "score_function": ScoreFunction(Hamming(), 0.5, 2).eval(),
     "optimal_value": OptimalValue(),
     "solution_cost": SolutionCost(),
+    "target_cost": TargetCost(),
 }
 
 

@@ -9,6 +9,7 @@ from combgrad.losses.recall import Recall
 from combgrad.losses.score_function import ScoreFunction
 from combgrad.losses.solution import BilinearHamming, Hamming, SolutionLoss
 from combgrad.losses.spo_plus import SPOPlus
+from combgrad.losses.target_cost import TargetCost
 
 __all__ = [
     "BilinearHamming",
@@ -22,6 +23,7 @@ __all__ = [
     "ScoreFunction",
     "SolutionCost",
     "SolutionLoss",
+    "TargetCost",
     "kl_to_share",
     "kl_to_uniform",
     "linear_program_value",
