@@ -11,6 +11,8 @@ from combgrad.data.datamodule import TensorDataModule, checked_fingerprint
 from combgrad.data.digits.datamodule import Digits
 from combgrad.data.files.web import DownloadError
 from combgrad.data.globe.datamodule import GlobeTSP
+from combgrad.data.headlines.datamodule import Headlines
+from combgrad.data.headlines.generated import Generated
 from combgrad.data.matching.datamodule import KeyPointPairs
 from combgrad.data.matching.synthetic import Synthetic
 from combgrad.data.retrieval.datamodule import RetrievalImages
@@ -22,6 +24,7 @@ from combgrad.runs.configuration import CONFIG_FOLDER
 LEAST = {
     Digits: {},
     GlobeTSP: {"cities": 5},
+    Headlines: {"collection": Generated()},
     KeyPointPairs: {"collection": Synthetic()},
     RetrievalImages: {"collection": OpticalDigits(), "side": 28, "crop": 28},
     Reviews: {"aspect": "aroma"},
@@ -39,6 +42,8 @@ OTHER_WHOLES = {
     "samples": (2, None),
     "side": (28, None),
     "crop": (1, None),
+    **dict.fromkeys(("title_words", "article_words"), (1, 10**7)),
+    **dict.fromkeys(("title_length", "article_length"), (1, 10_000)),
 }
 WHOLES = SIZES | SEEDS | OTHER_WHOLES
 CHOICES = {"source", "split", "aspect", "distance"}

@@ -3,6 +3,7 @@
 from combgrad.networks.backbones import VGG16BN, Backbone, EfficientNetLite0, SmallCNN
 from combgrad.networks.dvae import DVAE
 from combgrad.networks.globe_net import GlobeNet
+from combgrad.networks.headline import HeadlineNet
 from combgrad.networks.l2x import L2XNet
 from combgrad.networks.matching import MatchingNet
 from combgrad.networks.resnet import ResNet50
@@ -15,6 +16,7 @@ __all__ = [
     "Backbone",
     "EfficientNetLite0",
     "GlobeNet",
+    "HeadlineNet",
     "L2XNet",
     "MatchingNet",
     "PathNet",
