@@ -24,6 +24,9 @@ ARGUMENTS: dict[str, dict[str, list[str]]] = {
     "proj": {"plane": ["proj.a=[1,2,0.5,3,-1,1]"]},
 }  # fmt: skip
 
+#: Options for square matrices alone, or that need a further package: with tests of their own.
+APART = {"grad": {"cvxpylayers"}, "loss": {"sinkhorn"}}
+
 
 def options(group: str) -> list[str]:
     """All options of a group."""
@@ -47,8 +50,9 @@ def _open_keys(value: Any, key: str = "") -> list[str]:
 
 
 def complete(group: str) -> list[str]:
-    """The options that the tests can build; `missing` tells what the others lack."""
-    return [option for option in options(group) if not missing(group, option)]
+    """The options that the common tests can build; `missing` tells what the others lack."""
+    found = [option for option in options(group) if not missing(group, option)]
+    return [option for option in found if option not in APART.get(group, ())]
 
 
 def build(group: str, option: str) -> Any:

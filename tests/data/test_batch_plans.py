@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from combgrad.data.batch_plans import (
+    Bags,
     BatchPlan,
     ClassBalanced,
     Fresh,
@@ -161,3 +162,50 @@ def test_a_data_module_may_have_a_plan_of_its_own():
     data = Own(train_size=5, eval_size=5, batch_size=2, order_seed=0)
     assert [batch["x"].tolist() for batch in data.train_dataloader()] == [[4, 3, 2, 1, 0]]
     assert [batch["x"].tolist() for batch in data.val_dataloader()] == [[0, 1, 2, 3, 4]]
+
+
+@given(
+    st.lists(st.integers(0, 11), min_size=24, max_size=60),
+    st.integers(1, 6),
+    st.integers(1, 5),
+    st.integers(0, 3),
+)
+def test_bags_have_enough_different_labels_and_no_row_twice(labels, size, bags, seed):
+    # Twelve more rows make sure that there are bags to be had.
+    labels = torch.tensor([*labels, *range(12)])
+    plan = Bags(labels, size, bags, seed)
+    found = list(plan.batches(2))
+    assert [len(batch) for batch in found] == plan.sizes
+    everything = torch.cat(found)
+    assert everything.shape == (len(labels) // size, size)
+    for bag in everything.tolist():
+        assert len(set(bag)) == size
+        assert 4 * len({int(labels[row]) for row in bag}) >= 3 * size
+    again = torch.cat(list(Bags(labels, size, bags, seed).batches(2)))
+    assert torch.equal(everything, again)
+
+
+def test_bags_are_drawn_anew_in_every_epoch_and_use_every_row_once_where_none_is_dropped():
+    plan = Bags(torch.arange(40), 4, 3, seed=0)
+    first, second = (torch.cat(list(plan.batches(epoch))) for epoch in (0, 1))
+    assert sorted(first.flatten().tolist()) == sorted(second.flatten().tolist()) == list(range(40))
+    assert not torch.equal(first, second)
+
+
+def test_bags_that_cannot_be_are_refused():
+    labels = torch.arange(30) % 5
+    with pytest.raises(ValueError, match=r"8 rows of 6 different .* 30 rows of 5 classes"):
+        Bags(labels, 8, 1, seed=0)
+    with pytest.raises(ValueError, match="choose smaller bags"):
+        Bags(labels, 31, 1, seed=0, distinct=0)
+    rare = torch.tensor([0] * 5000 + [1, 2, 3])
+    with pytest.raises(ValueError, match="hardly any bag of 4 rows has 4 different"):
+        list(Bags(rare, 4, 1, seed=0, distinct=1.0).batches(0))
+
+
+@given(st.integers(1, 3), st.integers(1, 4))
+def test_processes_share_whole_bags(world, each):
+    plan = Bags(torch.arange(60) % 20, 3, each * world, seed=0)
+    found = shares(plan, world, even=True)
+    whole = torch.cat(list(plan.batches(0))).tolist()
+    assert all(bag in whole for batches in found for batch in batches for bag in batch)

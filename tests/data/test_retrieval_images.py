@@ -8,9 +8,10 @@ import torch
 
 from combgrad.data.base import Place
 from combgrad.data.retrieval import features
+from combgrad.data.retrieval.class_images import spread
 from combgrad.data.retrieval.classified import Classified, ImageSet
 from combgrad.data.retrieval.crops import middle, random_part
-from combgrad.data.retrieval.datamodule import RetrievalImages, spread
+from combgrad.data.retrieval.datamodule import RetrievalImages
 from combgrad.data.retrieval.digits import MNIST, OpticalDigits
 from combgrad.networks.backbones import SmallCNN
 

@@ -7,6 +7,7 @@ from typing import get_args
 import pytest
 import yaml
 
+from combgrad.data.bags.datamodule import BagImages
 from combgrad.data.datamodule import TensorDataModule, checked_fingerprint
 from combgrad.data.digits.datamodule import Digits
 from combgrad.data.files.web import DownloadError
@@ -19,9 +20,17 @@ from combgrad.data.retrieval.datamodule import RetrievalImages
 from combgrad.data.retrieval.digits import OpticalDigits
 from combgrad.data.reviews.datamodule import Reviews
 from combgrad.data.warcraft.datamodule import Warcraft
+from combgrad.runs.checks.arguments import arguments_of
 from combgrad.runs.configuration import CONFIG_FOLDER
 
 LEAST = {
+    BagImages: {
+        "collection": OpticalDigits(),
+        "bag_size": 4,
+        "classes": 10,
+        "side": 28,
+        "crop": 28,
+    },
     Digits: {},
     GlobeTSP: {"cities": 5},
     Headlines: {"collection": Generated()},
@@ -34,6 +43,10 @@ LEAST = {
 SIZES = dict.fromkeys(("train_size", "eval_size", "batch_size", "length"), (1, 10**7))
 SEEDS = dict.fromkeys(("order_seed", "seed", "split_seed"), (0, 2**32 - 1))
 OTHER_WHOLES = {
+    "bag_size": (1, None),
+    "batch_images": (1, None),
+    "pad": (0, None),
+    "validation": (0, None),
     "workers": (0, 1000),
     "annotated_size": (0, 10**7),
     "cities": (3, 100),
@@ -60,7 +73,7 @@ def made(module, **changes):
 
 
 def settings_of(module):
-    return set(inspect.signature(module).parameters)
+    return set(arguments_of(module)[0])
 
 
 @MODULES

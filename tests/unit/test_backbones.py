@@ -8,6 +8,7 @@ from torch.nn.functional import normalize
 
 from combgrad.networks import VGG16BN, Backbone, EfficientNetLite0, SmallCNN
 from combgrad.networks.backbones import Features, read_out
+from combgrad.networks.resnet import ResNet18
 
 PICTURES = torch.randint(256, (2, 3, 64, 64), dtype=torch.uint8, generator=torch.manual_seed(0))
 
@@ -207,3 +208,13 @@ class TestEfficientNet:
 
     def test_a_fingerprint_tells_blocks_apart(self):
         assert EfficientNetLite0((4, 10)).fingerprint() != EfficientNetLite0((4,)).fingerprint()
+
+
+def test_the_residual_network_for_small_pictures_keeps_them_large():
+    torch.manual_seed(0)
+    backbone = ResNet18()
+    assert sum(p.numel() for p in backbone.parameters()) == 11_168_832  # He et al., 3x3 stem
+    found = backbone(torch.randint(256, (2, 3, 32, 32), dtype=torch.uint8))
+    assert [tuple(x.shape) for x in found.maps] == [(2, 128, 16, 16), (2, 256, 8, 8)]
+    assert sum(x.shape[1] for x in found.maps) == backbone.channels
+    assert found.whole.shape == (2, backbone.whole_channels)

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from combgrad.guards.torchvision import ensure_torchvision
-from combgrad.networks import ResNet50, RetrievalNet, SmallCNN
+from combgrad.networks import ClassNet, ResNet50, RetrievalNet, SmallCNN
 from combgrad.networks.backbones import Features
 
 IMAGES = torch.randint(256, (4, 3, 64, 64), dtype=torch.uint8, generator=torch.manual_seed(0))
@@ -89,3 +89,18 @@ def test_resnet_is_that_of_torchvision(tmp_path):
     (tmp_path / "weights.pth").write_bytes(b"no weights")
     with pytest.raises(ValueError, match=r"no weights of resnet50 .*where you have resnet50-0676"):
         ResNet50(file=tmp_path / "weights.pth")
+
+
+def test_the_network_of_classes_is_a_linear_map_too():
+    net = ClassNet(9, SmallCNN(4))
+    torch.testing.assert_close(net(IMAGES), net.head(net.backbone(IMAGES).whole))
+    frozen = ClassNet(9, SmallCNN(4, frozen=True))
+    assert {name for name, _ in frozen.named_parameters()} == {"head.weight", "head.bias"}
+    assert frozen(torch.randn(3, 8)).shape == (3, 9)
+    for network, inputs in ((net, torch.randn(3, 8)), (frozen, IMAGES)):
+        with pytest.raises(ValueError, match=r"set data\.backbone"):
+            network(inputs)
+    with pytest.raises(ValueError, match="choose backbone=small_cnn"):
+        ClassNet(9, {})
+    with pytest.raises(ValueError, match=r"model\.classes is 1"):
+        ClassNet(1, SmallCNN(4))

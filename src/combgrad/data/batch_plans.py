@@ -1,11 +1,15 @@
 """Which rows make the batches of an epoch: plans that a data module may exchange for another."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 from torch.utils.data import Sampler
+
+#: Random orders of all rows that an epoch of bags is drawn from before it is given up.
+MOST_ORDERS = 1000
 
 
 def seeded(seed: int, epoch: int) -> torch.Generator:
@@ -18,13 +22,14 @@ class BatchPlan(ABC):
 
     A plan answers the same whenever it is asked for an epoch, so that a resumed run sees the
     batches of an uninterrupted one. `sizes` are the lengths of the batches, the same in all epochs.
+    An instance that is made of several rows is a row (b,) of their numbers.
     """
 
     sizes: list[int]
 
     @abstractmethod
     def batches(self, epoch: int) -> Iterator[Tensor]:
-        """The row numbers (B,) of one batch after another."""
+        """The row numbers (B,), or (B, b), of one batch after another."""
 
 
 def sizes_of(rows: int, batch_size: int) -> list[int]:
@@ -119,6 +124,60 @@ class ClassBalanced(BatchPlan):
             whole = len(rows) // self.samples * self.samples
             left[number] = list(mixed[:whole].split(self.samples))
         return left[number].pop()
+
+
+class Bags(BatchPlan):
+    """Batches of bags, each `size` rows that have enough different classes; drawn in every epoch.
+
+    An epoch has floor(N / size) bags, cut from random orders of all rows, one after another; bags
+    with fewer different classes than `distinct` of their size are dropped. Where none is, every row
+    is in at most one bag of an epoch.
+
+    Args:
+        labels: the class (N,) of each row, any whole numbers.
+        size: b, rows of a bag.
+        bags: of a batch.
+        seed: of the drawing.
+        distinct: share of different classes that a bag has at least.
+
+    Raises ValueError where no bag can have them; drawing an epoch does where hardly any has.
+    """
+
+    def __init__(
+        self, labels: Tensor, size: int, bags: int, seed: int, distinct: float = 0.75
+    ) -> None:
+        self.least = math.ceil(distinct * size)
+        classes = len(labels.unique())
+        if size > len(labels) or self.least > classes:
+            raise ValueError(
+                f"a bag is to have {size} rows of {self.least} different classes at least, and "
+                f"there are {len(labels)} rows of {classes} classes; choose smaller bags."
+            )
+        self.labels, self.size, self.bags, self.seed = labels, size, bags, seed
+        self.count = len(labels) // size
+        self.sizes = sizes_of(self.count, bags)
+
+    def batches(self, epoch: int) -> Iterator[Tensor]:
+        """The rows (bags, size) of one batch after another, those of a bag beside each other."""
+        generator, found, left = seeded(self.seed, epoch), [], self.count
+        for _ in range(MOST_ORDERS):
+            order = torch.randperm(len(self.labels), generator=generator)
+            cut = order[: self.count * self.size].view(self.count, self.size)
+            found.append(cut[different(self.labels[cut]) >= self.least][:left])
+            left -= len(found[-1])
+            if left == 0:
+                yield from torch.cat(found).split(self.bags)
+                return
+        raise ValueError(
+            f"hardly any bag of {self.size} rows has {self.least} different classes; choose "
+            f"smaller bags."
+        )
+
+
+def different(labels: Tensor) -> Tensor:
+    """How many different whole numbers (B, n) there are in each row, (B,)."""
+    ordered = labels.sort(dim=1).values
+    return 1 + (ordered[:, 1:] != ordered[:, :-1]).sum(dim=1)
 
 
 class PlanSampler(Sampler[Tensor]):

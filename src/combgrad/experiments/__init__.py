@@ -1,5 +1,6 @@
 """Lightning modules: one a task, all built on `Experiment`."""
 
+from combgrad.experiments.bags import BagsExperiment
 from combgrad.experiments.base import Experiment
 from combgrad.experiments.dvae import DVAEExperiment
 from combgrad.experiments.globe_tsp import GlobeTSPExperiment
@@ -10,6 +11,7 @@ from combgrad.experiments.warcraft import WarcraftExperiment
 from combgrad.experiments.warcraft_direct import WarcraftDirectExperiment
 
 __all__ = [
+    "BagsExperiment",
     "DVAEExperiment",
     "Experiment",
     "GlobeTSPExperiment",

@@ -39,7 +39,7 @@ class Experiment(pl.LightningModule, ABC):
         schedule: maps progress (0 to 1) to a factor of the learning rate, or None.
         seed: of the random numbers drawn while training.
         loss: what is trained on; None for a task whose loss is its own.
-        provides: the labels that a batch has, for a loss and a margin; none for such a task.
+        provides: the labels that a batch has, for a loss and a margin; None for such a task.
         rates: learning rates of parts of the network, by name, instead of the optimizer's.
         epoch_metrics_every: metrics of whole sets are found after the first epoch, every so many
             epochs from there, and after the last.
@@ -56,7 +56,7 @@ class Experiment(pl.LightningModule, ABC):
         schedule: Callable[[float], float] | None = None,
         seed: int = 0,
         loss: Loss | None = None,
-        provides: Iterable[str] = (),
+        provides: Iterable[str] | None = None,
         rates: Mapping[str, float] | None = None,
         epoch_metrics_every: int = 1,
     ) -> None:

@@ -14,18 +14,21 @@ from combgrad.losses import Loss
 
 
 def check_choices(
-    task: str, layer: CombinatorialLayer, loss: Loss | None, provides: Iterable[str]
+    task: str, layer: CombinatorialLayer, loss: Loss | None, provides: Iterable[str] | None
 ) -> None:
-    """Raise IncompatibleError where a task cannot train what was chosen, with the remedy."""
-    provides = frozenset(provides)
+    """Raise IncompatibleError where a task cannot train what was chosen, with the remedy.
+
+    `provides` is None for a task whose loss is its own.
+    """
+    own_loss, provides = provides is None, frozenset(provides or ())
     if layer.margin is not None:
         remedy = "use margin=noise or margin=none"
         check_needs(f"{name_of(layer.margin)} of {task}", layer.margin.needs, provides, remedy)
     if loss is None:
-        if provides:
+        if not own_loss:
             raise IncompatibleError(f"{task} has no loss of its own; choose one, as loss=hamming.")
         return
-    if not provides:
+    if own_loss:
         raise IncompatibleError(
             f"{task} has a loss of its own, which {name_of(loss)} cannot replace; leave out loss=."
         )

@@ -2,6 +2,7 @@
 
 from combgrad.gradients.base import GradientMethod
 from combgrad.gradients.blackbox import Blackbox
+from combgrad.gradients.cvxpylayers import CvxpyLayers
 from combgrad.gradients.identity import Identity
 from combgrad.gradients.imle import IMLE, AdaptiveIMLE
 from combgrad.gradients.perturbed import Perturbed
@@ -15,6 +16,7 @@ __all__ = [
     "SIMPLE",
     "AdaptiveIMLE",
     "Blackbox",
+    "CvxpyLayers",
     "GradientMethod",
     "Identity",
     "Perturbed",

@@ -7,6 +7,7 @@ from combgrad.losses.linear_program import linear_program_value
 from combgrad.losses.optimal_value import OptimalValue, SolutionCost
 from combgrad.losses.recall import Recall
 from combgrad.losses.score_function import ScoreFunction
+from combgrad.losses.sinkhorn import Sinkhorn
 from combgrad.losses.solution import BilinearHamming, Hamming, SolutionLoss
 from combgrad.losses.spo_plus import SPOPlus
 from combgrad.losses.target_cost import TargetCost
@@ -21,6 +22,7 @@ __all__ = [
     "Recall",
     "SPOPlus",
     "ScoreFunction",
+    "Sinkhorn",
     "SolutionCost",
     "SolutionLoss",
     "TargetCost",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -37,18 +38,32 @@ def draw_neighbours(images: np.ndarray, right: np.ndarray, names: Sequence[str])
     boxes = figure.subplots(count, images.shape[1], squeeze=False)
     for query, row in enumerate(boxes):
         for place, axes in enumerate(row):
-            axes.imshow(images[query, place], interpolation="nearest")
-            axes.set(xticks=[], yticks=[])
-            told = place == 0 or right[query, place - 1]
-            for line in axes.spines.values():
-                colour = INK if place == 0 else RIGHT if told else WRONG
-                line.set(color=colour, linewidth=1 if place == 0 else 3)
-                line.set_linestyle("-" if told else "--")
+            told = place == 0 or bool(right[query, place - 1])
+            colour = INK if place == 0 else RIGHT if told else WRONG
+            frame(axes, images[query, place], colour, dashed=not told, width=3 if place else 1)
         row[0].set_title(names[query], color=INK, size=7, loc="left", parse_math=False)
     handles = [
-        Line2D([], [], color=INK, linewidth=1, label="query"),
-        Line2D([], [], color=RIGHT, linewidth=3, label="of its class"),
-        Line2D([], [], color=WRONG, linewidth=3, linestyle="--", label="of another"),
+        frame_line(INK, "query", width=1),
+        frame_line(RIGHT, "of its class"),
+        frame_line(WRONG, "of another", dashed=True),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=8)
     return figure
+
+
+def frame(
+    axes: Axes, image: np.ndarray, colour: str, dashed: bool = False, width: float = 3
+) -> None:
+    """Draw an image (H, W, 3) uint8 with a frame."""
+    axes.imshow(image, interpolation="nearest")
+    axes.set(xticks=[], yticks=[])
+    for line in axes.spines.values():
+        line.set(color=colour, linewidth=width)
+        line.set_linestyle("--" if dashed else "-")
+
+
+def frame_line(colour: str, label: str, dashed: bool = False, width: float = 3) -> Line2D:
+    """What stands for a frame in a legend."""
+    line = Line2D([], [], color=colour, linewidth=width, label=label)
+    line.set_linestyle("--" if dashed else "-")
+    return line

@@ -1,7 +1,10 @@
 """Linear assignment, square and rectangular, exact, in compiled code."""
 
+from typing import Any
+
 import numpy as np
 import torch
+from scipy import sparse
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
@@ -73,6 +76,21 @@ class Assignment(Solver):
         if a.shape[0] >= a.shape[1]:
             fitted = fitted + (columns - a.mean())
         return bool(torch.allclose(fitted, a, rtol=1e-6, atol=1e-9 * float(a.abs().max())))
+
+    def equalities(self, shape: torch.Size) -> tuple[Any, np.ndarray]:
+        """A (2n, n^2), sparse, and b (2n,): the matchings are the vertices of A y = b, y >= 0.
+
+        Raises SolverInputError for a shape (n, m) that is not square.
+        """
+        self._check_shape(shape)
+        if shape[0] != shape[1]:
+            raise SolverInputError(
+                f"Assignment: matrices of shape {tuple(shape)} have no form with equalities alone; "
+                f"pass square ones."
+            )
+        ones, unit = np.ones((1, shape[0])), sparse.eye_array(shape[0])
+        rows = sparse.vstack([sparse.kron(unit, ones), sparse.kron(ones, unit)]).tocsr()
+        return rows, np.ones(2 * shape[0])
 
     def _solve(self, costs: Tensor) -> Tensor:
         if costs.numel() == 0:

@@ -1,0 +1,83 @@
+"""The entropic matching: the value of an assignment that may be spread over several columns."""
+
+import torch
+from torch import Tensor
+
+from combgrad.arguments import check_positive, is_whole
+from combgrad.errors import SolverInputError
+from combgrad.instances import NOTHING, Instances
+from combgrad.labels import Labels
+from combgrad.layer import CombinatorialLayer
+from combgrad.losses.base import Loss, Outcome
+from combgrad.solvers.spending import spent
+
+
+class Sinkhorn(Loss):
+    """Mean over the batch of min <w, P> + tau sum P log P, over P of row and column sums 1.
+
+    The soft relative of `OptimalValue` on square assignments, between z* - tau n log n and z*; its
+    gradient is the best P / B instead of a permutation. P is found by Sinkhorn's iteration in the
+    log domain, until all row sums are within `tolerance` of 1, as the column sums are, or
+    `iterations` times, which at a low temperature come first. In evaluation it is <w, y(w)>, by the
+    layer's solver. With a projection or a margin, w is what the solver sees. Source: Cuturi,
+    NeurIPS 2013; in the log domain as Peyre and Cuturi, Computational Optimal Transport, 2019.
+
+    Args:
+        tau: the temperature, > 0, in units of cost.
+        iterations: at most so many, >= 1.
+        tolerance: of the row sums, > 0.
+
+    Raises ValueError for a value out of range, SolverInputError for costs that are no square
+    matrices (B, n, n), and for forbidden ones.
+    """
+
+    needs = frozenset()
+
+    def __init__(self, tau: float, iterations: int = 100, tolerance: float = 1e-3) -> None:
+        super().__init__()
+        self.tau = check_positive("tau", tau, "loss")
+        if not is_whole(iterations) or iterations < 1:
+            raise ValueError(f"loss.iterations is {iterations!r}; it must be a whole number >= 1.")
+        self.iterations = iterations
+        self.tolerance = check_positive("tolerance", tolerance, "loss")
+
+    def forward(
+        self,
+        layer: CombinatorialLayer,
+        costs: Tensor,
+        labels: Labels,
+        instances: Instances | None = None,
+    ) -> Outcome:
+        """The mean value, and in evaluation y(w) (B, n, n)."""
+        known = instances or NOTHING
+        prepared = layer.prepare(costs, labels, known)
+        _check(prepared)
+        if not self.training:
+            solution = layer.solver(prepared.detach(), known)
+            return Outcome(spent(prepared, solution).mean(), solution)
+        with torch.no_grad():
+            logarithm = log_plan(prepared / self.tau, self.iterations, self.tolerance)
+            plan = logarithm.exp()
+            entropy = (plan * logarithm).flatten(1).sum(dim=1)
+        return Outcome((spent(prepared, plan) + self.tau * entropy).mean())
+
+
+def _check(costs: Tensor) -> None:
+    if costs.dim() != 3 or costs.shape[1] != costs.shape[2]:
+        raise SolverInputError(
+            f"Sinkhorn: costs have shape {tuple(costs.shape)}; it is for square matrices "
+            f"(B, n, n), as many rows as columns."
+        )
+    if not bool(torch.isfinite(costs).all()):
+        raise SolverInputError("Sinkhorn: costs must be finite; it cannot forbid a pair.")
+
+
+def log_plan(scaled: Tensor, iterations: int, tolerance: float) -> Tensor:
+    """log P (B, n, n) of the entropic matching of costs divided by the temperature, (B, n, n)."""
+    logarithm = -scaled
+    for _ in range(iterations):
+        logarithm = logarithm.log_softmax(dim=2).log_softmax(dim=1)
+        sums = logarithm.logsumexp(dim=2)
+        if not sums.numel() or float(sums.exp().sub(1).abs().amax()) <= tolerance:
+            break
+    return logarithm
