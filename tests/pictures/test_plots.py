@@ -10,7 +10,14 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from combgrad.pictures.plots import COLOURS, draw_figure, footer, save_plot, series_label
+from combgrad.pictures.plots import (
+    COLOURS,
+    draw_figure,
+    footer,
+    half_width,
+    save_plot,
+    series_label,
+)
 from combgrad.plans import grids
 from combgrad.results import RunRecord, load_records, save_record
 from combgrad.results.series import FigureData, Panel, Series, collect, read_sketch
@@ -68,6 +75,23 @@ def test_a_metric_against_a_value_has_lines_bands_and_a_marker_for_each_x():
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("sigma", "correct edges (%)")
     legend = [text.get_text() for text in axes.get_legend().get_texts()]
     assert legend == ["Identity (2 to 3 seeds)", "Blackbox (1 seed)"]
+
+
+def test_a_band_may_be_the_confidence_interval_of_the_mean():
+    """Of five numbers t is 2.776, of two 12.706, as tables of Student's distribution have it."""
+    seeds = np.array([1.0, 2.0, 4.0, 5.0, 8.0])
+    two = np.array([3.0, 7.0])
+    some = Series("x", (1.0, 2.0), (4.0, 5.0), (seeds.std(), two.std()), (5, 2))
+    expected = [2.7764 * seeds.std(ddof=1) / 5**0.5, 12.7062 * two.std(ddof=1) / 2**0.5]
+    np.testing.assert_allclose(half_width(some, "interval"), expected, rtol=1e-4)
+    np.testing.assert_array_equal(half_width(some, "deviation"), some.std)
+    alone = Series("x", (1.0,), (4.0,), (0.0,), (1,))
+    assert half_width(alone, "interval").tolist() == [0.0]
+    data = values(some, band="interval")
+    (axes,) = draw_figure(data).axes
+    corners = axes.collections[0].get_paths()[0].vertices
+    assert corners[corners[:, 0] == 1, 1].max() == pytest.approx(4 + expected[0], rel=1e-4)
+    assert "95 % confidence interval" in " ".join(footer(data, 200))
 
 
 def test_curves_have_a_band_the_margins_end_and_the_best_epoch():
@@ -234,7 +258,7 @@ def test_the_script_draws_what_was_run_and_removes_what_says_otherwise(run_scrip
 def test_the_script_says_what_cannot_be_drawn(run_script, tmp_path):
     status, _, errors = run_script("12")
     assert status == 2
-    assert "there is no figure '12'; there are 3, 4a" in errors
+    assert "there is no figure '12'; there are 3, " in errors
     status, _, errors = run_script("8b", "--results", "elsewhere")
     assert status == 2
     assert "there is no folder elsewhere" in errors

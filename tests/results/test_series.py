@@ -278,3 +278,21 @@ def test_the_end_of_the_margin_is_where_the_layer_ends_it(margin, epochs, end):
             real.set_epoch(epoch, epochs)
             active.append(real.active)
         assert sum(active) == (end if end is not None else epochs * active[0])
+
+
+def test_words_may_stand_at_the_numbers_that_their_labels_say():
+    cells = [({"grad": word}, {}) for word in ("identity", "blackbox")]
+    drawn = a_sketch("values", cells, x={"key": "grad"}, labels={"grad": {"identity": "4"}})
+    assert drawn.x(cells[0][0]) == 4.0
+    with pytest.raises(CombgradError, match=r"grad is 'blackbox'.* its x must be a number"):
+        drawn.x(cells[1][0])
+
+
+def test_the_band_is_said_by_the_plan():
+    assert collect(a_sketch("values", [a_cell()]), [a_record()], "paper", "regenerated").band == (
+        "deviation"
+    )
+    wide = a_sketch("values", [a_cell()], band="interval")
+    assert collect(wide, [a_record()], "paper", "regenerated").band == "interval"
+    with pytest.raises(CombgradError, match="band is 'sem'; choose one of deviation, interval"):
+        a_sketch("values", [a_cell()], band="sem")

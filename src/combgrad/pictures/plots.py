@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from scipy.special import stdtrit
 
 from combgrad.files.installation import program
 from combgrad.files.writing import write_atomically
@@ -78,9 +79,11 @@ def footer(data: FigureData, width: int) -> list[str]:
             "values": "Markers: test at the best validation epoch.",
             "curves": "Markers: the best validation epoch, mean of the seeds.",
         }[data.kind]
-        words = [
-            f"{made}. Line and band: mean and population standard deviation over the seeds. {mark}"
-        ]
+        band = {
+            "deviation": "population standard deviation over the seeds",
+            "interval": "95 % confidence interval (Student's t) over the seeds",
+        }[data.band]
+        words = [f"{made}. Line and band: mean and {band}. {mark}"]
         if data.own:
             words.append(f"Runs of the user's own, not among the committed ones: {data.own}.")
         if data.missing:
@@ -128,7 +131,7 @@ def _draw_panel(axes: Axes, data: FigureData, panel: Panel) -> None:
         axes.text(0.5, 0.5, text, size=11, color=FAINT, **middle)
         return
     for number, series in enumerate(panel.series):
-        _draw_series(axes, data.kind, number, series)
+        _draw_series(axes, data, number, series)
     for number, end in enumerate(data.margin_ends if data.kind == "curves" else ()):
         # Between the last epoch with a margin and the first one without.
         label = "end of the margin" if number == 0 else None
@@ -136,11 +139,24 @@ def _draw_panel(axes: Axes, data: FigureData, panel: Panel) -> None:
     axes.legend(fontsize=9, labelcolor=INK, edgecolor="none", framealpha=0.85)
 
 
-def _draw_series(axes: Axes, kind: str, number: int, series: Series) -> None:
+def half_width(series: Series, band: str) -> np.ndarray:
+    """Half the height of the band (N,) around the N points of a series.
+
+    The population deviation s of n seeds, or t s / sqrt(n - 1) with Student's t at 97.5 % for n - 1
+    degrees of freedom: the 95 % interval of the mean. 0 for a single seed.
+    """
+    std, free = _drawable(series.std), np.array(series.seeds, dtype=float) - 1
+    if band == "deviation":
+        return std
+    wide = stdtrit(np.maximum(free, 1), 0.975) / np.sqrt(np.maximum(free, 1))
+    return np.where(free > 0, wide * std, 0.0)
+
+
+def _draw_series(axes: Axes, data: FigureData, number: int, series: Series) -> None:
     """Line, band and markers; an empty line in the legend where nothing was run."""
     colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
-    spots = range(len(series.x)) if kind == "values" else []
-    mean, std = _drawable(series.mean), _drawable(series.std)
+    spots = range(len(series.x)) if data.kind == "values" else []
+    mean, half = _drawable(series.mean), half_width(series, data.band)
     axes.plot(
         series.x,
         mean,
@@ -151,7 +167,7 @@ def _draw_series(axes: Axes, kind: str, number: int, series: Series) -> None:
         label=series_label(series),
     )
     if max(series.seeds, default=0) > 1:
-        axes.fill_between(series.x, mean - std, mean + std, color=colour, alpha=0.18, linewidth=0)
+        axes.fill_between(series.x, mean - half, mean + half, color=colour, alpha=0.18, linewidth=0)
     if series.best is not None:
         x, y = series.best
         axes.plot([x], _drawable([y]), marker, color=colour, ms=9, mec="white", mew=1.2, zorder=4)

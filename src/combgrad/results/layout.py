@@ -12,7 +12,10 @@ from combgrad.results.paper import paper_of
 Head = tuple[str, ...]
 
 NEEDED = ("metrics", "rows", "columns")
-KEYS = frozenset({*NEEDED, "called", "labels", "absent", "shown_as", "printed_on", "notes"})
+KEYS = frozenset({*NEEDED, "called", "labels", "absent", "shown_as", "printed_on", "band", "notes"})
+
+#: What the band around the line of a figure may be.
+BANDS = ("deviation", "interval")
 
 
 class LayoutError(CombgradError, ValueError):
@@ -65,6 +68,7 @@ class Layout:
         labels: key -> value -> the word shown for it.
         absent: key -> what is shown where a point lacks the key.
         shown_as: key -> value -> the values in whose places a point with it stands.
+        band: around a figure's lines, `deviation` over the seeds or 95 % `interval` of their mean.
         printed_on: the data that the printed numbers are of, where the runs are on others.
         notes: sentences below the table.
     """
@@ -81,6 +85,7 @@ class Layout:
     absent: Mapping[str, str] = field(default_factory=dict)
     shown_as: Mapping[str, Mapping[str, list[str]]] = field(default_factory=dict)
     printed_on: str = ""
+    band: str = "deviation"
     notes: tuple[str, ...] = ()
 
     @property
@@ -137,6 +142,9 @@ def read_layout(
     rows, columns = tuple(document["rows"]), tuple(document["columns"])
     if len(metrics) > 1 and not any("{metric}" in template for template in rows + columns):
         raise LayoutError(f"{name} has several metrics; let a row or column show {{metric}}.")
+    band = str(document.get("band", BANDS[0]))
+    if band not in BANDS:
+        raise LayoutError(f"{name}: band is {band!r}; choose one of {', '.join(BANDS)}.")
     return Layout(
         name=name,
         called=called(name, document),
@@ -153,6 +161,7 @@ def read_layout(
         absent={key: str(text) for key, text in document.get("absent", {}).items()},
         shown_as=document.get("shown_as", {}),
         printed_on=str(document.get("printed_on", "")),
+        band=band,
         notes=tuple(document.get("notes", ())),
     )
 

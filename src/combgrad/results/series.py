@@ -54,8 +54,12 @@ class Sketch:
         return " ".join(row)
 
     def x(self, point: Mapping[str, Any]) -> float:
-        """Where a point stands on the horizontal axis; FigureError where it has no such number."""
+        """Where a point stands on the horizontal axis, by its label where it has one.
+
+        Raises FigureError where that is no number.
+        """
         value = point.get(self.x_key, self.layout.absent.get(self.x_key))
+        value = self.layout.labels.get(self.x_key, {}).get(str(value), value)
         try:
             return float(value)
         except (TypeError, ValueError):
@@ -95,7 +99,7 @@ class FigureData:
     `margin_ends` are epochs after which a margin is off; `missing` names the cells without a run,
     `left_out` the files that do not count, `unfit` those without the numbers of the others;
     `source` is None where nothing was run and none was asked for; `own` counts the runs that are
-    the user's, not committed.
+    the user's, not committed; `band` is what is drawn around the lines, one of BANDS.
     """
 
     name: str
@@ -110,6 +114,7 @@ class FigureData:
     left_out: tuple[str, ...] = ()
     unfit: tuple[str, ...] = ()
     own: int = 0
+    band: str = "deviation"
     notes: tuple[str, ...] = ()
 
     @property
@@ -188,6 +193,7 @@ def collect(
         left_out=tuple(r.file_name for _, marks in sketch.asked for r in own(marks, left_out)),
         unfit=tuple(sorted(unfit)),
         own=len(drawn & set(own_keys)),
+        band=sketch.layout.band,
         notes=sketch.layout.notes,
     )
 
