@@ -12,6 +12,7 @@ from typing import Any
 import numba
 from tqdm import tqdm
 
+from benchmarks.bag_cases import bag_plans
 from benchmarks.cases import Findings, Plan, measure
 from benchmarks.graph_matching_cases import graph_matching_plans
 from benchmarks.grid_cases import grid_plans
@@ -42,11 +43,20 @@ PROBLEMS: dict[str, Callable[[int], list[Plan]]] = {
     "ilp": program_plans,
     "sampler": sampler_plans,
     "step": step_plans,
+    "bags": bag_plans,
     "peers": peer_plans,
 }
 
 #: Packages behind the references and peers, besides those of every record.
-PACKAGES = ("scipy", "highspy", "pyepo", "ortools", "torch-imle", "blackbox-backprop")
+PACKAGES = (
+    "scipy",
+    "highspy",
+    "pyepo",
+    "ortools",
+    "torch-imle",
+    "blackbox-backprop",
+    "cvxpylayers",
+)
 MOST_THREADS = 2
 
 
