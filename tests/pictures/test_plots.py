@@ -104,6 +104,7 @@ def test_curves_have_a_band_the_margins_end_and_the_best_epoch():
     assert best.get_color() == named(axes, "Identity").get_color() == COLOURS[0]
     corners = axes.collections[0].get_paths()[0].vertices
     assert corners[corners[:, 0] == 3, 1].min() == pytest.approx(0.7)
+    assert {1.0, 2.0, 3.0} <= set(axes.get_xticks()) <= set(range(-1, 6))
 
 
 def test_profile_source_notes_and_what_is_missing_are_in_the_footer():

@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from scipy.special import stdtrit
 
 from combgrad.files.installation import program
@@ -122,6 +123,8 @@ def _drawable(values: Sequence[float]) -> np.ndarray:
 def _draw_panel(axes: Axes, data: FigureData, panel: Panel) -> None:
     axes.set_xlabel(data.x_label, color=INK)
     axes.set_ylabel(panel.label, color=INK)
+    if data.kind == "curves":
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(color="#dfe5e9", linewidth=0.7)
     axes.spines[["top", "right"]].set_visible(False)
     if data.empty:
