@@ -4,6 +4,7 @@ from combgrad.experiments.bags import BagsExperiment
 from combgrad.experiments.base import Experiment
 from combgrad.experiments.dvae import DVAEExperiment
 from combgrad.experiments.globe_tsp import GlobeTSPExperiment
+from combgrad.experiments.headline import HeadlineExperiment
 from combgrad.experiments.l2x import L2XExperiment
 from combgrad.experiments.matching import MatchingExperiment
 from combgrad.experiments.retrieval import RetrievalExperiment
@@ -15,6 +16,7 @@ __all__ = [
     "DVAEExperiment",
     "Experiment",
     "GlobeTSPExperiment",
+    "HeadlineExperiment",
     "L2XExperiment",
     "MatchingExperiment",
     "RetrievalExperiment",
