@@ -139,6 +139,22 @@ def python_alignment(costs: np.ndarray) -> np.ndarray:
     return mask
 
 
+def torch_alignment_value(costs: Tensor, gap: float) -> Tensor:
+    """The mean cost of the best alignments of match costs (B, n, m), cell by cell, by autograd."""
+    batch, rows, columns = costs.shape
+    best = {(rows, columns): costs.new_zeros(batch)}
+    for i in range(rows, -1, -1):
+        for j in range(columns, -1, -1):
+            price = costs[:, min(i, rows - 1), min(j, columns - 1)]
+            ways = []
+            for down, right, factor in ((1, 1, 1.0), (0, 1, gap), (1, 0, gap)):
+                if (i + down, j + right) in best:
+                    ways.append(factor * price + best[i + down, j + right])
+            if ways:
+                best[i, j] = torch.stack(ways).amin(dim=0)
+    return best[0, 0].mean()
+
+
 @batched
 def scipy_tree(costs: np.ndarray) -> np.ndarray:
     """The minimum spanning tree of a complete graph with edge costs (E,) > 0."""

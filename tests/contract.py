@@ -150,6 +150,16 @@ def alignment(n, m):
     return Row(solvers.Alignment(), (n + 1, m + 1, 3), members, smaller=((2, 2, 3), (1, m + 1, 3)))
 
 
+def tied_alignment(n, m, gap):
+    """What the paths of `alignment` pay for: a node after the last one pays for the last."""
+    members = alignment(n, m).solutions
+    paid = np.zeros((len(members), n, m))
+    for path, i, j, move in zip(*np.nonzero(members), strict=True):
+        paid[path, min(i, n - 1), min(j, m - 1)] += 1.0 if move == 0 else gap
+    rows = np.unique(paid, axis=0)
+    return Row(solvers.TiedAlignment(gap), (n, m), rows, smaller=((1, m), (n, 1)), exact=False)
+
+
 def two_smallest(costs):
     """A function of one instance, at the top of a module, as worker processes need it."""
     chosen = np.zeros_like(costs)
@@ -197,6 +207,15 @@ ROWS = {
     "grid-4": grid(3, 5, 4),
     "alignment": alignment(2, 2),
     "alignment-long": alignment(1, 4),
+    "tied-alignment": tied_alignment(3, 3, 1.5),
+    "tied-alignment-cheap": tied_alignment(2, 4, 0.25),
+    "tied-alignment-lengths": replace(
+        tied_alignment(2, 3, 1.5),
+        instances=lambda batch: Instances(
+            {"lengths": [[1 + b % 2, 3 - b % 3] for b in range(batch)]}
+        ),
+        smaller=(),
+    ),
     "brute-force": tours(5, solvers.BruteForceTSP()),
     "tsp": tours(5, solvers.TSP()),
     "tsp-even": tours(6, solvers.TSP()),

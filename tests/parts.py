@@ -24,8 +24,8 @@ ARGUMENTS: dict[str, dict[str, list[str]]] = {
     "proj": {"plane": ["proj.a=[1,2,0.5,3,-1,1]"]},
 }  # fmt: skip
 
-#: Options for square matrices alone, or that need a further package: with tests of their own.
-APART = {"grad": {"cvxpylayers"}, "loss": {"sinkhorn"}}
+#: Options for certain solvers alone, or that need a further package: with tests of their own.
+APART = {"grad": {"cvxpylayers"}, "loss": {"sinkhorn", "soft_alignment"}}
 
 
 def options(group: str) -> list[str]:

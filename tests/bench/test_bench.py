@@ -25,7 +25,7 @@ from benchmarks.cases import (
 )
 from benchmarks.graph_matching_cases import graph_matching_case, joint_of, pairs_of_graphs
 from benchmarks.grid_cases import terrain
-from benchmarks.matching_cases import alignment_case, assignment_case
+from benchmarks.matching_cases import alignment_case, alignment_value_case, assignment_case
 from benchmarks.order_cases import scores
 from benchmarks.peers import missing_peers
 from benchmarks.program_cases import knapsack_case, program_case, tree_case
@@ -276,6 +276,7 @@ def test_order_references_agree_with_the_solvers():
     [
         partial(assignment_case, 5, threads=1),
         partial(alignment_case, 6),
+        partial(alignment_value_case, 6),
         partial(tree_case, 6),
         partial(knapsack_case, 9),
         partial(program_case, 6),

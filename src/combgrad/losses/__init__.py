@@ -8,6 +8,7 @@ from combgrad.losses.optimal_value import OptimalValue, SolutionCost
 from combgrad.losses.recall import Recall
 from combgrad.losses.score_function import ScoreFunction
 from combgrad.losses.sinkhorn import Sinkhorn
+from combgrad.losses.soft_alignment import SoftAlignment
 from combgrad.losses.solution import BilinearHamming, Hamming, SolutionLoss
 from combgrad.losses.spo_plus import SPOPlus
 from combgrad.losses.target_cost import TargetCost
@@ -23,6 +24,7 @@ __all__ = [
     "SPOPlus",
     "ScoreFunction",
     "Sinkhorn",
+    "SoftAlignment",
     "SolutionCost",
     "SolutionLoss",
     "TargetCost",

@@ -14,6 +14,7 @@ from combgrad.solvers.knapsack import Knapsack
 from combgrad.solvers.ranking import Ranking
 from combgrad.solvers.shortest_path import ShortestPath
 from combgrad.solvers.spanning_tree import SpanningTree
+from combgrad.solvers.tied_alignment import TiedAlignment
 from combgrad.solvers.topk import TopK
 from combgrad.solvers.tsp import TSP
 
@@ -32,6 +33,7 @@ __all__ = [
     "ShortestPath",
     "Solver",
     "SpanningTree",
+    "TiedAlignment",
     "TopK",
     "Trait",
     "from_function",

@@ -1,5 +1,7 @@
 """What a solution costs, where entries may be forbidden."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -9,5 +11,8 @@ def spent(costs: Tensor, solution: Tensor) -> Tensor:
 
     Entries of cost +inf that are not used cost nothing; one that is used costs inf.
     """
+    total = (costs * solution).flatten(1).sum(dim=1)
+    if math.isfinite(total.sum().item()):
+        return total  # an inf would have made a NaN of a 0
     unused = (costs == torch.inf) & (solution == 0)
     return (costs.masked_fill(unused, 0.0) * solution).flatten(1).sum(dim=1)
