@@ -32,6 +32,15 @@ def test_embeddings_are_a_linear_map_of_what_the_backbone_finds_at_length_1():
     torch.testing.assert_close(net(grey), net(grey.expand(-1, 3, -1, -1)))
 
 
+def test_a_trained_backbone_has_the_channels_of_a_pixel_beside_each_other():
+    """Also after its weights came from a checkpoint."""
+    net = RetrievalNet(SmallCNN(4), embedding=6)
+    plain = {name: x.contiguous() for name, x in net.state_dict().items()}
+    net.load_state_dict(plain)
+    for step in net.backbone.steps:
+        assert step[0].weight.is_contiguous(memory_format=torch.channels_last)
+
+
 def test_a_frozen_backbone_is_no_part_of_it():
     net = RetrievalNet(SmallCNN(4, frozen=True), embedding=6)
     assert {name for name, _ in net.named_parameters()} == {"embedding.weight", "embedding.bias"}

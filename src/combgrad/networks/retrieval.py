@@ -2,6 +2,7 @@
 
 from typing import Self
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -33,6 +34,9 @@ class RetrievalNet(nn.Module):
         if embedding < 1:
             raise ValueError(f"model.embedding is {embedding}; it must be at least 1.")
         self.channels, self.frozen_norm = backbone.whole_channels, frozen_norm
+        if not backbone.frozen:
+            # With the channels of a pixel beside each other a step takes 60 to 70 % of the time.
+            backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.backbone = None if backbone.frozen else backbone
         self.embedding = nn.Linear(self.channels, embedding)
         self.train(self.training)
