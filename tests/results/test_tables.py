@@ -287,6 +287,25 @@ def test_the_paper_stands_beside_its_own_point():
     assert (second.paper, second.mark, printed(second)) == (None, Mark.NO_PAPER, "-")
 
 
+def test_numbers_printed_for_another_experiment_stand_beside_those_of_other_data():
+    values = [
+        a_value(49, 1, "7", experiment="tsp20", grad="identity", margin="none"),
+        a_value(99, 1, "6", **POINTS[0]),
+        a_value(98, 1, "7", **POINTS[0]),
+    ]
+    document = layout(printed_on="<other> maps", printed_as={"table": 7, "experiment": "tsp20"})
+    table = only(make_tables(document, asked_for(), [a_record(POINTS[0])], values))
+    cell, unrun = cell_of(table, POINTS[0]), cell_of(table, POINTS[2])
+    assert (printed(cell), cell.mark) == ("49 ± 1 (?)", Mark.OTHER_DATA)
+    assert (printed(unrun), unrun.mark) == ("49 ± 1 (?)", Mark.NO_RUN)
+    assert cell_of(table, POINTS[1]).paper is None
+    assert "| paper, on \\<other> maps |" in to_markdown(table)
+    assert "paper, on $<$other$>$ maps" in to_latex(table)
+    assert ">paper, on &lt;other&gt; maps 49 &#177; 1 (?)</span>" in to_html(table)
+    line = next(csv.DictReader(io.StringIO(to_csv([table]))))
+    assert (line["paper_mean"], line["difference"], line["mark"]) == ("49", "", "other-data")
+
+
 def test_a_table_without_printed_numbers_does_not_explain_them():
     printed = [a_value(49.0, 1.0, experiment="tsp5", grad="identity", margin="none")]
     for values in ([], printed):
@@ -348,6 +367,9 @@ def test_metrics_can_be_heads():
         ({"columns": ["{margin}"]}, "the same place"),
         ({"rows": []}, r"missing \['rows'\]"),
         ({"collumns": []}, r"unknown \['collumns'\]"),
+        ({"printed_as": "5"}, "printed_as is '5'; give the table and the experiment"),
+        ({"printed_as": {"table": 5}, "printed_on": "x"}, "give the table and the experiment"),
+        ({"printed_as": {"table": 5, "experiment": "cub"}}, "needs printed_on"),
         ({"metrics": [{"label": "x"}]}, "a metric that is none"),
         ({"metrics": [ACCURACY | {"best": "most"}]}, "best of test/accuracy"),
         ({"metrics": [ACCURACY, ACCURACY]}, "several metrics"),

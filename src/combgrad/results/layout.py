@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from combgrad.errors import CombgradError
 from combgrad.results.paper import paper_of
@@ -12,7 +12,9 @@ from combgrad.results.paper import paper_of
 Head = tuple[str, ...]
 
 NEEDED = ("metrics", "rows", "columns")
-KEYS = frozenset({*NEEDED, "called", "labels", "absent", "shown_as", "printed_on", "band", "notes"})
+KEYS = frozenset(
+    {*NEEDED, "called", "labels", "absent", "shown_as", "printed_on", "printed_as", "band", "notes"}
+)
 
 #: What the band around the line of a figure may be.
 BANDS = ("deviation", "interval")
@@ -53,6 +55,13 @@ class Metric:
         return text.removeprefix("-") if float(text) == 0 else text
 
 
+class PrintedAs(NamedTuple):
+    """Where the numbers stand that a table shows beside its own: a table and its experiment."""
+
+    table: str
+    experiment: str
+
+
 @dataclass(frozen=True)
 class Layout:
     """A table without its numbers.
@@ -70,6 +79,7 @@ class Layout:
         shown_as: key -> value -> the values in whose places a point with it stands.
         band: around a figure's lines, `deviation` over the seeds or 95 % `interval` of their mean.
         printed_on: the data that the printed numbers are of, where the runs are on others.
+        printed_as: where those stand, None where it is in this very table.
         notes: sentences below the table.
     """
 
@@ -86,6 +96,7 @@ class Layout:
     shown_as: Mapping[str, Mapping[str, list[str]]] = field(default_factory=dict)
     printed_on: str = ""
     band: str = "deviation"
+    printed_as: PrintedAs | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -162,8 +173,23 @@ def read_layout(
         shown_as=document.get("shown_as", {}),
         printed_on=str(document.get("printed_on", "")),
         band=band,
+        printed_as=_printed_as(name, document),
         notes=tuple(document.get("notes", ())),
     )
+
+
+def _printed_as(name: str, document: Mapping[str, Any]) -> PrintedAs | None:
+    said = document.get("printed_as")
+    if said is None:
+        return None
+    if not isinstance(said, dict) or set(said) != set(PrintedAs._fields):
+        raise LayoutError(
+            f"{name}: printed_as is {said!r}; give the table and the experiment whose numbers "
+            f"stand beside these, {{table: 5, experiment: cub}}."
+        )
+    if not document.get("printed_on"):
+        raise LayoutError(f"{name}: printed_as needs printed_on, the data of those numbers.")
+    return PrintedAs(str(said["table"]), str(said["experiment"]))
 
 
 def called(name: str, document: Mapping[str, Any]) -> str:

@@ -6,7 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from combgrad.results.layout import Head, spans
-from combgrad.results.table_text import compared, facts, lines_of, notes, ours, printed, title
+from combgrad.results.table_text import (
+    compared,
+    facts,
+    lines_of,
+    notes,
+    ours,
+    paper_word,
+    printed,
+    title,
+)
 from combgrad.results.tables import Cell, Table
 from combgrad.results.templates import templates
 
@@ -83,7 +92,7 @@ def to_latex(table: Table) -> str:
     for head, cells in zip(table.rows, table.grid, strict=True):
         if body:
             body.append(r"\addlinespace")
-        for number, (name, texts) in enumerate(lines_of(cells)):
+        for number, (name, texts) in enumerate(lines_of(cells, paper_word(table))):
             words = [latex_text(text) for text in texts]
             if name == "ours":
                 best = [cell is not None and cell.best for cell in cells]
@@ -183,6 +192,7 @@ def _html_cell(
         "address": link(cell),
         "ours": ours(cell),
         "paper": printed(cell),
+        "paper_word": paper_word(table),
         "source": cell.paper.source if cell.paper else "",
         "difference": compared(cell),
     }

@@ -84,8 +84,17 @@ LINES: tuple[tuple[str, Callable[[Cell], str]], ...] = (
 )
 
 
-def lines_of(cells: Iterable[Cell | None]) -> list[tuple[str, list[str]]]:
-    """A row of cells as its lines, each with its name; without those that say nothing."""
+def paper_word(table: Table) -> str:
+    """What the lines of printed numbers are called: `paper, on Pascal VOC` where ours are not."""
+    on = table.layout.printed_on
+    return f"paper, on {on}" if on else "paper"
+
+
+def lines_of(cells: Iterable[Cell | None], paper: str) -> list[tuple[str, list[str]]]:
+    """A row of cells as its lines, each with its name; without those that say nothing.
+
+    `paper` is what the line of the printed numbers is called.
+    """
     cells = list(cells)
     given = [cell for cell in cells if cell]
     telling = {
@@ -94,7 +103,7 @@ def lines_of(cells: Iterable[Cell | None]) -> list[tuple[str, list[str]]]:
         "difference": any(cell.difference is not None for cell in given),
     }
     return [
-        (name, [text(cell) if cell else "" for cell in cells])
+        (paper if name == "paper" else name, [text(cell) if cell else "" for cell in cells])
         for name, text in LINES
         if telling[name]
     ]
@@ -164,7 +173,7 @@ def to_markdown(table: Table) -> str:
     depth = len(table.layout.rows)
     lines = [["" for _ in range(depth + 1)] + [", ".join(head) for head in table.columns]]
     for head, cells in zip(table.rows, table.grid, strict=True):
-        for number, (name, texts) in enumerate(lines_of(cells)):
+        for number, (name, texts) in enumerate(lines_of(cells, paper_word(table))):
             if name == "ours":
                 texts = [
                     f"**{text}**" if cell and cell.best else text

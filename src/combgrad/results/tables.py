@@ -159,7 +159,7 @@ def _table(
             point,
             metric,
             runs.get(marks.get(profile), data[:0]),
-            find_paper_value(printed, layout.number, point, metric.name),
+            printed_for(layout, point, metric, printed),
             own,
             layout.printed_on,
         )
@@ -179,6 +179,16 @@ def _table(
     columns = in_order(column for _, column in places)
     grid = tuple(tuple(places.get((row, column)) for column in columns) for row in rows)
     return Table(layout, profile, source, tuple(rows), tuple(columns), grid)
+
+
+def printed_for(
+    layout: Layout, point: Mapping[str, Any], metric: Metric, printed: Iterable[PaperValue]
+) -> PaperValue | None:
+    """What stands printed for a point, in this table or where `printed_as` says."""
+    if layout.printed_as is None:
+        return find_paper_value(printed, layout.number, point, metric.name)
+    table, experiment = layout.printed_as
+    return find_paper_value(printed, table, {**point, "experiment": experiment}, metric.name)
 
 
 def make_cell(
