@@ -3,25 +3,36 @@
 import argparse
 import sys
 import warnings
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+
+from matplotlib.figure import Figure
 
 from combgrad.errors import CombgradError
 from combgrad.pictures.plots import draw_figure, save_plot
-from combgrad.plans.grids import Plan, PlanError, load_plans, names, sketch_of
-from combgrad.results.layout import told
+from combgrad.plans.example_8a import draw_8a
+from combgrad.plans.grids import EXAMPLES, Plan, PlanError, load_plans, names, sketch_of
+from combgrad.results.layout import plan_name, told
 from combgrad.results.record import SOURCES
 from combgrad.results.selection import add_arguments, chosen
 from combgrad.results.series import collect, groups
 from combgrad.runs.configuration import profile_names
 from combgrad.runs.output import write_anywhere
 
+#: What draws a figure of EXAMPLES.
+DRAWN: dict[str, Callable[[], Figure]] = {"figure8a": draw_8a}
 
-def chosen_plans(words: list[str]) -> list[Plan]:
-    """The plans that 4a, 4 (all of 4a, 4b, 4c) or all mean, each once."""
+
+def chosen_figures(words: list[str]) -> tuple[list[str], list[Plan]]:
+    """The examples and the plans that 4a, 4 (all of 4a, 4b, 4c) or all mean, each once."""
     if "all" in words:
-        words = names("figure")
-    found = [plan for word in words for plan in load_plans("figure", word)]
-    return list({plan.name: plan for plan in found}.values())
+        words = [*EXAMPLES, *names("figure")]
+    asked = {word: plan_name(*told(f"figure{word.removeprefix('figure')}")) for word in words}
+    examples = [name for name in EXAMPLES if name in asked.values() or name[:-1] in asked.values()]
+    rest = [word for word, name in asked.items() if name not in EXAMPLES]
+    found = [plan for word in rest for plan in load_plans("figure", word)]
+    return examples, list({plan.name: plan for plan in found}.values())
 
 
 def draw(plan: Plan, asked: argparse.Namespace) -> list[Path]:
@@ -50,7 +61,7 @@ def draw(plan: Plan, asked: argparse.Namespace) -> list[Path]:
 def arguments() -> argparse.Namespace:
     """The command line; argparse ends the program where it makes no sense."""
     parser = argparse.ArgumentParser(description=__doc__)
-    known = ", ".join(told(name)[1] for name in names("figure"))
+    known = ", ".join(told(name)[1] for name in sorted([*EXAMPLES, *names("figure")]))
     parser.add_argument("figures", nargs="+", metavar="FIGURE", help=f"{known}, or all")
     parser.add_argument("--profile", choices=profile_names(), help="only runs of this profile")
     parser.add_argument("--source", choices=SOURCES, help="only runs on such data")
@@ -65,7 +76,7 @@ def arguments() -> argparse.Namespace:
     found.selection = chosen(parser, found)
     found.save_in = found.save_in or found.selection.home(found.results) / "figures"
     try:
-        found.figures = chosen_plans(found.figures)
+        found.examples, found.figures = chosen_figures(found.figures)
     except PlanError as error:
         parser.error(str(error))
     return found
@@ -79,9 +90,10 @@ def main() -> None:
     if asked.selection.hidden:
         print(f"note: {asked.selection.hidden}", file=sys.stderr)
     failed = False
-    for plan in asked.figures:
+    examples = [partial(save_plot, DRAWN[name](), asked.save_in, name) for name in asked.examples]
+    for make in (*examples, *(partial(draw, plan, asked) for plan in asked.figures)):
         try:
-            for path in draw(plan, asked):
+            for path in make():
                 print(path)
         except (CombgradError, OSError) as error:
             failed = True

@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from combgrad.errors import CombgradError
+from combgrad.files.installation import program
 from combgrad.results.identity import signature
 from combgrad.results.layout import plan_name, read_layout, told
 from combgrad.results.paper import paper_values
@@ -23,6 +24,9 @@ from combgrad.runs.configuration import CONFIG_FOLDER, compose_lazily, profile_n
 from combgrad.runs.places import checked_configs
 
 KINDS = ("table", "figure")
+
+#: Figures that no run has a part in.
+EXAMPLES = ("figure8a",)
 
 #: What a point is: the overrides of one cell, such as {"experiment": "tsp5", "margin.alpha": 0.1}.
 Point = dict[str, Any]
@@ -68,6 +72,12 @@ def load_plans(kind: str, which: str, folder: Path = CONFIG_FOLDER) -> list[Plan
     wanted = plan_name(kind, told(str(which))[1] if str(which).startswith(kind) else str(which))
     exact = [name for name in files if name == wanted]
     parts = sorted(name for name in files if name[:-1] == wanted)
+    if wanted in EXAMPLES:
+        word = told(wanted)[1]
+        raise PlanError(
+            f"{kind} {word} is computed as it is drawn and needs no runs: "
+            f"{program(f'{kind}s')} {word}."
+        )
     if not exact and not parts:
         there = ", ".join(told(name)[1] for name in sorted(files))
         raise PlanError(f"there is no {kind} {which!r}; there are {there}.")
