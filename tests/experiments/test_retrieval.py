@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from combgrad.errors import IncompatibleError
-from combgrad.experiments import RetrievalExperiment
+from combgrad.experiments import RetrievalDirectExperiment, RetrievalExperiment
 from combgrad.experiments.batch_memory import BatchMemory
 from combgrad.experiments.retrieval import without_self
 from combgrad.gradients import Blackbox, Identity
@@ -149,9 +149,10 @@ def test_several_processes_are_refused():
         made.on_fit_start()
 
 
-def smoke(root, *overrides):
-    words = ["experiment=retrieval", "profile=smoke", f"paths.root={root}", "logger=none"]
-    return run(compose([*words, "backbone.width=8", "model.embedding=16", *overrides]))
+def smoke(root, *overrides, experiment="retrieval"):
+    words = [f"experiment={experiment}", "profile=smoke", f"paths.root={root}", "logger=none"]
+    small = ["data=digits_by_class", "backbone=small_cnn", "backbone.width=8", "model.embedding=16"]
+    return run(compose([*words, *small, *overrides]))
 
 
 def test_a_run_measures_the_whole_test_set_and_draws_neighbours(tmp_path):
@@ -165,7 +166,8 @@ def test_a_run_measures_the_whole_test_set_and_draws_neighbours(tmp_path):
         assert 0 < record.metrics[f"{stage}/nmi"] < 1
     assert len(record.curves["val/recall_at_1"]) == 1
     (folder,) = (tmp_path / "outputs").iterdir()
-    assert (folder / "neighbours.png").read_bytes().startswith(b"\x89PNG")
+    for name in ("neighbours", "map"):
+        assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_run_cut_off_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch):
@@ -194,6 +196,31 @@ def test_frozen_features_and_trained_backbones_both_learn_from_the_configuration
     trained = smoke(tmp_path / "b", "pictures=false")
     assert frozen.key != trained.key
     assert frozen.metrics["test/recall_at_1"] > 0.3
+
+
+def test_a_loss_of_embeddings_is_told_these_and_their_classes():
+    def objective(embeddings, classes):
+        return (embeddings[classes == 1] ** 4).sum()
+
+    layer = CombinatorialLayer(Ranking(), Identity())
+    made = RetrievalDirectExperiment(objective, net=net(), layer=layer, optimizer=None).train()
+    loss, values = made.step(batch(0), "train")
+    embeddings = made.net(batch(0)["features"])
+    assert (float(loss.detach()), values) == (float((embeddings[2:4] ** 4).sum().detach()), {})
+
+
+@pytest.mark.parametrize("word", ["proj=std", "margin=noise", "grad=blackbox"])
+def test_what_a_loss_of_embeddings_would_ignore_is_refused(word, tmp_path):
+    pytest.importorskip("pytorch_metric_learning")
+    with pytest.raises(IncompatibleError, match="it would ignore the choice of grad, proj"):
+        smoke(tmp_path, word, experiment="cub2010_direct")
+
+
+def test_a_loss_of_embeddings_trains(tmp_path):
+    pytest.importorskip("pytorch_metric_learning")
+    record = smoke(tmp_path, "backbone.frozen=true", experiment="cub2010_direct")
+    assert record.metrics["test/recall_at_1"] > 0.3
+    assert record.metrics["test/loss"] > 0
 
 
 def test_metrics_of_a_set_are_those_of_its_embeddings():

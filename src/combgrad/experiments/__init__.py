@@ -8,6 +8,7 @@ from combgrad.experiments.headline import HeadlineExperiment
 from combgrad.experiments.l2x import L2XExperiment
 from combgrad.experiments.matching import MatchingExperiment
 from combgrad.experiments.retrieval import RetrievalExperiment
+from combgrad.experiments.retrieval_direct import RetrievalDirectExperiment
 from combgrad.experiments.warcraft import WarcraftExperiment
 from combgrad.experiments.warcraft_direct import WarcraftDirectExperiment
 
@@ -19,6 +20,7 @@ __all__ = [
     "HeadlineExperiment",
     "L2XExperiment",
     "MatchingExperiment",
+    "RetrievalDirectExperiment",
     "RetrievalExperiment",
     "WarcraftDirectExperiment",
     "WarcraftExperiment",

@@ -1,0 +1,46 @@
+"""Image retrieval without a solver: a loss of the embeddings themselves."""
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor
+
+from combgrad.errors import IncompatibleError
+from combgrad.experiments.base import Batch
+from combgrad.experiments.embeddings import EmbeddingExperiment
+from combgrad.gradients import Identity
+
+
+class RetrievalDirectExperiment(EmbeddingExperiment):
+    """Images -> embeddings -> a loss of these and their classes, to compare the ranks' with.
+
+    Args:
+        objective: a function of embeddings (B, D) and classes (B,) to a scalar.
+        backbone_rate, **parts: see EmbeddingExperiment; the layer is not asked.
+
+    Raises IncompatibleError for a choice that would be ignored.
+    """
+
+    def __init__(
+        self,
+        objective: Callable[[Tensor, Tensor], Tensor],
+        backbone_rate: float = 5e-7,
+        **parts: Any,
+    ) -> None:
+        super().__init__(backbone_rate, **parts)
+        layer = self.layer
+        choices = (layer.projection, layer.margin, layer.gradient_noise)
+        if choices != (None, None, None) or not isinstance(layer.gradient, Identity):
+            raise IncompatibleError(
+                "a loss of the embeddings has no gradient through a solver, so it would ignore the "
+                "choice of grad, proj, margin or corruption.gradient_sigma. Leave them out, or use "
+                "experiment=cub2010."
+            )
+        self.objective = objective
+
+    def step(self, batch: Batch, stage: str) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss of a batch of images."""
+        label, embedding = batch["label"], self.embed(batch, stage == "train")
+        if stage != "train":
+            self.keep(stage, embedding=embedding, label=label)
+        return self.objective(embedding, label), {}
