@@ -23,8 +23,10 @@ def irrelevant_ahead(ranks: Tensor, relevant: Tensor) -> tuple[Tensor, Tensor]:
     """
     row, column = relevant.nonzero(as_tuple=True)
     found = ranks.detach()
-    # The first rank is the unit that they are told in; padding has none.
-    unit = found.masked_fill(found <= 0, torch.inf).amin(dim=1) if found.numel() else found.sum(1)
+    # The first rank is the unit that they are told in.
+    unit = found.amin(dim=1) if found.numel() else found.sum(1)
+    if found.numel() and bool((unit <= 0).any()):  # padding has no rank
+        unit = found.masked_fill(found <= 0, torch.inf).amin(dim=1)
     among_all = ranks[row, column] / unit[row]
     whole = among_all.detach().round()
     if bool((whole < 1).any()):

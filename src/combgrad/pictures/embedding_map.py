@@ -48,12 +48,14 @@ def draw_embedding_map(
     axes = figure.subplots()
     others = ~np.isin(labels, list(shown))
     if others.any():
-        axes.scatter(*points[others].T, s=4, color=_REST, label="other classes")
-    for number, (label, name) in enumerate(shown.items()):
+        rest = points[others]
+        axes.scatter(rest[:, 0], rest[:, 1], s=4, color=_REST, label="other classes")
+    for number, (which, name) in enumerate(shown.items()):
         colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
         # A name may begin with an underscore or hold dollars, which mean something to a legend.
-        own = points[labels == label]
-        axes.scatter(*own.T, s=18, color=colour, marker=marker, label=f"\u200b{name}")
+        own = points[labels == which]
+        label = f"\u200b{name}"
+        axes.scatter(own[:, 0], own[:, 1], s=18, color=colour, marker=marker, label=label)
     axes.set_xlabel(f"first principal component, {100 * shares[0]:.0f} % of the variance")
     axes.set_ylabel(f"second, {100 * shares[1]:.0f} %")
     axes.set_aspect("equal", adjustable="datalim")

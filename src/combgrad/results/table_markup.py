@@ -98,7 +98,7 @@ def to_latex(table: Table) -> str:
                 best = [cell is not None and cell.best for cell in cells]
                 words = [rf"\textbf{{{w}}}" if b else w for w, b in zip(words, best, strict=True)]
             heads = [latex_text(text) for text in head] if number == 0 else [""] * depth
-            body.append(" & ".join([*heads, name, *words]) + r" \\")
+            body.append(" & ".join([*heads, latex_text(name), *words]) + r" \\")
     small = " ".join(latex_text(sentence) for sentence in [*facts(table), *notes(table)])
     return "\n".join(
         [
