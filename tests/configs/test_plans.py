@@ -156,6 +156,19 @@ def test_every_printed_number_has_a_point(name):
     assert {id(value) for value in found if value} == printed
 
 
+def test_every_number_of_the_companion_paper_has_a_point_but_those_of_cvxpylayers():
+    plan = plan_of("table", "table_values1")
+    found = [
+        find_paper_value(paper_values(), "values1", point, metric["name"])
+        for point in plan.points
+        for metric in plan.layout["metrics"]
+    ]
+    printed = [value for value in paper_values() if "values1" in value.tables]
+    ours = {id(value) for value in printed if value.point.get("grad") != "cvxpylayers"}
+    assert len(ours) == len(printed) - 6 == 36
+    assert {id(value) for value in found if value} == ours
+
+
 def test_the_points_of_a_grid():
     grid = {"a": [1, 2], "b": "x", "c.d": [0.0, 0.5]}
     wanted = [{"a": a, "b": "x", "c.d": d} for a in (1, 2) for d in (0.0, 0.5)]
