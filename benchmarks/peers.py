@@ -6,16 +6,19 @@ from functools import partial
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from benchmarks.cases import Case, Implementation, Plan, forward_backward, function, layer
 from benchmarks.grid_cases import terrain
+from benchmarks.matching_cases import alignment_case
 from benchmarks.order_cases import K, scores
 from benchmarks.references import torch_topk
 from benchmarks.tsp_cases import LAM, hamming_slope, noisy
 from combgrad.gradients import Blackbox, GradientMethod, Identity
-from combgrad.solvers import TSP, GraphShortestPath, Ranking, ShortestPath, TopK
+from combgrad.solvers import TSP, Alignment, GraphShortestPath, Ranking, ShortestPath, TopK
+from combgrad.solvers.alignment import move_mask
 from combgrad.solvers.edges import edges_to_matrix, matrix_to_edges
 
 CITIES = 20
@@ -26,6 +29,7 @@ MODULES = {
     "PyEPO": "pyepo.func",
     "torch-imle": "imle.wrapper",
     "blackbox-backprop": "blackbox_backprop",
+    "cvxpylayers": "cvxpylayers.torch",
 }
 
 
@@ -182,6 +186,60 @@ def imle_case(module: ModuleType) -> Case:
     )
 
 
+def flow(rows: int, columns: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Paths through a grid of nodes as A u = b: which moves (E,) there are of (N, M, 3), A, b."""
+    exists = move_mask(torch.tensor([[rows - 1, columns - 1]]), rows, columns)[0].numpy()
+    moves = np.flatnonzero(exists)
+    tails = moves // 3
+    heads = tails + np.array([columns + 1, 1, columns])[moves % 3]
+    balance = np.zeros((rows * columns, len(moves)))
+    balance[tails, np.arange(len(moves))] = 1.0
+    balance[heads, np.arange(len(moves))] -= 1.0
+    surplus = np.zeros(rows * columns)
+    surplus[0], surplus[-1] = 1.0, -1.0
+    return moves, balance, surplus
+
+
+def conic_alignment(module: ModuleType, shape: torch.Size) -> Callable[[Tensor], Tensor]:
+    """Alignment (B, N, M, 3) as a linear program that cvxpylayers differentiates."""
+    cp = importlib.import_module("cvxpy")
+    moves, balance, surplus = flow(*shape[1:3])
+    costs, path = cp.Parameter(len(moves)), cp.Variable(len(moves))
+    # Of the rows one follows from the others.
+    rows = [balance[:-1] @ path == surplus[:-1], path >= 0]
+    problem = cp.Problem(cp.Minimize(costs @ path), rows)
+    solve = module.CvxpyLayer(problem, parameters=[costs], variables=[path])
+    place = torch.from_numpy(moves)
+
+    def align(given: Tensor) -> Tensor:
+        flat = given.flatten(1)
+        (found,) = solve(flat[:, place].double())
+        return torch.zeros_like(flat).index_copy(1, place, found.to(flat.dtype)).view(given.shape)
+
+    return align
+
+
+def conic_case(module: ModuleType) -> Case:
+    """Eight alignments of twelve words with what they cost as the loss, against cvxpylayers."""
+    whole = alignment_case(12)
+    costs = whole.costs[:8]
+    return Case(
+        "peer cvxpylayers, alignment",
+        12,
+        costs,
+        (
+            forward_backward(
+                "cvxpylayers",
+                partial(conic_alignment, module, costs.shape),
+                costs / len(costs),
+                foreign=True,
+            ),
+            layer("combgrad", Alignment, Blackbox(LAM), costs / len(costs)),
+        ),
+        slack=1e-3,
+    )
+
+
 def peer_plans(threads: int) -> list[Plan]:
     """The cases of the peers that are installed, all at one thread."""
     del threads
@@ -192,6 +250,7 @@ def peer_plans(threads: int) -> list[Plan]:
             pyepo_path_case,
         ],
         "torch-imle": [imle_case],
+        "cvxpylayers": [conic_case],
         "blackbox-backprop": [backprop_path_case, backprop_ranking_case, backprop_tsp_case],
     }
     modules, _ = load()

@@ -16,6 +16,7 @@ from combgrad.layer import CombinatorialLayer
 from combgrad.losses import OptimalValue, SolutionCost, TargetCost
 from combgrad.networks import HeadlineNet
 from combgrad.networks.headline import END
+from combgrad.projections import Norm
 from combgrad.results import load_records
 from combgrad.runs.configuration import compose
 from combgrad.runs.run import run
@@ -113,6 +114,8 @@ def test_blackbox_on_the_path_is_the_optimal_value_for_a_second_call():
     value = gradient_of(OptimalValue())
     torch.testing.assert_close(gradient_of(SolutionCost(), Blackbox(20.0)), value)
     assert not torch.allclose(gradient_of(SolutionCost(), Identity()), value)
+    normed = CombinatorialLayer(Alignment(GAP), Identity(), Norm())
+    torch.testing.assert_close(gradient_of(SolutionCost(), layer=normed), value)
     assert not torch.allclose(gradient_of(TargetCost()), value)
 
 
