@@ -13,14 +13,14 @@ from combgrad.experiments import HeadlineExperiment
 from combgrad.experiments.headline import diagonal, match_costs
 from combgrad.gradients import Blackbox, Identity
 from combgrad.layer import CombinatorialLayer
-from combgrad.losses import OptimalValue, SolutionCost, TargetCost
+from combgrad.losses import OptimalValue, SoftAlignment, SolutionCost, TargetCost
 from combgrad.networks import HeadlineNet
 from combgrad.networks.headline import END
 from combgrad.projections import Norm
 from combgrad.results import load_records
 from combgrad.runs.configuration import compose
 from combgrad.runs.run import run
-from combgrad.solvers import Alignment, TopK
+from combgrad.solvers import Alignment, TiedAlignment, TopK
 
 #: Cheap enough for gaps to be worth it where words cost about the same.
 GAP = 0.7
@@ -117,6 +117,22 @@ def test_blackbox_on_the_path_is_the_optimal_value_for_a_second_call():
     normed = CombinatorialLayer(Alignment(GAP), Identity(), Norm())
     torch.testing.assert_close(gradient_of(SolutionCost(), layer=normed), value)
     assert not torch.allclose(gradient_of(TargetCost()), value)
+
+
+def test_the_solver_of_match_costs_gives_the_same_and_a_soft_relative():
+    tied = CombinatorialLayer(TiedAlignment(GAP), Identity())
+    for loss in (OptimalValue(), TargetCost()):
+        torch.testing.assert_close(gradient_of(loss, layer=tied), gradient_of(loss))
+    value, soft = (
+        float(made(loss, layer=tied).train().step(BATCH, "train")[0].detach())
+        for loss in (OptimalValue(), SoftAlignment(0.5))
+    )
+    assert soft < value
+    torch.testing.assert_close(
+        gradient_of(SoftAlignment(1e-3), layer=tied), gradient_of(OptimalValue())
+    )
+    (one,) = torch.eye(4)[None].double()
+    assert torch.equal(diagonal(torch.tensor([4]), torch.zeros(1, 4, 4).double())[0], one)
 
 
 @pytest.mark.parametrize("feeding", ["softmax", "gumbel"])

@@ -31,7 +31,8 @@ from combgrad.networks.headline import (
 )
 from combgrad.pictures.alignment import draw_alignment
 from combgrad.pictures.headlines import Shown, draw_headlines
-from combgrad.solvers import Alignment
+from combgrad.solvers import Alignment, TiedAlignment
+from combgrad.solvers.alignment import move_costs
 
 FedBack = Literal["softmax", "gumbel"]
 
@@ -50,11 +51,16 @@ def match_costs(
 
 
 def diagonal(size: Tensor, like: Tensor) -> Tensor:
-    """The path (B, n+1, n+1, 3) that matches position i with word i for the first `size` (B,)."""
-    path = torch.zeros_like(like)
+    """The alignment that matches position i with word i for the first `size` (B,) of them.
+
+    It has the form of the costs that it is `like`: those of moves (B, n+1, n+1, 3), or of matches
+    (B, n, n).
+    """
+    straight = torch.zeros_like(like)
     place = torch.arange(like.shape[1], device=like.device)
-    path[:, place, place, 0] = (place < size[:, None]).to(like.dtype)
-    return path
+    matches = straight[..., 0] if like.dim() == 4 else straight
+    matches[:, place, place] = (place < size[:, None]).to(like.dtype)
+    return straight
 
 
 class HeadlineExperiment(Experiment):
@@ -75,7 +81,8 @@ class HeadlineExperiment(Experiment):
         temperature: of the Gumbel-softmax.
         beam: width of the search.
         length_power: of its normalisation by length, 0 for none.
-        **parts: see Experiment; the network is a HeadlineNet, the solver Alignment.
+        **parts: see Experiment; the network is a HeadlineNet, the solver Alignment or
+            TiedAlignment.
 
     Raises IncompatibleError for another solver.
     """
@@ -95,7 +102,7 @@ class HeadlineExperiment(Experiment):
             raise ValueError(f"task.beam is {beam!r}; it must be a whole number of at least 1.")
         super().__init__(provides=("target",), **parts)
         check_has(self.net, ("read", "advance", "unroll"), "model=headline_net")
-        if not isinstance(self.layer.solver, Alignment):
+        if not isinstance(self.layer.solver, Alignment | TiedAlignment):
             raise IncompatibleError(
                 f"solver={type(self.layer.solver).__name__} aligns no sequences; use "
                 f"solver=alignment."
@@ -121,13 +128,13 @@ class HeadlineExperiment(Experiment):
         self.texts = {split: data.texts(split) for split in ("val", "test")}
 
     @property
-    def solver(self) -> Alignment:
-        """The solver of the layer."""
-        assert isinstance(self.layer.solver, Alignment)
+    def solver(self) -> Alignment | TiedAlignment:
+        """The solver of the layer, of the costs of moves or of matches."""
+        assert isinstance(self.layer.solver, Alignment | TiedAlignment)
         return self.layer.solver
 
     def predict(self, batch: Batch, training: bool) -> tuple[Tensor, Tensor, Tensor]:
-        """Log-probabilities (P, V), costs of matching (B, n, n) and of moves (B, n+1, n+1, 3).
+        """Log-probabilities (P, V), costs of matching (B, n, n), and those that the solver takes.
 
         P are the positions of all headlines, and n is the length of the longest of the batch.
         """
@@ -141,7 +148,9 @@ class HeadlineExperiment(Experiment):
             )
         found = self.net.unroll(batch["article"], batch["article_size"], size, feed)
         matches = match_costs(*found, title)
-        return found[0], matches, self.solver.move_costs(matches, size[:, None].expand(-1, 2))
+        if isinstance(self.solver, Alignment):
+            return found[0], matches, self.solver.move_costs(matches, size[:, None].expand(-1, 2))
+        return found[0], matches, matches
 
     def step(self, batch: Batch, stage: str) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss of a batch of articles."""
@@ -212,8 +221,8 @@ class HeadlineExperiment(Experiment):
         """The alignment of the longest headline of a batch with the decoder's positions."""
         assert self.vocabulary is not None
         one = {name: rows[int(batch["title_size"].argmax())][None] for name, rows in batch.items()}
-        log_probabilities, matches, costs = self.predict(one, training=False)
-        path = self.layer.solver(costs)[0]
+        log_probabilities, matches, _ = self.predict(one, training=False)
+        path = Alignment()(move_costs(matches, self.solver.gap))[0]
         likeliest = log_probabilities.argmax(dim=1).tolist()
         words = [[self.vocabulary.words[number] for number in ids]
                  for ids in (likeliest, one["title"][0, : len(likeliest)].tolist())]  # fmt: skip
