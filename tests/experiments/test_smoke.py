@@ -70,6 +70,18 @@ def test_resuming_a_finished_run_leaves_its_record_alone(record, root):
     assert load_records(root / "results" / "own") == [record]
 
 
+def test_a_pool_starts_with_the_true_solutions_and_is_part_of_the_checkpoint(tmp_path):
+    found = smoke(tmp_path, "experiment=tsp5", "loss=contrastive_map", "loss.pool.ratio=0")
+    assert found.config["loss"]["pool"]["ratio"] == 0
+    losses = found.curves["train/loss"]
+    assert losses[1] < losses[0]
+    (path,) = (tmp_path / "outputs").glob("tsp5*/checkpoints/last.ckpt")
+    known = torch.load(path, weights_only=True)["state_dict"]["_loss.pool._extra_state"]
+    # No solver was asked, and of five cities there are twelve tours.
+    assert known.shape == (12, 10)
+    assert len(known.unique(dim=0)) == 12
+
+
 @pytest.mark.parametrize("solver", ["ranking", "spanning_tree"])
 def test_a_solver_that_answers_with_no_tours_is_refused(tmp_path, solver):
     with pytest.raises((IncompatibleError, InstantiationException)) as caught:

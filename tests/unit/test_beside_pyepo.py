@@ -4,6 +4,7 @@ PyEPO solves with Gurobi, we with our own solvers. Its noise has the axes (B, sa
 (samples, B, n): with one instance or one sample the same seed draws the same numbers.
 """
 
+import json
 import math
 import re
 from pathlib import Path
@@ -14,7 +15,17 @@ import torch
 from combgrad import CombinatorialLayer, solvers
 from combgrad.gradients import IMLE, AdaptiveIMLE, Blackbox, Identity, Perturbed
 from combgrad.labels import Labels
-from combgrad.losses import FenchelYoung, SPOPlus
+from combgrad.losses import (
+    ContrastiveMAP,
+    FenchelYoung,
+    ListwiseRanking,
+    NoiseContrastive,
+    PairwiseRanking,
+    PerturbationGradient,
+    PointwiseRanking,
+    SolutionPool,
+    SPOPlus,
+)
 
 SIDE, WEIGHTS, CAPACITY = 4, [3, 4, 2, 6, 5, 1, 7, 3], 12
 PROBLEMS = ("path", "knapsack")
@@ -79,24 +90,60 @@ PREDICTED = [
     [0.9, 1.1, 0.6, 1.5, 0.4, 1.2, 1.8, 0.7, 1.3, 0.5, 1.0, 2.0],
     [1.43, 0.82, 1.7, 0.6, 1.9, 0.7, 0.57, 1.31, 0.94, 1.1, 0.45, 1.26],
 ]
-#: The mean of SPOPlus over these two and its gradient, by PyEPO 2.2.7 with Gurobi 13.0.3.
-LOSS = 5.63
-SLOPE = [
-    [0.0, -1.0, 0.0, 1.0, -1.0, 0.0, 0.0, 0.0, 1.0, -1.0, 0.0, 1.0],
-    [1.0, 1.0, -1.0, 0.0, 1.0, -1.0, -1.0, 0.0, 0.0, 0.0, 0.0, 0.0],
-]
+#: What PyEPO 2.2.7 with Gurobi 13.0.3 makes of these two, by its short names: the loss, or the
+#: solution, and the gradient; of a solution that of its mean true cost. Noise has sigma 0.7, one
+#: sample and seed 135; the step of PG is 0.5, lambda 20 for DBB. Pools start with the true
+#: solutions.
+GOLDEN = json.loads((Path(__file__).parent / "pyepo_golden.json").read_text(encoding="utf-8"))
+
+OUR_LOSSES = {
+    "SPOPlus": SPOPlus,
+    "PG": lambda: PerturbationGradient(0.5),
+    "PG two_sides": lambda: PerturbationGradient(0.5, "central"),
+    "NCE": NoiseContrastive,
+    "CMAP": ContrastiveMAP,
+    "ptLTR": PointwiseRanking,
+    "prLTR": PairwiseRanking,
+    "lsLTR": ListwiseRanking,
+    "PFY": lambda: FenchelYoung(0.7, 1, generator=seeded()),
+    "PFYMul": lambda: FenchelYoung(0.7, 1, "multiplicative", seeded()),
+}
+OUR_METHODS = {
+    "NID": Identity,
+    "DBB": lambda: Blackbox(20.0),
+    "DPO": lambda: Perturbed(0.7, 1, "additive", "none", seeded()),
+    "DPOMul": lambda: Perturbed(0.7, 1, "multiplicative", "none", seeded()),
+}
 
 
-def test_spo_plus_where_pyepo_is_absent():
-    true, predicted = (torch.tensor(rows, dtype=torch.float64) for rows in (TRUE, PREDICTED))
-    layer = CombinatorialLayer(
-        solvers.GraphShortestPath(list(zip(TAILS, HEADS, strict=True)), 9, 0, 8, directed=True),
-        Identity(),
-    )
-    predicted.requires_grad_()
-    loss = SPOPlus()(layer, predicted, Labels(layer.solver(true), true)).loss
-    assert float(loss.detach()) == pytest.approx(LOSS)
-    same(slope(loss, predicted), torch.tensor(SLOPE, dtype=torch.float64))
+def golden_case():
+    """The layer's solver, the predicted costs as a leaf, and the true ones."""
+    predicted, true = (torch.tensor(rows, dtype=torch.float64) for rows in (PREDICTED, TRUE))
+    edges = list(zip(TAILS, HEADS, strict=True))
+    solver = solvers.GraphShortestPath(edges, 9, 0, 8, directed=True)
+    return solver, predicted.requires_grad_(), true
+
+
+def test_all_that_was_recorded_is_compared():
+    assert set(GOLDEN) == {*OUR_LOSSES, *OUR_METHODS}
+
+
+@pytest.mark.parametrize("name", OUR_LOSSES)
+def test_a_loss_is_the_recorded_one(name):
+    solver, predicted, true = golden_case()
+    layer = CombinatorialLayer(solver, Identity())
+    loss = OUR_LOSSES[name]()(layer, predicted, Labels(solver(true), true)).loss
+    same(loss, torch.tensor(GOLDEN[name]["loss"], dtype=torch.float64))
+    same(slope(loss, predicted), torch.tensor(GOLDEN[name]["slope"], dtype=torch.float64))
+
+
+@pytest.mark.parametrize("name", OUR_METHODS)
+def test_a_solution_and_its_gradient_are_the_recorded_ones(name):
+    solver, predicted, true = golden_case()
+    solution = CombinatorialLayer(solver, OUR_METHODS[name]())(predicted)
+    same(solution.detach(), torch.tensor(GOLDEN[name]["solution"], dtype=torch.float64))
+    found = slope((solution * true).sum(dim=1).mean(), predicted)
+    same(found, torch.tensor(GOLDEN[name]["slope"], dtype=torch.float64))
 
 
 @pytest.mark.parametrize("problem", PROBLEMS)
@@ -108,6 +155,49 @@ def test_spo_plus(problem, func, models):
     ours = SPOPlus()(layer, sign * predicted, Labels(target, sign * true)).loss
     best = (true * target).sum(dim=1, keepdim=True)
     theirs = func.SPOPlus(model)(predicted, true, target, best)
+    same(ours, theirs)
+    same(slope(ours, predicted), slope(theirs, predicted))
+
+
+@pytest.mark.parametrize(("difference", "two_sides"), [("backward", False), ("central", True)])
+@pytest.mark.parametrize("problem", PROBLEMS)
+def test_perturbation_gradient(problem, difference, two_sides, func, models):
+    model, sign = models[problem], sign_of(problem)
+    true, predicted = drawn(8, model, 1), drawn(8, model, 2).requires_grad_()
+    layer = CombinatorialLayer(solver_of(problem, model), Identity())
+    loss = PerturbationGradient(0.6, difference)
+    ours = loss(layer, sign * predicted, Labels(true_costs=sign * true)).loss
+    theirs = func.PG(model, 0.6, two_sides)(predicted, true)
+    same(ours, theirs)
+    same(slope(ours, predicted), slope(theirs, predicted))
+
+
+@pytest.mark.parametrize("solve_ratio", [1.0, 1e-9])
+@pytest.mark.parametrize(
+    ("name", "loss"),
+    [
+        ("NCE", NoiseContrastive),
+        ("CMAP", ContrastiveMAP),
+        ("ptLTR", PointwiseRanking),
+        ("prLTR", PairwiseRanking),
+        ("lsLTR", ListwiseRanking),
+    ],
+)
+@pytest.mark.parametrize("problem", PROBLEMS)
+def test_losses_over_a_pool(problem, name, loss, solve_ratio, func, models):
+    """Both pools start with true solutions; with the ratio next to 0 they stay as they are."""
+    data = pytest.importorskip("pyepo.data.dataset")
+    model, sign = models[problem], sign_of(problem)
+    true, predicted = drawn(8, model, 1), drawn(8, model, 2).requires_grad_()
+    layer = CombinatorialLayer(solver_of(problem, model), Identity())
+    target = layer.solver(sign * true)
+    known = data.optDataset(model, torch.zeros(8, 1).numpy(), true.numpy())
+    module = getattr(func, name)(model, solve_ratio=solve_ratio, dataset=known)
+    pool = SolutionPool(solve_ratio)
+    pool.add(target)
+    ours = loss(pool)(layer, sign * predicted, Labels(target, sign * true)).loss
+    theirs = module(predicted, target if name in ("NCE", "CMAP") else true)
+    assert len(pool) == len(module.solpool)
     same(ours, theirs)
     same(slope(ours, predicted), slope(theirs, predicted))
 

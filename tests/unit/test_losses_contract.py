@@ -6,6 +6,7 @@ import torch
 from combgrad import CombinatorialLayer
 from combgrad.gradients import Identity
 from combgrad.labels import Labels
+from combgrad.losses.pool import PoolLoss
 from combgrad.margins import InformedMargin
 from combgrad.projections import Std
 from combgrad.solvers import Ranking, TopK
@@ -36,10 +37,18 @@ def labels_of(true):
     return Labels(SOLVER(true), true)
 
 
+def made(name):
+    """The loss as its YAML says, with some solutions in its pool where it has one."""
+    loss = build("loss", name)
+    if isinstance(loss, PoolLoss):
+        loss.pool.add(SOLVER(random(8, 10, seed=9)))
+    return loss
+
+
 def gradient_of(name, layer, costs, labels):
     torch.manual_seed(0)
     costs = costs.clone().requires_grad_()
-    build("loss", name)(layer, costs, labels).loss.backward()
+    made(name)(layer, costs, labels).loss.backward()
     return costs.grad
 
 
@@ -80,7 +89,7 @@ def test_the_margin_holds_in_training(name):
 @pytest.mark.parametrize("name", LOSSES)
 def test_in_evaluation_it_is_the_mean_over_the_batch_and_draws_nothing(name):
     costs, true = random(5, 10), random(5, 10, seed=5)
-    layer, loss = layer_of(name).eval(), build("loss", name).eval()
+    layer, loss = layer_of(name).eval(), made(name).eval()
     state = torch.random.get_rng_state()
     whole = float(loss(layer, costs, labels_of(true)).loss)
     rows = zip(costs.split(1), true.split(1), strict=True)
@@ -92,7 +101,7 @@ def test_in_evaluation_it_is_the_mean_over_the_batch_and_draws_nothing(name):
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_what_it_needs_is_asked_for(name):
-    loss, true = build("loss", name), random(5, 10, seed=5)
+    loss, true = made(name), random(5, 10, seed=5)
     layer, labels = layer_of(name), labels_of(true)
     needed = {"target": labels.target, "true_costs": true}
     assert loss.needs <= needed.keys()

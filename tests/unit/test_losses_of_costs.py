@@ -113,6 +113,27 @@ def test_spo_plus_projects_the_true_costs_as_it_does_the_predicted_ones():
     )
 
 
+def test_normalised_spo_plus_bounds_the_regret_over_what_the_best_cost_sum_before_ratio():
+    solver, costs, true = TopK(3), random(4, 10).requires_grad_(), random(4, 10, seed=5)
+    labels = Labels(solver(true), true)
+    loss = SPOPlus(normalised=True)(plain(solver), costs, labels).loss
+    (gradient,) = torch.autograd.grad(loss, costs)
+    whole = SPOPlus()(plain(solver), costs, labels).loss
+    size = sum(abs(float(c @ y)) for c, y in zip(true, labels.target, strict=True)) / 4
+    assert float(loss.detach()) == pytest.approx(float(whole.detach()) / size)
+    torch.testing.assert_close(gradient, torch.autograd.grad(whole, costs)[0] / size)
+    regret = float((true * (solver(costs.detach()) - labels.target)).sum())
+    assert float(loss.detach()) >= regret / 4 / size > 0
+    scaled = SPOPlus(True)(plain(solver), 7 * costs, Labels(labels.target, 7 * true)).loss
+    torch.testing.assert_close(scaled, loss)
+
+
+def test_normalised_spo_plus_of_solutions_that_cost_nothing_says_what_to_do():
+    target = TopK(3)(random(2, 10))
+    with pytest.raises(ValueError, match=r"cost 0, and the loss is .* use normalised=False"):
+        SPOPlus(True)(plain(TopK(3)), random(2, 10), Labels(target, torch.zeros(2, 10)))
+
+
 @pytest.mark.parametrize("baseline", [True, False])
 def test_score_function_equals_its_formula_in_a_plain_loop(baseline):
     costs, sigma, oracle = random(3, 10).requires_grad_(), 0.6, BruteForceTSP()
@@ -192,6 +213,7 @@ LOSSES = {
     "fenchel_young": lambda: FenchelYoung(0.5, 4, generator=seeded()),
     "score_function": lambda: ScoreFunction(Hamming(), 0.5, 4, generator=seeded()),
     "spo_plus": SPOPlus,
+    "spo_plus-normalised": lambda: SPOPlus(normalised=True),
 }
 
 
@@ -245,7 +267,7 @@ def test_under_autocast_a_loss_of_the_costs_works_in_single_precision(name):
             return super()._solve(costs, **instance)
 
     loss = FenchelYoung(0.5, 4) if name == "fenchel_young" else LOSSES[name]()
-    if name != "spo_plus":
+    if not name.startswith("spo_plus"):
         loss.generator = None
     costs.requires_grad_()
     with torch.autocast("cpu", torch.bfloat16):
@@ -259,7 +281,7 @@ def test_under_autocast_a_loss_of_the_costs_works_in_single_precision(name):
 def test_labels_that_are_missing_or_of_another_shape_are_named(name, labels):
     with pytest.raises(ValueError, match=r"needs true solutions: pass target of shape \(4, 10\)"):
         LOSSES[name]()(plain(TopK(3)), random(4, 10), labels)
-    if name == "spo_plus":
+    if name.startswith("spo_plus"):
         with pytest.raises(ValueError, match=r"needs true costs: pass true_costs"):
             SPOPlus()(plain(TopK(3)), random(4, 10), Labels(random(4, 10)))
 

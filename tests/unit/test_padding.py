@@ -27,6 +27,7 @@ from combgrad.losses import (
     FenchelYoung,
     Hamming,
     OptimalValue,
+    PerturbationGradient,
     ScoreFunction,
     SolutionCost,
     SPOPlus,
@@ -178,6 +179,7 @@ LOSSES = {
     "fenchel_young": FenchelYoung(0.5, 2).eval(),
     "score_function": ScoreFunction(Hamming(), 0.5, 2).eval(),
     "optimal_value": OptimalValue(),
+    "perturbation_gradient": PerturbationGradient(0.3),
     "solution_cost": SolutionCost(),
     "target_cost": TargetCost(),
 }

@@ -20,7 +20,7 @@ from combgrad.guards.lightning import pl
 from combgrad.instances import Instances
 from combgrad.labels import Labels
 from combgrad.layer import CombinatorialLayer
-from combgrad.losses import Loss, Outcome
+from combgrad.losses import Loss, Outcome, SolutionPool
 
 Batch = dict[str, Tensor]
 OptimizerFactory = Callable[[Iterable[dict[str, Any]]], torch.optim.Optimizer]
@@ -82,9 +82,17 @@ class Experiment(pl.LightningModule, ABC):
         self._measured_at: dict[str, int] = {}
 
     def setup(self, stage: str) -> None:
-        """Take from the data module what the experiment needs of it."""
-        del stage
-        self.prepare(self.trainer.datamodule)  # type: ignore[attr-defined]
+        """Take from the data module what the experiment needs of it.
+
+        A loss's pool of solutions starts with the true ones of the training set.
+        """
+        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        self.prepare(data)
+        pool = getattr(self._loss, "pool", None)
+        if stage == "fit" and isinstance(pool, SolutionPool):
+            target = data.columns("train").get("target")
+            if target is not None:
+                pool.add(target[torch.arange(min(len(target), pool.size))])
 
     def prepare(self, data: Any) -> None:
         """Take from the data what is no row of a batch; called before training and testing.

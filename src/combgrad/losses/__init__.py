@@ -2,9 +2,13 @@
 
 from combgrad.losses.auto_encoder import kl_to_share, kl_to_uniform, pixel_cross_entropy
 from combgrad.losses.base import Loss, Outcome
+from combgrad.losses.contrastive import ContrastiveMAP, NoiseContrastive
 from combgrad.losses.fenchel_young import FenchelYoung
 from combgrad.losses.linear_program import linear_program_value
 from combgrad.losses.optimal_value import OptimalValue, SolutionCost
+from combgrad.losses.perturbation_gradient import PerturbationGradient
+from combgrad.losses.pool import SolutionPool
+from combgrad.losses.ranking import ListwiseRanking, PairwiseRanking, PointwiseRanking
 from combgrad.losses.recall import Recall
 from combgrad.losses.score_function import ScoreFunction
 from combgrad.losses.sinkhorn import Sinkhorn
@@ -15,11 +19,17 @@ from combgrad.losses.target_cost import TargetCost
 
 __all__ = [
     "BilinearHamming",
+    "ContrastiveMAP",
     "FenchelYoung",
     "Hamming",
+    "ListwiseRanking",
     "Loss",
+    "NoiseContrastive",
     "OptimalValue",
     "Outcome",
+    "PairwiseRanking",
+    "PerturbationGradient",
+    "PointwiseRanking",
     "Recall",
     "SPOPlus",
     "ScoreFunction",
@@ -27,6 +37,7 @@ __all__ = [
     "SoftAlignment",
     "SolutionCost",
     "SolutionLoss",
+    "SolutionPool",
     "TargetCost",
     "kl_to_share",
     "kl_to_uniform",

@@ -3,11 +3,12 @@
 from abc import ABC, abstractmethod
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from combgrad.arguments import Described
 from combgrad.instances import Instances
-from combgrad.labels import Labels
+from combgrad.labels import Labels, need
 from combgrad.layer import CombinatorialLayer
 
 
@@ -40,3 +41,16 @@ class Loss(Described, nn.Module, ABC):
         instances: Instances | None = None,
     ) -> Outcome:
         """The loss of a batch, a mean over it."""
+
+
+def true_costs_seen(
+    part: str, layer: CombinatorialLayer, prepared: Tensor, labels: Labels, instances: Instances
+) -> Tensor:
+    """The true costs (B, *S) as the layer's solver sees costs: projected, +inf for padding.
+
+    `prepared` are the predicted ones, whose dtype they get. Raises ValueError without true costs
+    of that shape.
+    """
+    true_costs = need(part, "true_costs", labels.true_costs, prepared).to(prepared)
+    with torch.no_grad():
+        return layer.project(instances.without_padding(true_costs)).to(prepared.dtype)

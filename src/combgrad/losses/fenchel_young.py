@@ -5,11 +5,11 @@ from torch import Tensor
 
 from combgrad.arguments import check_option, check_positive, check_samples
 from combgrad.gradients.perturbed import NoiseKind, Perturbed
-from combgrad.gradients.sampling import solve_samples
 from combgrad.instances import NOTHING, Instances
 from combgrad.labels import Labels, need
 from combgrad.layer import CombinatorialLayer
 from combgrad.losses.base import Loss, Outcome
+from combgrad.losses.pool import SolutionPool, solve_by
 from combgrad.solvers.spending import spent
 
 
@@ -27,6 +27,7 @@ class FenchelYoung(Loss):
         samples: how many Z for each instance, >= 1.
         noise: `additive` or `multiplicative`.
         generator: of Z, on the device of the costs; None for torch's global one.
+        pool: known solutions that stand for the solver in some steps; None to solve always.
 
     Raises ValueError for a value out of range.
     """
@@ -37,12 +38,14 @@ class FenchelYoung(Loss):
         samples: int,
         noise: NoiseKind = "additive",
         generator: torch.Generator | None = None,
+        pool: SolutionPool | None = None,
     ) -> None:
         super().__init__()
         check_positive("sigma", sigma, "loss")
         check_samples(samples, "loss")
         check_option("noise", noise, NoiseKind, "loss")
         self.perturbation = Perturbed(sigma, samples, noise, "none", generator)
+        self.pool = pool
 
     def forward(
         self,
@@ -59,6 +62,7 @@ class FenchelYoung(Loss):
             solution = layer.solver(prepared.detach(), known)
             return Outcome((spent(prepared, target) - spent(prepared, solution)).mean(), solution)
         perturbed, _ = self.perturbation.perturb(prepared)
-        solutions = solve_samples(layer.solver, perturbed.detach(), known)
-        least = spent(perturbed.flatten(0, 1), solutions.flatten(0, 1)).view(perturbed.shape[:2])
+        flat, repeated = perturbed.flatten(0, 1), known.repeat(len(perturbed))
+        solutions = solve_by(self.pool, layer.solver, flat.detach(), repeated)
+        least = spent(flat, solutions).view(perturbed.shape[:2])
         return Outcome((spent(prepared, target) - least.mean(dim=0)).mean())

@@ -7,7 +7,8 @@ from combgrad.gradients.sampling import within_reach
 from combgrad.instances import NOTHING, Instances
 from combgrad.labels import Labels, need
 from combgrad.layer import CombinatorialLayer
-from combgrad.losses.base import Loss, Outcome
+from combgrad.losses.base import Loss, Outcome, true_costs_seen
+from combgrad.losses.pool import SolutionPool, solve_by
 from combgrad.solvers.spending import spent
 
 
@@ -16,11 +17,23 @@ class SPOPlus(Loss):
 
     c are the true costs and y* their solutions. It is convex in w, at least the regret
     <c, y(w)> - <c, y*>, and 0 at w = c; its subgradient is 2(y* - y(2w - c))/B. With a projection
-    both w and c are the projected costs, whose solutions are the same. Source: Elmachtoub and
-    Grigas, Management Science 2022, definition 3 and proposition 3.
+    both w and c are the projected costs, whose solutions are the same. `normalised` divides by the
+    mean of |<c, y*>|, sum before ratio, which bounds the batch's normalised regret and has no unit.
+    Source: Elmachtoub and Grigas, Management Science 2022, definition 3, proposition 3 and, for the
+    ratio, section 6.
+
+    Args:
+        normalised: whether to divide by what the true solutions cost.
+        pool: known solutions that stand for the solver in some steps; None to solve always.
+
+    Raises ValueError where all true solutions of a batch cost 0 and are to be divided by.
     """
 
     needs = frozenset({"target", "true_costs"})
+
+    def __init__(self, normalised: bool = False, pool: SolutionPool | None = None) -> None:
+        super().__init__()
+        self.normalised, self.pool = normalised, pool
 
     def forward(
         self,
@@ -32,15 +45,24 @@ class SPOPlus(Loss):
         """The loss; ValueError without target and true costs of the costs' shape."""
         known = instances or NOTHING
         target = known.zeroed(need("SPOPlus", "target", labels.target, costs))
-        true_costs = need("SPOPlus", "true_costs", labels.true_costs, costs).to(costs.device)
         prepared = layer.prepare(costs, labels, known)
-        with torch.no_grad():
-            true_costs = known.without_padding(true_costs.to(costs.dtype))
-            true_costs = layer.project(true_costs).to(prepared.dtype)
+        true_costs = true_costs_seen("SPOPlus", layer, prepared, labels, known)
         # An entry forbidden by either stays forbidden: inf - inf would be nothing at all.
         forbidden = (prepared == torch.inf) | (true_costs == torch.inf)
         shifted = (2 * prepared - true_costs).masked_fill(forbidden, torch.inf)
         shifted = within_reach(shifted, prepared.masked_fill(forbidden, torch.inf))
-        solution = layer.solver(shifted.detach(), known)
-        bound = 2 * spent(prepared, target) - spent(true_costs, target) - spent(shifted, solution)
-        return Outcome(bound.mean())
+        solution = solve_by(self.pool, layer.solver, shifted.detach(), known)
+        best = spent(true_costs, target)
+        loss = (2 * spent(prepared, target) - best - spent(shifted, solution)).mean()
+        return Outcome(loss / mean_size(best) if self.normalised else loss)
+
+
+def mean_size(best: Tensor) -> Tensor:
+    """The mean of |z*| of what true solutions cost, (B,); ValueError where there is nothing."""
+    size = best.abs().mean()
+    if bool(size == 0):
+        raise ValueError(
+            "SPOPlus: all true solutions of the batch cost 0, and the loss is to be divided by "
+            "what they cost; use normalised=False (loss.normalised=false)."
+        )
+    return size

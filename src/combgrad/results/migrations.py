@@ -89,6 +89,19 @@ def margin_on_nodes(fields: Fields) -> Fields:
     return fields
 
 
+def losses_without_a_pool(fields: Fields) -> Fields:
+    """Format 8 had no pool of solutions for SPO+ and Fenchel-Young, and no normalised SPO+."""
+    config = fields.get("config")
+    loss = config.get("loss") if isinstance(config, dict) else None
+    if isinstance(loss, dict):
+        name = str(loss.get("_target_")).rpartition(".")[2]
+        if name == "SPOPlus":
+            loss.setdefault("normalised", False)
+        if name in ("SPOPlus", "FenchelYoung"):
+            loss.setdefault("pool", None)
+    return fields
+
+
 STEPS: tuple[Callable[[Fields], Fields], ...] = (
     key_from_identity,
     labels_by_the_exact_solver,
@@ -97,6 +110,7 @@ STEPS: tuple[Callable[[Fields], Fields], ...] = (
     arguments_said_by_the_solver,
     pixels_of_every_size,
     margin_on_nodes,
+    losses_without_a_pool,
 )
 
 #: The format that this version writes.

@@ -1,0 +1,166 @@
+"""A pool of known solutions, which stand for all of Y where solving at every step is too slow."""
+
+import torch
+from torch import Tensor, nn
+
+from combgrad.arguments import Described, check_range, is_whole
+from combgrad.errors import IncompatibleError
+from combgrad.instances import Instances
+from combgrad.labels import Labels
+from combgrad.losses.base import Loss
+from combgrad.solvers.base import Solver
+
+
+class SolutionPool(Described, nn.Module):
+    """Distinct solutions of one feasible set Y, met so far: a finite part of it, from within.
+
+    While training each call draws once for its whole batch: with probability `ratio` the batch is
+    solved and what is new is kept, else no solver is asked. In evaluation nothing is drawn or kept.
+    Not to be mistaken for `solvers.Cached`, whose answers are exact and which may be the solver
+    here: a pool answers costs that it has never seen. The solutions are part of the `state_dict`.
+    Source: Mulamba et al., IJCAI 2021, algorithm 1, where each instance draws for itself.
+
+    Args:
+        ratio: the share of training steps that ask the solver, in [0, 1]; 1 for all.
+        size: how many solutions to keep, >= 1; those found first are dropped first.
+        generator: of the draws, on the CPU; None for torch's global one.
+
+    Raises ValueError for a value out of range; IncompatibleError for instances whose feasible sets
+    differ, as by padding, entries of cost +inf or arguments with one entry for each.
+    """
+
+    def __init__(
+        self, ratio: float = 1.0, size: int = 10_000, generator: torch.Generator | None = None
+    ) -> None:
+        super().__init__()
+        self.ratio = check_range("loss.pool.ratio", ratio, 1.0)
+        if not is_whole(size) or size < 1:
+            raise ValueError(f"loss.pool.size is {size!r}; a pool keeps at least 1 solution.")
+        self.size, self.generator = size, generator
+        self.solutions = torch.zeros(0)
+        self._keys: dict[bytes, None] = {}
+
+    def __len__(self) -> int:
+        return len(self.solutions)
+
+    def add(self, solutions: Tensor) -> None:
+        """Keep those of the solutions (B, *S) that are new; ValueError for another shape S."""
+        if len(self) and solutions.shape[1:] != self.solutions.shape[1:]:
+            raise ValueError(
+                f"SolutionPool: solutions have shape {tuple(solutions.shape[1:])}, and those known "
+                f"{tuple(self.solutions.shape[1:])}; use one pool for each problem."
+            )
+        solutions = solutions.detach() + 0.0  # -0.0 is no other solution
+        new = []
+        for row, values in enumerate(solutions.double().cpu().numpy()):
+            key = values.tobytes()
+            if key not in self._keys:
+                self._keys[key] = None
+                new.append(row)
+        if not new:
+            return
+        known = [self.solutions.to(solutions)] if len(self) else []
+        self.solutions = torch.cat([*known, solutions[new]])[-self.size :]
+        for key in list(self._keys)[: -self.size]:
+            del self._keys[key]
+
+    def known(self, solver: Solver, costs: Tensor, instances: Instances) -> Tensor:
+        """All known solutions (N, *S), among them, where this step solves, those of costs (B, *S).
+
+        Raises ValueError where none is known and the solver is not to be asked.
+        """
+        _check_one_set(costs, instances)
+        if self._asks(costs):
+            self.add(solver(costs, instances))
+        return self._all(costs)
+
+    def solve(self, solver: Solver, costs: Tensor, instances: Instances) -> Tensor:
+        """The solutions of costs (B, *S), or where this step does not solve the cheapest known.
+
+        Raises ValueError where none is known and the solver is not to be asked.
+        """
+        if not self.training:
+            return solver(costs, instances)
+        _check_one_set(costs, instances)
+        if self._asks(costs):
+            solutions = solver(costs, instances)
+            self.add(solutions)
+            return solutions
+        known = self._all(costs)
+        return known[costs_of_all(costs, known).argmin(dim=1)]
+
+    def _asks(self, costs: Tensor) -> bool:
+        """Whether this step asks the solver, one draw; the first one does where it ever may."""
+        if not (self.training and len(costs) and self.ratio):
+            return False
+        drawn = float(torch.rand((), generator=self.generator))
+        return drawn < self.ratio or not len(self)
+
+    def _all(self, costs: Tensor) -> Tensor:
+        if not len(self) and len(costs):
+            raise ValueError(
+                "SolutionPool: no solution is known; add some, pool.add(solutions), such as the "
+                "true ones of all training instances, or train with a ratio above 0."
+            )
+        if not len(self):
+            return costs.new_zeros((1, *costs.shape[1:]))
+        if self.solutions.shape[1:] != costs.shape[1:]:
+            raise ValueError(
+                f"SolutionPool: the known solutions have shape {tuple(self.solutions.shape[1:])} "
+                f"and the costs {tuple(costs.shape[1:])}; use one pool for each problem."
+            )
+        self.solutions = self.solutions.to(costs)
+        return self.solutions
+
+    def get_extra_state(self) -> Tensor:
+        """The known solutions (N, *S), for a checkpoint."""
+        return self.solutions
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Know the solutions (N, *S) of a checkpoint, and no others."""
+        self.solutions, self._keys = torch.zeros(0), {}
+        self.add(state)
+
+
+def _check_one_set(costs: Tensor, instances: Instances) -> None:
+    own = [*instances.per_row, *(["valid"] if instances.valid is not None else [])]
+    if bool((costs == torch.inf).any()):
+        own.append("costs of +inf")
+    if own:
+        raise IncompatibleError(
+            f"SolutionPool: {' and '.join(own)} give instances feasible sets of their own, and a "
+            f"known solution need be none of the next instance; take a loss without a pool, such "
+            f"as SPOPlus() or FenchelYoung(...)."
+        )
+
+
+def costs_of_all(costs: Tensor, solutions: Tensor) -> Tensor:
+    """<w_b, y_n> of costs (B, *S) and solutions (N, *S), each with each: (B, N)."""
+    return costs.flatten(1) @ solutions.flatten(1).T
+
+
+def solve_by(
+    pool: SolutionPool | None, solver: Solver, costs: Tensor, instances: Instances
+) -> Tensor:
+    """The solutions (B, *S) of costs (B, *S) by the solver, or where there is one by a pool."""
+    return solver(costs, instances) if pool is None else pool.solve(solver, costs, instances)
+
+
+class PoolLoss(Loss):
+    """A loss over the solutions of a pool, to which true ones are added as they are met.
+
+    Args:
+        pool: the known solutions; None for a new pool that asks the solver at every step.
+    """
+
+    def __init__(self, pool: SolutionPool | None = None) -> None:
+        super().__init__()
+        self.pool = SolutionPool() if pool is None else pool
+
+    def known(
+        self, solver: Solver, prepared: Tensor, labels: Labels, instances: Instances
+    ) -> Tensor:
+        """The pool's solutions (N, *S) at a step with prepared costs (B, *S)."""
+        if self.training and labels.target is not None and len(prepared):
+            self.pool.add(labels.target.to(prepared))
+        return self.pool.known(solver, prepared.detach(), instances)

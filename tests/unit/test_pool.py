@@ -1,0 +1,224 @@
+"""A pool of known solutions: what it keeps, when it asks the solver, and the losses over it."""
+
+import copy
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from combgrad import CombinatorialLayer, IncompatibleError
+from combgrad.gradients import Identity
+from combgrad.instances import NOTHING, Instances
+from combgrad.labels import Labels
+from combgrad.losses import (
+    ContrastiveMAP,
+    FenchelYoung,
+    NoiseContrastive,
+    PerturbationGradient,
+    SolutionPool,
+    SPOPlus,
+)
+from combgrad.projections import Std
+from combgrad.solvers import Assignment, BruteForceTSP, TopK
+
+SOLVER = TopK(3)
+
+
+def random(*shape, seed=0):
+    return torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
+def seeded(seed=7):
+    return torch.Generator().manual_seed(seed)
+
+
+def plain(solver=SOLVER):
+    return CombinatorialLayer(solver, Identity())
+
+
+def rows_of(pool):
+    return [tuple(row) for row in pool.solutions.flatten(1).tolist()]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.lists(st.lists(st.sampled_from([0.0, -0.0, 1.0]), min_size=3, max_size=3))))
+def test_it_keeps_what_a_list_without_doubles_keeps_the_latest_five(batches):
+    pool, expected = SolutionPool(size=5), []
+    for batch in batches:
+        if not batch:
+            continue
+        pool.add(torch.tensor(batch))
+        for row in map(tuple, batch):
+            if row not in expected:
+                expected.append(row)
+        expected = expected[-5:]
+        assert rows_of(pool) == expected
+        assert len(pool) == len(expected)
+
+
+def test_a_step_asks_the_solver_as_often_as_the_ratio_says():
+    pool, solver = SolutionPool(0.3, generator=seeded()), TopK(3)
+    pool.add(SOLVER(random(1, 10)))
+    for step in range(1000):
+        pool.solve(solver, random(2, 10, seed=step), NOTHING)
+    assert abs(solver.calls - 300) < 5 * (1000 * 0.3 * 0.7) ** 0.5
+
+
+@pytest.mark.parametrize(("ratio", "calls"), [(1.0, 20), (0.0, 0)])
+def test_with_ratio_1_it_always_asks_and_with_0_never(ratio, calls):
+    pool, solver = SolutionPool(ratio), TopK(3)
+    pool.add(SOLVER(random(1, 10)))
+    for step in range(20):
+        pool.known(solver, random(2, 10, seed=step), NOTHING)
+    assert solver.calls == calls
+
+
+def test_the_first_step_asks_where_nothing_is_known():
+    pool, costs = SolutionPool(1e-9), random(4, 10)
+    assert torch.equal(pool.solve(SOLVER, costs, NOTHING), SOLVER(costs))
+    assert len(pool) == len({tuple(row) for row in SOLVER(costs).tolist()})
+
+
+def test_where_it_does_not_ask_it_answers_with_the_cheapest_known_one():
+    pool, costs = SolutionPool(0.0), random(6, 10)
+    pool.add(SOLVER(random(5, 10, seed=1)))
+    found = pool.solve(SOLVER, costs, NOTHING)
+    for w, y in zip(costs, found, strict=True):
+        cheapest = min(pool.solutions, key=lambda known, w=w: float(w @ known))
+        assert torch.equal(y, cheapest)
+    assert not torch.equal(found, SOLVER(costs))
+
+
+def test_in_evaluation_it_is_exact_draws_nothing_and_keeps_nothing():
+    pool, costs = SolutionPool(0.0).eval(), random(6, 10)
+    pool.add(SOLVER(random(5, 10, seed=1)))
+    before, state = pool.solutions.clone(), torch.random.get_rng_state()
+    assert torch.equal(pool.solve(SOLVER, costs, NOTHING), SOLVER(costs))
+    assert torch.equal(pool.known(SOLVER, costs, NOTHING), before)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert torch.equal(pool.solutions, before)
+
+
+def test_a_pool_of_all_solutions_is_as_good_as_the_solver():
+    solver, costs = BruteForceTSP(), random(5, 10)
+    pool = SolutionPool(0.0)
+    pool.add(solver(random(2000, 10, seed=1)))
+    assert len(pool) == 12  # tours of five cities
+    assert torch.equal(pool.solve(solver, costs, NOTHING), solver(costs))
+
+
+def test_its_solutions_are_part_of_the_state_of_the_loss():
+    loss, other = NoiseContrastive(), NoiseContrastive()
+    loss.pool.add(SOLVER(random(5, 10)))
+    other.pool.add(SOLVER(random(5, 10, seed=1)))
+    other.load_state_dict(copy.deepcopy(loss.state_dict()))
+    assert rows_of(other.pool) == rows_of(loss.pool)
+    other.pool.add(loss.pool.solutions)
+    assert len(other.pool) == len(loss.pool)
+    with pytest.raises(RuntimeError, match=r"pool\._extra_state"):
+        other.load_state_dict({})
+
+
+def test_an_empty_pool_that_may_not_ask_says_what_to_do():
+    pool, costs = SolutionPool(0.0), random(2, 10)
+    for call in (pool.solve, pool.known):
+        with pytest.raises(ValueError, match=r"no solution is known; add some, pool\.add"):
+            call(SOLVER, costs, NOTHING)
+    with pytest.raises(ValueError, match="no solution is known"):
+        NoiseContrastive().eval()(plain().eval(), costs, Labels(SOLVER(costs)))
+
+
+def test_solutions_of_another_problem_are_refused():
+    pool = SolutionPool(0.0)
+    pool.add(SOLVER(random(5, 10)))
+    with pytest.raises(ValueError, match=r"have shape \(9,\), and those known \(10,\)"):
+        pool.add(random(2, 9))
+    with pytest.raises(ValueError, match=r"shape \(10,\) and the costs \(9,\)"):
+        pool.known(SOLVER, random(2, 9), NOTHING)
+
+
+@pytest.mark.parametrize(
+    ("costs", "instances", "word"),
+    [
+        (random(2, 3, 3), Instances(valid=torch.ones(2, 3, 3, dtype=torch.bool)), "valid"),
+        (random(2, 3, 3), Instances({"lengths": [1, 2]}), "lengths"),
+        (random(2, 3, 3).masked_fill(torch.eye(3) > 0, torch.inf), NOTHING, "costs of +inf"),
+    ],
+)
+def test_instances_of_feasible_sets_of_their_own_are_refused(costs, instances, word):
+    for call in (SolutionPool().known, SolutionPool(0.5).solve):
+        with pytest.raises(IncompatibleError) as caught:
+            call(Assignment(), costs, instances)
+        assert word in str(caught.value)
+        assert "take a loss without a pool" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"), [((1.5,), "ratio"), ((-0.1,), "ratio"), ((1.0, 0), "size")]
+)
+def test_values_out_of_range_are_refused(arguments, word):
+    with pytest.raises(ValueError, match=rf"loss\.pool\.{word} is"):
+        SolutionPool(*arguments)
+
+
+def pools_answer(w, pool):
+    return min((float(w @ y) for y in pool), default=None)
+
+
+@pytest.mark.parametrize("solver", [SOLVER, BruteForceTSP()])
+def test_the_contrastive_losses_equal_their_formulas_in_a_plain_loop(solver):
+    costs, target = random(4, 10).requires_grad_(), solver(random(4, 10, seed=5))
+    start, found = solver(random(6, 10, seed=6)), solver(costs.detach())
+    gamma = {tuple(row) for row in torch.cat([start, target, found]).tolist()}
+    gamma = [torch.tensor(row, dtype=torch.float64) for row in gamma]
+    for kind in (NoiseContrastive, ContrastiveMAP):
+        loss = kind()
+        loss.pool.add(start)
+        outcome = loss(plain(solver), costs, Labels(target))
+        (gradient,) = torch.autograd.grad(outcome.loss, costs)
+        value, slope = 0.0, torch.zeros(4, 10, dtype=torch.float64)
+        for row in range(4):
+            w, y = costs.detach()[row], target[row]
+            dearer = [float(w @ y - w @ other) for other in gamma]
+            if kind is NoiseContrastive:
+                value += sum(dearer) / len(gamma) / 4
+                slope[row] = (y - torch.stack(gamma).mean(0)) / 4
+            else:
+                value += max(dearer) / 4
+                slope[row] = (y - gamma[dearer.index(max(dearer))]) / 4
+        assert float(outcome.loss.detach()) == pytest.approx(value)
+        torch.testing.assert_close(gradient, slope)
+        assert {tuple(row) for row in loss.pool.solutions.tolist()} == {
+            tuple(row.tolist()) for row in gamma
+        }
+
+
+def test_with_a_projection_a_pool_loss_is_one_of_the_projected_costs():
+    costs, target = random(4, 10), SOLVER(random(4, 10, seed=5))
+    layer = CombinatorialLayer(SOLVER, Identity(), Std())
+    for kind in (NoiseContrastive, ContrastiveMAP):
+        found = kind()(layer, costs, Labels(target)).loss
+        torch.testing.assert_close(found, kind()(plain(), Std()(costs), Labels(target)).loss)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda pool: SPOPlus(pool=pool),
+        lambda pool: FenchelYoung(0.5, 4, generator=seeded(), pool=pool),
+        lambda pool: PerturbationGradient(0.1, pool=pool),
+    ],
+)
+def test_a_pool_of_all_solutions_stands_for_the_solver_of_other_losses(make):
+    solver, true = BruteForceTSP(), random(4, 10, seed=5)
+    labels, values = Labels(solver(true), true), []
+    pool = SolutionPool(0.0)
+    pool.add(solver(random(2000, 10, seed=1)))
+    for known in (None, pool):
+        costs, own = random(4, 10).requires_grad_(), BruteForceTSP()
+        outcome = make(known)(plain(own), costs, labels)
+        outcome.loss.backward()
+        values.append((outcome.loss.detach(), costs.grad))
+        assert own.calls == (1 if known is None else 0)
+    torch.testing.assert_close(values[0], values[1])
