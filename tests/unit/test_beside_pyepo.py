@@ -12,12 +12,20 @@ from pathlib import Path
 import pytest
 import torch
 
-from combgrad import CombinatorialLayer, solvers
-from combgrad.gradients import IMLE, AdaptiveIMLE, Blackbox, Identity, Perturbed
+from combgrad import CombinatorialLayer, errors, metrics, solvers
+from combgrad.gradients import (
+    IMLE,
+    AdaptiveIMLE,
+    Blackbox,
+    Identity,
+    Perturbed,
+    RegularisedFrankWolfe,
+)
 from combgrad.labels import Labels
 from combgrad.losses import (
     ContrastiveMAP,
     FenchelYoung,
+    FrankWolfeFenchelYoung,
     ListwiseRanking,
     NoiseContrastive,
     PairwiseRanking,
@@ -74,9 +82,9 @@ def slope(value, leaf):
     return torch.autograd.grad(value, leaf)[0]
 
 
-def same(ours, theirs):
+def same(ours, theirs, atol=1e-6):
     assert float(theirs.detach().abs().sum()) > 0
-    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=atol)
 
 
 #: Arcs of a 3x3 grid in PyEPO's order.
@@ -92,7 +100,8 @@ PREDICTED = [
 ]
 #: What PyEPO 2.2.7 with Gurobi 13.0.3 makes of these two, by its short names: the loss, or the
 #: solution, and the gradient; of a solution that of its mean true cost. Noise has sigma 0.7, one
-#: sample and seed 135; the step of PG is 0.5, lambda 20 for DBB. Pools start with the true
+#: sample and seed 135; the step of PG is 0.5, lambda 20
+#: for DBB and 0.5 for the regularised. Pools start with the true
 #: solutions.
 GOLDEN = json.loads((Path(__file__).parent / "pyepo_golden.json").read_text(encoding="utf-8"))
 
@@ -107,12 +116,14 @@ OUR_LOSSES = {
     "lsLTR": ListwiseRanking,
     "PFY": lambda: FenchelYoung(0.7, 1, generator=seeded()),
     "PFYMul": lambda: FenchelYoung(0.7, 1, "multiplicative", seeded()),
+    "RFY": lambda: FrankWolfeFenchelYoung(0.5),
 }
 OUR_METHODS = {
     "NID": Identity,
     "DBB": lambda: Blackbox(20.0),
     "DPO": lambda: Perturbed(0.7, 1, "additive", "none", seeded()),
     "DPOMul": lambda: Perturbed(0.7, 1, "multiplicative", "none", seeded()),
+    "RFWO": lambda: RegularisedFrankWolfe(0.5),
 }
 
 
@@ -270,6 +281,24 @@ def test_perturbed(reduction, rows, samples, kind, name, func, models):
     same(ours[1], theirs[1])
 
 
+@pytest.mark.parametrize("lam", [0.3, 2.0])
+@pytest.mark.parametrize("problem", PROBLEMS)
+def test_regularised_frank_wolfe(problem, lam, func, models):
+    """PyEPO ends where the square of its error is known to be below `tol`."""
+    model, sign = models[problem], sign_of(problem)
+    module = func.RFWO(model, lambd=lam, tol=1e-11)
+    ours, theirs = both(RegularisedFrankWolfe(lam, tol=1e-12), module, problem, model, 6)
+    same(ours[0], theirs[0], 1e-5)
+    same(ours[1], theirs[1], 1e-5)
+    predicted = drawn(6, model, 2).requires_grad_()
+    layer = CombinatorialLayer(solver_of(problem, model), Identity())
+    target = layer.solver(sign * drawn(6, model, 1))
+    loss = FrankWolfeFenchelYoung(lam, tol=1e-12)(layer, sign * predicted, Labels(target)).loss
+    known = func.RFY(model, lambd=lam, tol=1e-11)(predicted, target)
+    same(loss, known, 1e-5)
+    same(slope(loss, predicted), slope(known, predicted), 1e-5)
+
+
 class Fixed:
     """One noise, which is not symmetric, for both packages, up to its axes and its sign."""
 
@@ -312,13 +341,62 @@ def test_adaptive_imle_starts_alike(two_sides, func, models):
     assert math.isclose(method.alpha, 1 - module.step)
 
 
-def test_the_example_of_the_page_makes_a_solver_of_a_model(models):
-    page = Path(__file__).parents[2] / "docs" / "coming-from-pyepo.md"
-    example = re.search(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)[1]
+@pytest.mark.parametrize("problem", PROBLEMS)
+def test_regret(problem, func, models):
+    metric, model, sign = pytest.importorskip("pyepo.metric"), models[problem], sign_of(problem)
+    solver = solver_of(problem, model)
+    true = drawn(12, model, 1)
+    predicted = (3 * drawn(12, model, 2)).round()  # with ties
+    target = solver(sign * true)
+    best = (true * target).sum(dim=1)
+    rows = list(zip(predicted.numpy(), true.numpy(), best.tolist(), strict=True))
+    worst = [metric.calUnambRegret(model, *row) for row in rows]
+    ours = metrics.unambiguous_regret(solver, sign * predicted, target, sign * true)
+    assert ours.tolist() == pytest.approx(worst)
+    plain = metrics.regret(solver(sign * true.flip(0)), target, sign * true)
+    flipped = zip(true.flip(0).numpy(), true.numpy(), best.tolist(), strict=True)
+    assert plain.tolist() == pytest.approx([metric.calRegret(model, *row) for row in flipped])
+    ratio = metrics.normalised_regret(solver(sign * true.flip(0)), target, sign * true)
+    whole = metric.SPOError(true.flip(0).numpy(), true.numpy(), model)
+    assert float(ratio) == pytest.approx(whole)
+
+
+@pytest.mark.parametrize("problem", PROBLEMS)
+def test_a_model_is_a_solver(problem, func, models):
+    model, sign = models[problem], sign_of(problem)
+    solver, costs = solvers.from_pyepo(model), sign * drawn(5, model, 4)
+    assert torch.equal(solver(costs), solver_of(problem, model)(costs))
+    assert repr(solver).startswith("FunctionSolver(f=")
+    with pytest.raises(errors.SolverFailedError, match=f"{type(model).__name__}"):
+        solver(costs[:, :3])
+
+
+PROGRAMS = re.findall(
+    r"```python\n(.*?)```",
+    (Path(__file__).parents[2] / "docs" / "coming-from-pyepo.md").read_text(encoding="utf-8"),
+    re.DOTALL,
+)
+
+
+def test_the_program_of_fifteen_lines_learns():
+    quick, _ = PROGRAMS
+    assert len(quick.splitlines()) == 15
+    torch.manual_seed(0)
+    names = {}
+    exec(quick, names)
+    true, target = names["true_costs"], names["target"]
+    untrained = names["layer"].solver(torch.rand(true.shape))
+    assert (
+        0 < float(names["regret"]) < float(metrics.normalised_regret(untrained, target, true)) / 4
+    )
+
+
+def test_the_program_with_a_model(models):
+    _, adapter = PROGRAMS
     model = models["path"]
     native = CombinatorialLayer(solver_of("path", model), Identity())
     predicted, true = drawn(4, model, 2).requires_grad_(), drawn(4, model, 1)
     names = {"model": model, "predicted": predicted, "true_costs": true}
-    names["target"] = native.solver(true)
-    exec(example, names)
-    same(names["loss"], SPOPlus()(native, predicted, Labels(names["target"], true)).loss)
+    exec(adapter, names)
+    target = native.solver(true)
+    same(names["loss"], SPOPlus()(native, predicted, Labels(target, true)).loss)

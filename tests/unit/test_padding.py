@@ -25,12 +25,14 @@ from combgrad.labels import Labels
 from combgrad.losses import (
     BilinearHamming,
     FenchelYoung,
+    FrankWolfeFenchelYoung,
     Hamming,
     OptimalValue,
     PerturbationGradient,
     ScoreFunction,
     SolutionCost,
     SPOPlus,
+    StructuredPerceptron,
     TargetCost,
 )
 from combgrad.margins import InformedMargin, NoiseMargin
@@ -180,6 +182,8 @@ LOSSES = {
     "score_function": ScoreFunction(Hamming(), 0.5, 2).eval(),
     "optimal_value": OptimalValue(),
     "perturbation_gradient": PerturbationGradient(0.3),
+    "structured_perceptron": StructuredPerceptron(),
+    "frank_wolfe_fenchel_young": FrankWolfeFenchelYoung(0.5),
     "solution_cost": SolutionCost(),
     "target_cost": TargetCost(),
 }

@@ -3,6 +3,7 @@
 from combgrad.gradients.base import GradientMethod
 from combgrad.gradients.blackbox import Blackbox
 from combgrad.gradients.cvxpylayers import CvxpyLayers
+from combgrad.gradients.frank_wolfe import RegularisedFrankWolfe
 from combgrad.gradients.identity import Identity
 from combgrad.gradients.imle import IMLE, AdaptiveIMLE
 from combgrad.gradients.perturbed import Perturbed
@@ -20,6 +21,7 @@ __all__ = [
     "GradientMethod",
     "Identity",
     "Perturbed",
+    "RegularisedFrankWolfe",
     "SoftSub",
     "StraightThrough",
 ]

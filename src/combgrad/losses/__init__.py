@@ -4,6 +4,7 @@ from combgrad.losses.auto_encoder import kl_to_share, kl_to_uniform, pixel_cross
 from combgrad.losses.base import Loss, Outcome
 from combgrad.losses.contrastive import ContrastiveMAP, NoiseContrastive
 from combgrad.losses.fenchel_young import FenchelYoung
+from combgrad.losses.frank_wolfe import FrankWolfeFenchelYoung
 from combgrad.losses.linear_program import linear_program_value
 from combgrad.losses.optimal_value import OptimalValue, SolutionCost
 from combgrad.losses.perturbation_gradient import PerturbationGradient
@@ -15,12 +16,14 @@ from combgrad.losses.sinkhorn import Sinkhorn
 from combgrad.losses.soft_alignment import SoftAlignment
 from combgrad.losses.solution import BilinearHamming, Hamming, SolutionLoss
 from combgrad.losses.spo_plus import SPOPlus
+from combgrad.losses.structured import StructuredPerceptron
 from combgrad.losses.target_cost import TargetCost
 
 __all__ = [
     "BilinearHamming",
     "ContrastiveMAP",
     "FenchelYoung",
+    "FrankWolfeFenchelYoung",
     "Hamming",
     "ListwiseRanking",
     "Loss",
@@ -38,6 +41,7 @@ __all__ = [
     "SolutionCost",
     "SolutionLoss",
     "SolutionPool",
+    "StructuredPerceptron",
     "TargetCost",
     "kl_to_share",
     "kl_to_uniform",

@@ -1,5 +1,6 @@
 """What is measured: of a solution, one value an instance, and of all embeddings of a set."""
 
+from combgrad.metrics.regret import normalised_regret, regret, unambiguous_regret, worst_tied
 from combgrad.metrics.retrieval import (
     RetrievalScores,
     cluster_agreement,
@@ -28,8 +29,12 @@ __all__ = [
     "entry_accuracy",
     "is_cheapest",
     "nearest",
+    "normalised_regret",
+    "regret",
     "retrieval_scores",
     "subset_precision",
     "tour_accuracy",
+    "unambiguous_regret",
+    "worst_tied",
     "wrong_entries",
 ]

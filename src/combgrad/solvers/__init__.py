@@ -11,6 +11,7 @@ from combgrad.solvers.graph_path import GraphShortestPath
 from combgrad.solvers.gurobi_tsp import GurobiTSP
 from combgrad.solvers.ilp import ILP
 from combgrad.solvers.knapsack import Knapsack
+from combgrad.solvers.pyepo import from_pyepo
 from combgrad.solvers.ranking import Ranking
 from combgrad.solvers.shortest_path import ShortestPath
 from combgrad.solvers.spanning_tree import SpanningTree
@@ -37,5 +38,6 @@ __all__ = [
     "TopK",
     "Trait",
     "from_function",
+    "from_pyepo",
     "move_costs",
 ]

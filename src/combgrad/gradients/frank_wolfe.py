@@ -1,0 +1,72 @@
+"""Regularised Frank-Wolfe: a quadratic term makes the solution continuous in the costs."""
+
+from torch import Tensor
+
+from combgrad.arguments import check_positive, is_whole
+from combgrad.errors import IncompatibleError
+from combgrad.gradients.base import GradientMethod, Saved
+from combgrad.gradients.nearest_point import onto_directions, regularised_minimum
+from combgrad.instances import NOTHING, Instances
+from combgrad.solvers.base import Solver
+
+
+class RegularisedFrankWolfe(GradientMethod):
+    """dL/dw = -(1/lam) P dL/dy, the derivative of mu(w) = argmin <w, mu> + lam/2 |mu|^2.
+
+    mu lies in the hull of Y, the nearest point to -w/lam, and is in general no member of Y. P is
+    the orthogonal projection onto the directions of the face that mu lies in, spanned by the
+    solutions that mix it. The forward pass asks the solver a few times a step until the gap is
+    closed, the backward pass not at all. In evaluation the solution is y(w), without a gradient.
+    Sources: Dalle et al., arXiv 2207.13513, section 4.2; Niculae et al., SparseMAP, ICML 2018,
+    proposition 2 for P.
+
+    Args:
+        lam: weight of the quadratic term, > 0, in units of cost; for lam -> 0 mu becomes y(w).
+        steps: solver calls at most, >= 1.
+        tol: it ends where |mu - mu*|^2 is at most this, > 0.
+
+    Raises ValueError for a value out of range.
+    """
+
+    homogeneous = True
+    reads_solution = False
+
+    def __init__(self, lam: float, steps: int = 1000, tol: float = 1e-8) -> None:
+        self.lam, self.tol = check_positive("lam", lam), check_positive("tol", tol)
+        self.steps = check_steps(steps)
+
+    def forward(
+        self, solver: Solver, costs: Tensor, instances: Instances = NOTHING
+    ) -> tuple[Tensor, Saved]:
+        """The regularised minimum mu (B, *S)."""
+        mu, vertices, shares = regularised_minimum(
+            solver, costs, instances, self.lam, self.steps, self.tol
+        )
+        mu = mu.to(costs.dtype)
+        return mu, Saved(costs, mu, instances, (vertices, shares))
+
+    def evaluate(
+        self, solver: Solver, costs: Tensor, instances: Instances = NOTHING
+    ) -> tuple[Tensor, Saved]:
+        """The solution (B, *S) itself, a member of Y that has no gradient."""
+        solution = solver(costs, instances)
+        return solution, Saved(costs, solution, instances)
+
+    def vjp(self, solver: Solver, saved: Saved, grad_solution: Tensor) -> Tensor:
+        """Return the transposed Jacobian of mu times dL/dy, (B, *S)."""
+        del solver
+        if not saved.extras:
+            raise IncompatibleError(
+                "RegularisedFrankWolfe has no gradient in evaluation, where it answers plainly; "
+                "call layer.train() before the forward pass, or use torch.no_grad()."
+            )
+        vertices, shares = saved.extras
+        slope = onto_directions(vertices, shares, grad_solution.to(vertices).flatten(1))
+        return (-slope / self.lam).view_as(grad_solution).to(grad_solution.dtype)
+
+
+def check_steps(steps: int, group: str = "grad") -> int:
+    """`steps`, or ValueError unless it is an integer >= 1."""
+    if not is_whole(steps) or steps < 1:
+        raise ValueError(f"{group}.steps is {steps!r}; it must be an integer, at least 1.")
+    return steps

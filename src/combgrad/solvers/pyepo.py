@@ -1,0 +1,52 @@
+"""A PyEPO model as a solver, for models that have no native one."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from combgrad.errors import IncompatibleError
+from combgrad.solvers.base import Trait
+from combgrad.solvers.function import FunctionSolver, from_function
+
+
+class _Model:
+    """A function of one instance, by what every optModel has."""
+
+    def __init__(self, model: Any) -> None:
+        self.model, self.__name__ = model, type(model).__name__
+
+    def __call__(self, costs: np.ndarray) -> np.ndarray:
+        # PyEPO's sense is 1 to minimise and -1 to maximise.
+        self.model.setObj(int(self.model.modelSense) * costs)
+        solution, _ = self.model.solve()
+        return np.asarray(solution, dtype=np.float64)
+
+
+def from_pyepo(model: Any, traits: Iterable[Trait] = ()) -> FunctionSolver:
+    """A solver from a PyEPO optModel: y(w) = argmin <w, y> over the model's feasible set.
+
+    Costs (B, n) for the n = `model.num_cost` costs of the model, solved one by one. A model that
+    maximises values v gets v = -w, so pass w = -v. What PyEPO returns is taken as it is.
+
+    Args:
+        model: has `setObj(costs)`, `solve()` and `modelSense`, as every optModel of PyEPO.
+        traits: what the caller knows of its solutions, see `Trait`.
+
+    Raises IncompatibleError for what is no such model, and for one with costs that are not
+    predicted; a call raises SolverFailedError, naming the batch index, where the model has no
+    solution.
+    """
+    needed = ("setObj", "solve", "modelSense")
+    if isinstance(model, type) or not all(hasattr(model, name) for name in needed):
+        raise IncompatibleError(
+            f"from_pyepo: {model!r} is no model with {', '.join(needed)}; pass an instance of an "
+            f"optModel, such as shortestPathModel((5, 5))."
+        )
+    if getattr(model, "c_pred_index", None) is not None:
+        raise IncompatibleError(
+            f"from_pyepo: {type(model).__name__} predicts some of its costs and knows the others, "
+            f"and a solver answers with one entry for each cost; let it predict all of them, with "
+            f"the known ones as constants of the network."
+        )
+    return from_function(_Model(model), traits=traits)

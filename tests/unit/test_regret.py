@@ -1,0 +1,110 @@
+"""Regret and what is made of it: plain loops, and all solutions of the contract table for ties."""
+
+import pytest
+import torch
+
+from combgrad import solvers
+from combgrad.errors import WrongAnswerError
+from combgrad.instances import Instances
+from combgrad.metrics import (
+    is_cheapest,
+    normalised_regret,
+    regret,
+    unambiguous_regret,
+    worst_tied,
+)
+from contract import ROWS
+
+#: Solvers of few solutions that are exact, with nothing said of the instances.
+EXACT = [name for name, row in ROWS.items() if row.exact and not row.instances(2)]
+
+
+def random(*shape, seed=0):
+    return torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
+def whole(*shape, seed=0):
+    """Costs 1, 2 or 3, of many ties."""
+    random = torch.Generator().manual_seed(seed)
+    return torch.randint(1, 4, shape, generator=random).double()
+
+
+def test_regret_and_its_ratio_equal_their_formulas_in_a_plain_loop():
+    solver, costs, true = solvers.TopK(3), random(6, 10), random(6, 10, seed=5)
+    found, best = solver(costs), solver(true)
+    each = [float(c @ y - c @ z) for c, y, z in zip(true, found, best, strict=True)]
+    assert regret(found, best, true).tolist() == pytest.approx(each)
+    assert min(each) >= 0 < max(each)
+    size = sum(abs(float(c @ z)) for c, z in zip(true, best, strict=True))
+    assert float(normalised_regret(found, best, true)) == pytest.approx(sum(each) / size)
+    share = sum(value < 1e-9 for value in each) / 6
+    assert float(is_cheapest(found, best, true).mean()) == pytest.approx(share)
+
+
+def test_the_ratio_is_of_sums_and_no_mean_of_ratios():
+    true = torch.tensor([[1.0, 3.0], [100.0, 100.0]])
+    best, found = torch.tensor([[1.0, 0], [1, 0]]), torch.tensor([[0.0, 1], [0, 1]])
+    assert float(normalised_regret(found, best, true)) == pytest.approx(2 / 101)
+
+
+@pytest.mark.parametrize("rows", [0, 3])
+def test_a_ratio_of_nothing_says_what_to_do(rows):
+    nothing = torch.zeros(rows, 5)
+    with pytest.raises(ValueError, match=rf"all {rows} instances cost 0, .* use regret"):
+        normalised_regret(nothing, nothing, nothing)
+
+
+def test_labels_of_another_shape_are_refused():
+    for labels in ((random(4, 9), random(4, 10)), (random(4, 10), random(3, 10))):
+        with pytest.raises(ValueError, match=r"regret needs true .* of shape \(4, 10\)"):
+            regret(random(4, 10), *labels)
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_the_worst_of_all_that_cost_least(name):
+    row, batch = ROWS[name], 40
+    costs, true = whole(batch, *row.shape), whole(batch, *row.shape, seed=5) + 0.25
+    if row.signed:
+        costs, true = costs - 2, true - 2
+    members = torch.from_numpy(row.solutions.reshape(len(row.solutions), -1)).double()
+    best = row.solver(true)
+    found = unambiguous_regret(row.solver, costs, best, true)
+    several = 0
+    for w, c, value in zip(costs.flatten(1), true.flatten(1), found, strict=True):
+        by_w, by_c = members @ w, members @ c
+        tied = by_c[by_w == by_w.min()]
+        several += len(tied) > 1
+        assert float(value) == pytest.approx(float(tied.max() - by_c.min()))
+    assert several > 5 or name == "grid-4"
+    assert bool((found >= regret(row.solver(costs), best, true) - 1e-9).all())
+
+
+def test_costs_that_differ_by_less_than_the_tolerance_are_ties():
+    costs, true = torch.tensor([[1.0, 1.0 + 3e-6, 2.0]]), torch.tensor([[1.0, 5.0, 9.0]])
+    solver, best = solvers.TopK(1), torch.tensor([[1.0, 0, 0]])
+    assert unambiguous_regret(solver, costs, best, true).tolist() == [4.0]
+    close = unambiguous_regret(solver, costs, best, true, tolerance=1e-7)
+    assert close.tolist() == [0.0]
+    for wrong in (0, -1e-5, float("inf")):
+        with pytest.raises(ValueError, match="tolerance is"):
+            worst_tied(solver, costs, true, tolerance=wrong)
+
+
+def test_padding_counts_for_nothing():
+    costs, true = whole(5, 8), whole(5, 8, seed=5)
+    valid = torch.arange(8) < torch.tensor([[4], [8], [5], [8], [3]])
+    instances = Instances(valid=valid)
+    solver = solvers.TopK(2)
+    best = solver(true, valid=valid)
+    found = unambiguous_regret(solver, costs, best, true, instances)
+    for row in range(5):
+        there = valid[row]
+        own = (x[row, there].unsqueeze(0) for x in (costs, best, true))
+        assert float(unambiguous_regret(solver, *own)) == float(found[row])
+
+
+def test_a_solver_that_is_not_exact_is_noticed():
+    answers = iter([torch.tensor([[1.0, 0, 0]]), torch.tensor([[0.0, 0, 1]])])
+    solver = solvers.from_function(lambda costs: next(answers)[0].double().numpy())
+    with pytest.raises(WrongAnswerError, match="batch index 0 is no tie"):
+        worst_tied(solver, torch.tensor([[1.0, 2.0, 3.0]]), torch.tensor([[1.0, 1.0, 1.0]]))
