@@ -90,6 +90,11 @@ def test_a_job_with_settings_that_no_run_can_have_is_refused():
         (("experiment=tsp5", "loss=none"), "GlobeTSP has no loss of its own"),
         (("experiment=tsp5", "loss=fenchel_young", "grad=blackbox"), "Blackbox would be ignored"),
         (("experiment=warcraft12_direct", "loss=spo_plus"), "WarcraftDirect has a loss of its own"),
+        (
+            ("experiment=matching", "loss=pairwise_ranking"),
+            "PairwiseRanking of Matching needs true costs, and there are none here",
+        ),
+        (("experiment=tsp5", "loss=contrastive_map", "grad=imle"), "IMLE would be ignored"),
         (("experiment=tsp5", "optimizer.lr=-1"), "no optimizer can be made with"),
     ],
 )

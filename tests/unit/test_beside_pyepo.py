@@ -380,7 +380,7 @@ PROGRAMS = re.findall(
 
 def test_the_program_of_fifteen_lines_learns():
     quick, _ = PROGRAMS
-    assert len(quick.splitlines()) == 15
+    assert len([line for line in quick.splitlines() if line]) == 15
     torch.manual_seed(0)
     names = {}
     exec(quick, names)

@@ -17,8 +17,7 @@ class RegularisedFrankWolfe(GradientMethod):
     the orthogonal projection onto the directions of the face that mu lies in, spanned by the
     solutions that mix it. The forward pass asks the solver a few times a step until the gap is
     closed, the backward pass not at all. In evaluation the solution is y(w), without a gradient.
-    Sources: Dalle et al., arXiv 2207.13513, section 4.2; Niculae et al., SparseMAP, ICML 2018,
-    proposition 2 for P.
+    Sources: Dalle et al., arXiv 2207.13513; for P Niculae et al., SparseMAP, ICML 2018.
 
     Args:
         lam: weight of the quadratic term, > 0, in units of cost; for lam -> 0 mu becomes y(w).

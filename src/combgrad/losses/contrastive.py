@@ -14,7 +14,7 @@ class NoiseContrastive(PoolLoss):
     """NCE: mean over the batch, and over the y of a pool, of <w, y*> - <w, y>.
 
     Its gradient is (y* - mean of the pool)/B, whatever w is: the value has no lower bound. Source:
-    Mulamba et al., IJCAI 2021, section 3.2, there named NCE.
+    Mulamba et al., IJCAI 2021.
 
     Args:
         pool: the known solutions; None for a new pool that asks the solver at every step.
@@ -35,7 +35,7 @@ class ContrastiveMAP(PoolLoss):
     """CMAP: mean over the batch of <w, y*> - min over the y of a pool of <w, y>.
 
     It is >= 0 while training, when y* is in the pool, and its gradient (y* - y)/B for the cheapest
-    y. Over all of Y it is `StructuredPerceptron`. Source: Mulamba et al., IJCAI 2021, section 3.3.
+    y. Over all of Y it is `StructuredPerceptron`. Source: Mulamba et al., IJCAI 2021.
 
     Args:
         pool: the known solutions; None for a new pool that asks the solver at every step.

@@ -17,7 +17,7 @@ class FrankWolfeFenchelYoung(Loss):
 
     It is convex in w, >= 0, 0 only where y* is the regularised minimum, and its gradient is
     (y* - mu(w))/B, for mu of `RegularisedFrankWolfe`. It draws nothing. Sources: Blondel et al.,
-    JMLR 2020, section 3; Dalle et al., arXiv 2207.13513, section 5.
+    JMLR 2020; Dalle et al., arXiv 2207.13513.
 
     Args:
         lam: weight of the quadratic term, > 0, in units of cost.

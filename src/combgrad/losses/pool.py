@@ -18,7 +18,7 @@ class SolutionPool(Described, nn.Module):
     solved and what is new is kept, else no solver is asked. In evaluation nothing is drawn or kept.
     Not to be mistaken for `solvers.Cached`, whose answers are exact and which may be the solver
     here: a pool answers costs that it has never seen. The solutions are part of the `state_dict`.
-    Source: Mulamba et al., IJCAI 2021, algorithm 1, where each instance draws for itself.
+    Source: Mulamba et al., IJCAI 2021, where each instance draws for itself.
 
     Args:
         ratio: the share of training steps that ask the solver, in [0, 1]; 1 for all.

@@ -43,7 +43,7 @@ class PointwiseRanking(RankingLoss):
     """Mean over the batch and the y of a pool of (<w, y> - <c, y>)^2, with true costs c.
 
     With a projection both w and c are the projected costs, as in all losses of this file. Source:
-    Mandi et al., ICML 2022, section 4.1.
+    Mandi et al., ICML 2022.
 
     Args:
         pool: the known solutions; None for a new pool that asks the solver at every step.
@@ -58,8 +58,8 @@ class PairwiseRanking(RankingLoss):
     """Mean over the batch and the other y of a pool of max(0, margin + <w, y_c> - <w, y>).
 
     y_c is what costs least in the pool by the true costs c; each y that is cheaper by w, or dearer
-    by less than the margin, is held against it. Source: Mandi et al., ICML 2022, section 4.2, with
-    pairs of the best and each other.
+    by less than the margin, is held against it. Source: Mandi et al., ICML 2022, with pairs of
+    the best and each other.
 
     Args:
         pool: the known solutions; None for a new pool that asks the solver at every step.
@@ -84,7 +84,7 @@ class ListwiseRanking(RankingLoss):
     """Mean over the batch of -sum over the y of a pool of p_c(y) log p_w(y).
 
     p_w(y) is in proportion to exp(-<w, y>/tau), likewise p_c by the true costs c: the cross-entropy
-    of which is the best. Source: Mandi et al., ICML 2022, section 4.3.
+    of which is the best. Source: Mandi et al., ICML 2022.
 
     Args:
         pool: the known solutions; None for a new pool that asks the solver at every step.

@@ -16,7 +16,7 @@ class StructuredPerceptron(Loss):
     its gradient is (y* - y(w))/B. With an `InformedMargin(alpha)`, which adds alpha (y* - 1/2) to
     the costs, it is the structured hinge with rescaled margin, of 0/1 solutions: <w, y*> - min over
     y of <w, y> - alpha/2 |y - y*|, which w = 0 does not make 0. Sources: Collins, EMNLP 2002;
-    Tsochantaridis et al., JMLR 2005, section 2.2.2; also Fenchel-Young without a regulariser.
+    Tsochantaridis et al., JMLR 2005; also Fenchel-Young without a regulariser.
     """
 
     def forward(
