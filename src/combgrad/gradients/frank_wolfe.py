@@ -41,7 +41,7 @@ class RegularisedFrankWolfe(GradientMethod):
         mu, vertices, shares = regularised_minimum(
             solver, costs, instances, self.lam, self.steps, self.tol
         )
-        mu = mu.to(costs.dtype)
+        mu = mu.to(costs.dtype, copy=True)
         return mu, Saved(costs, mu, instances, (vertices, shares))
 
     def evaluate(
