@@ -13,6 +13,7 @@ from combgrad.solvers.edges import edge_count
 TREE_SIZES = (10, 20, 50)
 KNAPSACK_SIZES = (20, 50, 100)
 PROGRAM_SIZES = (10, 20, 40)
+MATCHING_SIZES = (5, 10)
 BATCH = 100
 
 #: Integer programs are solved one by one, in milliseconds each.
@@ -50,19 +51,39 @@ def knapsack_case(items: int) -> Case:
     )
 
 
-def program_case(variables: int) -> Case:
-    """Knapsacks with several constraints, which the batch shares."""
+def program_costs(variables: int) -> torch.Tensor:
+    """Random costs of a batch, all negative."""
     generator = torch.Generator().manual_seed(variables)
+    return -torch.rand(PROGRAM_BATCH, variables, generator=generator, dtype=torch.float64)
+
+
+def program_case(variables: int) -> Case:
+    """Knapsacks with several constraints, which the batch shares; no relaxation is whole."""
     random = np.random.default_rng(variables)
     matrix = random.integers(1, HEAVIEST + 1, (PROGRAM_ROWS, variables)).astype(float)
     upper = np.floor(matrix.sum(axis=1) / 2)
     return Case(
         "ilp",
         variables,
-        -torch.rand(PROGRAM_BATCH, variables, generator=generator, dtype=torch.float64),
+        program_costs(variables),
         (
             function("scipy milp", partial(scipy_program, matrix=matrix, upper=upper)),
             solving("combgrad", partial(ILP, matrix, upper=upper)),
+        ),
+    )
+
+
+def matching_case(size: int) -> Case:
+    """Assignments as programs in matrix form, whose relaxations are whole."""
+    eye, ones = np.eye(size), np.ones(size)
+    matrix = np.concatenate([np.kron(eye, ones), np.kron(ones, eye)])
+    return Case(
+        "ilp assignment",
+        size,
+        program_costs(size**2),
+        (
+            function("scipy milp", partial(scipy_program, matrix=matrix, upper=1.0, lower=1.0)),
+            solving("combgrad", partial(ILP, A_eq=matrix, b_eq=1.0)),
         ),
     )
 
@@ -88,7 +109,12 @@ def knapsack_plans(threads: int) -> list[Plan]:
 def program_plans(threads: int) -> list[Plan]:
     """All cases, at one thread: so do the backends."""
     del threads
+    kinds = (
+        ("ilp", program_case, PROGRAM_SIZES),
+        ("ilp assignment", matching_case, MATCHING_SIZES),
+    )
     return [
-        Plan(f"ilp {variables}", partial(program_case, variables), quick=variables <= 10)
-        for variables in PROGRAM_SIZES
+        Plan(f"{name} {size}", partial(case, size), quick=size <= 10)
+        for name, case, sizes in kinds
+        for size in sizes
     ]

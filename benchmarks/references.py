@@ -187,8 +187,14 @@ def numpy_knapsack(costs: Tensor, weights: np.ndarray, capacity: int) -> Tensor:
     return pack(costs)
 
 
-def scipy_program(costs: Tensor, matrix: np.ndarray, upper: np.ndarray) -> Tensor:
-    """The best 0/1 points of costs (B, n) with `matrix` x <= `upper`, by scipy.optimize.milp."""
+def scipy_program(
+    costs: Tensor,
+    matrix: np.ndarray,
+    upper: np.ndarray | float,
+    lower: float = -np.inf,
+) -> Tensor:
+    """The best 0/1 points of costs (B, n) with `lower` <= `matrix` x <= `upper`, by
+    scipy.optimize.milp."""
 
     @batched
     def solve(instance: np.ndarray) -> np.ndarray:
@@ -196,7 +202,7 @@ def scipy_program(costs: Tensor, matrix: np.ndarray, upper: np.ndarray) -> Tenso
             instance,
             integrality=np.ones(len(instance)),
             bounds=Bounds(0, 1),
-            constraints=LinearConstraint(matrix, ub=upper),
+            constraints=LinearConstraint(matrix, lower, upper),
             options={"mip_rel_gap": 0.0},
         )
         return np.rint(answer.x)

@@ -1,4 +1,5 @@
-"""Any binary, integer or mixed linear program, exact, through HiGHS or Gurobi."""
+"""Any binary, integer or mixed linear program, exact: by a search of our own where it is small,
+else through HiGHS or Gurobi."""
 
 import math
 import warnings
@@ -31,6 +32,7 @@ from combgrad.solvers.ilp_backends import (
     Highs,
 )
 from combgrad.solvers.ilp_program import checked_program, checked_rows
+from combgrad.solvers.ilp_search import Search
 from combgrad.solvers.threads import Turn
 
 #: Costs that spread by less are told apart well by every backend.
@@ -53,7 +55,9 @@ class ILP(Solver):
     and integers are rounded, but a backend works in float64 with a tolerance: a solution may cost
     1e-9 of the largest cost more than the best. Costs so large that they decide the value of an
     integer variable (a big M, say) are taken out first and do not count. Where those that remain
-    spread by more than 1e9 a warning says so. Rows are scaled to coefficients of 1 at most.
+    spread by more than 1e9 a warning says so. Rows are scaled to coefficients of 1 at most. Small
+    programs of bounded integers alone are searched by branch and bound, within the same tolerance,
+    before the backend is asked. Either way an answer depends on its own costs alone.
 
     Args:
         A, lower, upper: rows (m, n), dense or scipy sparse, and their bounds, (m,) or numbers.
@@ -106,6 +110,7 @@ class ILP(Solver):
         self.traits = checked_traits("ILP", traits)
         self._turn = Turn()
         self._model: Backend | None = BACKENDS[backend](self.program, time_limit)
+        self._search = Search(self.program, time_limit) if Search.suits(self.program) else None
 
     def __getstate__(self) -> dict[str, Any]:
         # A backend's model belongs to its process; a copy builds its own.
@@ -201,6 +206,9 @@ class ILP(Solver):
     def _minimise(
         self, costs: np.ndarray, least: np.ndarray, most: np.ndarray, index: int, forbids: bool
     ) -> np.ndarray:
+        found = self._search.minimise(costs, least, most) if self._search else None
+        if found is not None:
+            return found
         if self._model is None:
             self._model = BACKENDS[self.backend](self.program, self.time_limit)
         outcome, point = self._model.minimise(costs, least, most)

@@ -11,7 +11,7 @@ from scipy.sparse import csr_array, issparse, vstack
 LEAST_COEFFICIENT = 1e-9
 # What a row, scaled to coefficients of 1, may be off relative to the size of its terms: with
 # continuous variables, whose values are rounded, and with none.
-_MIXED_SLACK, _WHOLE_SLACK = 1e-7, 1e-12
+_MIXED_SLACK, WHOLE_SLACK = 1e-7, 1e-12
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Program:
         activity = (self.matrix @ points.T).T
         terms = (abs(self.matrix) @ np.abs(points).T).T
         mixed = abs(self.matrix) @ (~self.integer).astype(float) > 0
-        slack = np.where(mixed, _MIXED_SLACK * (1.0 + terms), _WHOLE_SLACK * terms)
+        slack = np.where(mixed, _MIXED_SLACK * (1.0 + terms), WHOLE_SLACK * terms)
         rows = (activity >= self.lower - slack) & (activity <= self.upper + slack)
         slack = np.where(self.integer, 0.0, _MIXED_SLACK * (1.0 + np.abs(points)))
         bounds = (points >= self.least - slack) & (points <= self.most + slack)

@@ -6,6 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from combgrad.solvers.kernels import inner
+from combgrad.solvers.kernels.dual_simplex import (
+    CUT_OFF,
+    OPTIMAL,
+    Tableau,
+    minimise,
+    new_tableau,
+    read_duals,
+)
 from combgrad.solvers.kernels.tsp_costs import ROUNDING, copy_square, copy_vector
 from combgrad.solvers.kernels.tsp_cuts import CutSearch, find_cuts, new_cut_search
 from combgrad.solvers.kernels.tsp_heuristic import improve_tour, nearest_neighbour, tour_length
@@ -18,10 +26,11 @@ from combgrad.solvers.kernels.tsp_one_tree import (
     tree_edge,
 )
 from combgrad.solvers.kernels.tsp_pace import Pace, must_stop
-from combgrad.solvers.kernels.tsp_relaxation import add_cuts, bound_edges, read_duals, read_usage
-from combgrad.solvers.kernels.tsp_simplex import CUT_OFF, OPTIMAL, Tableau, minimise, new_tableau
+from combgrad.solvers.kernels.tsp_relaxation import add_cuts, bound_edges, read_usage
 
 _PIVOTS_PER_CITY = 50
+# A violated row becomes a step along its ray that raises the bound by far more than a tour costs.
+_RAY_STEP = 1024.0
 _MOST_LEVELS = 4
 # How many times the largest cost an edge value of 1 outweighs when rounding.
 _PULL = 8.0
@@ -186,7 +195,7 @@ def _price_sets(s: Search, allowed: NDArray[np.float64], sets: int, k: int) -> f
 @inner
 def _certify(s: Search, allowed: NDArray[np.float64], sets: int, status: int, k: int) -> float:
     """Turn the relaxation's dual solution into a 1-tree bound on the node's tours."""
-    read_duals(s.lp, status, s.duals)
+    read_duals(s.lp, status, s.duals, _RAY_STEP)
     edges = s.lp.used[1]
     for v in range(k):
         s.potential[v] = s.base[v] + s.duals[edges + v]

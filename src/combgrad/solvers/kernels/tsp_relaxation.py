@@ -4,11 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from combgrad.solvers.kernels import inner
-from combgrad.solvers.kernels.tsp_simplex import INFEASIBLE, Tableau, drop_row
+from combgrad.solvers.kernels.dual_simplex import Tableau, drop_row
 
 _TOLERANCE = 1e-9
-# A violated row becomes a step along its ray that raises the bound by far more than a tour costs.
-_RAY_STEP = 1024.0
 
 
 @inner
@@ -124,24 +122,6 @@ def add_cuts(
         free_cuts[0] -= 1
         _add_cut(lp, sets[s], sizes[s], variable, ends)
     return variable
-
-
-@inner
-def read_duals(lp: Tableau, status: int, duals: NDArray[np.float64]) -> None:
-    """Set duals, one per variable, to the reduced costs; those of slacks price their rows.
-
-    After INFEASIBLE, a long step along the ray makes the bounds from them prove it.
-    """
-    rows, columns = lp.used
-    row, direction = int(lp.ray[0]), _RAY_STEP * lp.ray[1]
-    for i in range(rows):
-        duals[lp.basic[i]] = 0.0
-    for j in range(columns):
-        duals[lp.nonbasic[j]] = lp.reduced[j]
-        if status == INFEASIBLE:
-            duals[lp.nonbasic[j]] += direction * lp.entries[row, j]
-    if status == INFEASIBLE:
-        duals[lp.basic[row]] = direction
 
 
 @inner

@@ -185,6 +185,24 @@ def minimise(lp: Tableau, cutoff: float, most_pivots: int, pace: Pace) -> int:
 
 
 @inner
+def read_duals(lp: Tableau, status: int, duals: NDArray[np.float64], ray_step: float) -> None:
+    """Set duals, one per variable, to the reduced costs; those of slacks price their rows.
+
+    After INFEASIBLE, a long enough step along the ray makes the bounds from them prove it.
+    """
+    rows, columns = lp.used
+    row, direction = int(lp.ray[0]), ray_step * lp.ray[1]
+    for i in range(rows):
+        duals[lp.basic[i]] = 0.0
+    for j in range(columns):
+        duals[lp.nonbasic[j]] = lp.reduced[j]
+        if status == INFEASIBLE:
+            duals[lp.nonbasic[j]] += direction * lp.entries[row, j]
+    if status == INFEASIBLE:
+        duals[lp.basic[row]] = direction
+
+
+@inner
 def drop_row(lp: Tableau, row: int) -> None:
     """Forget a row whose basic variable is a cut's slack."""
     last = lp.used[0] - 1
