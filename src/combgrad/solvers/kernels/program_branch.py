@@ -39,6 +39,8 @@ _ROUNDING = 1.2e-16
 _MOST_PIVOTS = 5000
 # What a node takes beside the operations on the tableau, in such operations.
 _NODE_WORK = 2000
+# Branches are not alike: how many times dearer than by its share the rest may seem.
+_DOUBT = 10.0
 _CLOSED, _OPEN = 1, 0
 
 
@@ -226,7 +228,7 @@ def _is_hopeless(s: Search) -> bool:
     for level in range(s.path.used[0]):
         share *= 0.5
         done += share if s.path.second[level] else 0.0
-    return spent > done * s.work[1]
+    return spent > _DOUBT * done * s.work[1]
 
 
 @inner
