@@ -101,6 +101,20 @@ def test_the_formulas_of_the_paper():
     torch.testing.assert_close(A.grad, -prices[:, None] * point)
 
 
+def test_free_variables_have_no_bounds_that_move_the_value():
+    """min x + 3 y over all x, y with x + y >= 2 and y >= x + 1 is 5, at (1/2, 3/2)."""
+    costs = torch.tensor([[1.0, 3.0]], dtype=torch.float64, requires_grad=True)
+    limits = [torch.full((2,), sign * torch.inf).double().requires_grad_() for sign in (-1, 1)]
+    rows = torch.tensor([[-1.0, -1.0], [1.0, -1.0]], dtype=torch.float64)
+    sides = torch.tensor([-2.0, -1.0], dtype=torch.float64, requires_grad=True)
+    value = linear_program_value(costs, A_ub=rows, b_ub=sides, bounds=tuple(limits))
+    value.backward()
+    assert float(value.detach()) == pytest.approx(5)
+    torch.testing.assert_close(costs.grad, torch.tensor([[0.5, 1.5]]).double())
+    torch.testing.assert_close(sides.grad, torch.tensor([-2.0, -1.0]).double())
+    assert all(limit.grad.tolist() == [0, 0] for limit in limits)
+
+
 def test_what_all_instances_share_gets_the_sum_of_their_gradients():
     costs = random(3, 4)
     A, b = random(2, 4, seed=1), torch.tensor([0.9, 0.8], dtype=torch.float64)

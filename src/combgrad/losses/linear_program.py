@@ -135,7 +135,8 @@ def _refused(name: str, has: str, wanted: str) -> SolverInputError:
 def _optimum(index: int, whole: np.ndarray, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
     """What Optimum has, of one program, whose arrays are those of Program."""
     costs, A_ub, b_ub, A_eq, b_eq, least, most = arrays
-    if not all(np.isfinite(part).all() for part in arrays[:5]) or np.isnan(least + most).any():
+    unknown = np.isnan(least).any() or np.isnan(most).any()
+    if unknown or not all(np.isfinite(part).all() for part in arrays[:5]):
         raise SolverInputError(
             f"linear_program_value: batch index {index} contains NaN or inf; only bounds may be "
             f"inf, so look for a diverged network before it."
