@@ -74,7 +74,7 @@ def test_empty_batches_and_forbidden_entries():
     nothing.requires_grad_()
     layer(nothing).sum().backward()
     assert nothing.grad.shape == (0, 3, 3)
-    forbidden = random(1, 3, 3)
-    forbidden[0, 0, 1] = torch.inf
-    with pytest.raises(ValueError, match="costs must be finite"):
+    forbidden = random(2, 3, 3)
+    forbidden[1, 0, 1] = torch.inf
+    with pytest.raises(SolverInputError, match=r"batch index 1 contain .* cannot forbid an entry"):
         layer(forbidden)

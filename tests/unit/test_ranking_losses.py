@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from combgrad import CombinatorialLayer
+from combgrad import CombinatorialLayer, IncompatibleError
 from combgrad.gradients import Identity
 from combgrad.labels import Labels
 from combgrad.losses import ListwiseRanking, PairwiseRanking, PointwiseRanking, SolutionPool
@@ -101,6 +101,14 @@ def test_a_pool_of_one_has_no_pairs():
     loss = PairwiseRanking(pool, 0.4)(plain(TopK(3)), costs, Labels(true_costs=random(4, 10))).loss
     loss.backward()
     assert (float(loss.detach()), float(costs.grad.abs().sum())) == (0, 0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_true_costs_that_forbid_an_entry_are_refused(kind):
+    true = random(4, 10, seed=5)
+    true[2, 3] = torch.inf
+    with pytest.raises(IncompatibleError, match=r"costs of \+inf give .* a loss without a pool"):
+        kind(fixed(TopK(3)))(plain(TopK(3)), random(4, 10), Labels(true_costs=true))
 
 
 def test_values_out_of_range_are_refused():

@@ -96,7 +96,8 @@ def test_padding_counts_for_nothing():
     instances = Instances(valid=valid)
     solver = solvers.TopK(2)
     best = solver(true, valid=valid)
-    found = unambiguous_regret(solver, costs, best, true, instances)
+    padded = (x.masked_fill(~valid, torch.nan) for x in (costs, best, true))
+    found = unambiguous_regret(solver, *padded, instances)
     for row in range(5):
         there = valid[row]
         own = (x[row, there].unsqueeze(0) for x in (costs, best, true))

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from combgrad.errors import IncompatibleError, MissingPackageError
+from combgrad.errors import IncompatibleError, MissingPackageError, SolverInputError
 from combgrad.gradients.base import GradientMethod, Saved
 from combgrad.instances import NOTHING, Instances
 from combgrad.solvers.base import Solver
@@ -22,7 +22,8 @@ class CvxpyLayers(GradientMethod):
     et al., NeurIPS 2019.
 
     Raises IncompatibleError for a solver without such a program, and MissingPackageError, when it
-    is first asked, where cvxpylayers is not installed; ValueError for forbidden entries.
+    is first asked, where cvxpylayers is not installed; SolverInputError, naming the batch index,
+    for entries that are not finite.
     """
 
     homogeneous = True
@@ -43,8 +44,13 @@ class CvxpyLayers(GradientMethod):
         self, solver: Solver, costs: Tensor, instances: Instances = NOTHING
     ) -> tuple[Tensor, Saved]:
         """The convex solver's answer (B, *S), and the graph that it came by."""
-        if not bool(torch.isfinite(costs).all()):
-            raise ValueError("CvxpyLayers: costs must be finite; it knows no forbidden entries.")
+        broken = ~torch.isfinite(costs).flatten(1).all(dim=1)
+        if bool(broken.any()):
+            raise SolverInputError(
+                f"CvxpyLayers: costs of batch index {int(broken.nonzero()[0])} contain NaN, inf or "
+                f"padding, and it cannot forbid an entry; look for a diverged network, or use "
+                f"another gradient method."
+            )
         with torch.enable_grad():
             leaf = costs.detach().to("cpu", torch.float64).requires_grad_()
             found = self._layer(solver, costs.shape[1:])(leaf.flatten(1))[0] if len(costs) else leaf

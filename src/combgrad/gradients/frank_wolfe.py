@@ -21,7 +21,7 @@ class RegularisedFrankWolfe(GradientMethod):
 
     Args:
         lam: weight of the quadratic term, > 0, in units of cost; for lam -> 0 mu becomes y(w).
-        steps: solver calls at most, >= 1.
+        steps: solver calls after the first, at most, >= 1.
         tol: it ends where |mu - mu*|^2 is at most this, > 0.
 
     Raises ValueError for a value out of range.

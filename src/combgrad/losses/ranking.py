@@ -34,7 +34,9 @@ class RankingLoss(PoolLoss):
         known = instances or NOTHING
         prepared = layer.prepare(costs, labels, known)
         true_costs = true_costs_seen(type(self).__name__, layer, prepared, labels, known)
-        solutions = self.known(layer.solver, prepared, labels, known)
+        # What either forbids is refused: what a known solution costs by it would be nothing at all.
+        seen = prepared.masked_fill(true_costs == torch.inf, torch.inf)
+        solutions = self.known(layer.solver, seen, labels, known)
         predicted, true = (costs_of_all(each, solutions) for each in (prepared, true_costs))
         return Outcome(self.of_each(predicted, true).mean())
 

@@ -68,8 +68,13 @@ def _check(costs: Tensor) -> None:
             f"Sinkhorn: costs have shape {tuple(costs.shape)}; it is for square matrices "
             f"(B, n, n), as many rows as columns."
         )
-    if not bool(torch.isfinite(costs).all()):
-        raise SolverInputError("Sinkhorn: costs must be finite; it cannot forbid a pair.")
+    broken = ~torch.isfinite(costs).flatten(1).all(dim=1)
+    if bool(broken.any()):
+        raise SolverInputError(
+            f"Sinkhorn: costs of batch index {int(broken.nonzero()[0])} contain NaN, inf or "
+            f"padding, and it cannot forbid a pair; look for a diverged network, or use "
+            f"OptimalValue()."
+        )
 
 
 def log_plan(scaled: Tensor, iterations: int, tolerance: float) -> Tensor:

@@ -54,10 +54,10 @@ class SPOPlus(Loss):
         solution = solve_by(self.pool, layer.solver, shifted.detach(), known)
         best = spent(true_costs, target)
         loss = (2 * spent(prepared, target) - best - spent(shifted, solution)).mean()
-        return Outcome(loss / mean_size(best) if self.normalised else loss)
+        return Outcome(loss / _mean_size(best) if self.normalised else loss)
 
 
-def mean_size(best: Tensor) -> Tensor:
+def _mean_size(best: Tensor) -> Tensor:
     """The mean of |z*| of what true solutions cost, (B,); ValueError where there is nothing."""
     size = best.abs().mean()
     if bool(size == 0):

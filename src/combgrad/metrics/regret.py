@@ -53,7 +53,8 @@ def worst_tied(
 
     The predicted costs w are rounded to multiples of `tolerance`; what is then equal is a tie. It
     is argmin <round(w/tolerance) - eps c, y> with eps so small, 1/(2 max(1, |y|) sum|c|), that it
-    decides between ties alone, by one more call of a solver that is exact in float64.
+    decides between ties alone, by one more call of a solver that is exact in float64. Where that
+    takes no negative costs, the w must be above the tolerance.
 
     Raises ValueError for a tolerance that is not above 0, WrongAnswerError, naming the batch index,
     where the second answer is no tie, as by a solver that is not exact.
@@ -94,5 +95,7 @@ def unambiguous_regret(
     nothing apart do not look good by chance. Ties and errors are those of `worst_tied`. Source:
     Elmachtoub and Grigas, Management Science 2022, definition 2, there the unambiguous SPO loss.
     """
-    worst = worst_tied(solver, costs, true_costs, instances, tolerance)
-    return regret(worst, target.to(worst), true_costs.to(worst))
+    known = instances or NOTHING
+    worst = worst_tied(solver, costs, true_costs, known, tolerance)
+    best, true = (known.zeroed(labels.to(worst)) for labels in (target, true_costs))
+    return regret(worst, best, true)
