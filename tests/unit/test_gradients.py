@@ -14,6 +14,7 @@ from combgrad.gradients import (
     Blackbox,
     Identity,
     Perturbed,
+    RegularisedFrankWolfe,
     SoftSub,
     StraightThrough,
 )
@@ -169,6 +170,7 @@ class TestContract:
             pytest.skip("has no gradient in evaluation, and devices draw other noise")
         costs, upstream = random_costs(), random_costs(seed=1)
         layer = CombinatorialLayer(solver, method, Std()).eval()  # without noise
+        layer.train(isinstance(method, RegularisedFrankWolfe))  # which draws none, and needs it
         on_gpu = gradient_of(layer, costs.cuda(), upstream.cuda())
         torch.testing.assert_close(on_gpu.cpu(), gradient_of(layer, costs, upstream))
 
