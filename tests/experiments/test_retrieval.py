@@ -20,7 +20,7 @@ from combgrad.projections import Std
 from combgrad.results import load_records
 from combgrad.runs.configuration import compose
 from combgrad.runs.run import run
-from combgrad.solvers import Ranking, TopK
+from combgrad.solvers import GraphMatching, Ranking, TopK
 
 BATCH, CHANNELS = 6, 8
 LABELS = torch.tensor([0, 0, 1, 1, 2, 2])
@@ -126,6 +126,7 @@ def test_blackbox_and_a_projection_go_through():
     [
         ({"loss": Hamming()}, "choose loss=recall"),
         ({"layer": CombinatorialLayer(TopK(2), Identity())}, "choose solver=ranking"),
+        ({"layer": CombinatorialLayer(GraphMatching(), Identity())}, "choose solver=ranking"),
         ({"net": nn.Linear(2, 2)}, "choose model=retrieval_net"),
     ],
 )

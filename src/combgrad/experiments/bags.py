@@ -8,9 +8,8 @@ from torch import Tensor
 
 from combgrad.data.bags.datamodule import BagImages
 from combgrad.data.batch_plans import Bags
-from combgrad.errors import IncompatibleError, SolverInputError
 from combgrad.experiments.base import Batch, Experiment
-from combgrad.experiments.fitting import check_has
+from combgrad.experiments.fitting import check_has, check_solves
 from combgrad.labels import Labels
 from combgrad.losses import Outcome
 from combgrad.metrics import cost_norm
@@ -24,15 +23,12 @@ PICTURED, SHOWN = 4, 12
 def check_answers_assignments(solver: Solver) -> None:
     """Raise IncompatibleError for a solver that does not match rows with columns."""
     costs = torch.tensor([[[0.3, 0.1, 0.9], [0.2, 0.8, 0.7], [0.9, 0.5, 0.2]]])
-    try:
-        right = bool((solver(costs)[0] == torch.tensor([[0, 1, 0], [1, 0, 0], [0, 0, 1]])).all())
-    except (SolverInputError, RuntimeError):
-        right = False
-    if not right:
-        raise IncompatibleError(
-            f"{type(solver).__name__} does not match the images of a bag with its labels; choose "
-            f"solver=assignment."
-        )
+    expected = [[[0, 1, 0], [1, 0, 0], [0, 0, 1]]]
+    check_solves(
+        solver,
+        lambda: solver(costs).tolist() == expected,
+        "match the images of a bag with its labels; choose solver=assignment.",
+    )
 
 
 def label_costs(logits: Tensor, bag: Tensor) -> Tensor:

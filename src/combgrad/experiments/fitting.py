@@ -1,16 +1,17 @@
 """Whether an experiment can use the parts that were chosen, found before any data are touched."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from torch import Tensor, nn
 
 from combgrad.compatibility import name_of
-from combgrad.errors import IncompatibleError
+from combgrad.errors import IncompatibleError, SolverInputError
 from combgrad.experiments.snapshots import only_looking
 from combgrad.gradients import Identity
 from combgrad.labels import check_needs
 from combgrad.layer import CombinatorialLayer
 from combgrad.losses import Loss
+from combgrad.solvers import Solver
 
 
 def check_choices(
@@ -39,6 +40,29 @@ def check_choices(
             f"{name_of(layer.gradient)} would be ignored; leave out grad=, or take a loss of the "
             f"solution such as loss=hamming."
         )
+
+
+def refuse_parts(layer: CombinatorialLayer, what: str, other: str) -> None:
+    """IncompatibleError for a choice that nothing reads; `what` is trained without the layer."""
+    choices = (layer.projection, layer.margin, layer.gradient_noise)
+    if choices != (None, None, None) or not isinstance(layer.gradient, Identity):
+        raise IncompatibleError(
+            f"{what} has no gradient through a solver, so it would ignore the choice of grad, "
+            f"proj, margin or corruption.gradient_sigma. Leave them out, or use {other}."
+        )
+
+
+def check_solves(solver: Solver, right: Callable[[], bool], told: str) -> None:
+    """IncompatibleError unless a small problem is solved; `told` is what it does not, and a remedy.
+
+    `right` asks the solver; one that cannot take the problem does not solve it.
+    """
+    try:
+        solves = right()
+    except (SolverInputError, TypeError, RuntimeError):
+        solves = False
+    if not solves:
+        raise IncompatibleError(f"{type(solver).__name__} does not {told}")
 
 
 def check_has(net: nn.Module, names: Iterable[str], option: str) -> None:

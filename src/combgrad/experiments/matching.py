@@ -1,14 +1,15 @@
 """Graph matching: learn what makes key points of two pictures alike from their matches alone."""
 
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-from combgrad.arguments import check_range
+from combgrad.arguments import check_option, check_range
 from combgrad.data.matching.datamodule import KeyPointPairs
-from combgrad.errors import IncompatibleError, SolverInputError
+from combgrad.errors import IncompatibleError
 from combgrad.experiments.base import Batch, Experiment
+from combgrad.experiments.fitting import check_solves
 from combgrad.experiments.rates import rates_of_backbone
 from combgrad.instances import Instances
 from combgrad.labels import Labels
@@ -97,16 +98,13 @@ def check_answers_matchings(solver: Solver) -> None:
     # Nodes alone would stay in order; both directions of the edge between them cost less crosswise.
     costs = torch.tensor([[-1.0, -0.9, -0.9, -1.0, 0.0, -1.0, -1.0, 0.0]])
     edges = torch.tensor([[[0, 1], [1, 0]]])
-    try:
-        found = solver(costs, Instances({"edges1": edges, "edges2": edges})).cpu()
-        right = found.tolist() == [[0.0, 1, 1, 0, 0, 1, 1, 0]]
-    except (SolverInputError, TypeError):
-        right = False
-    if not right:
-        raise IncompatibleError(
-            f"{type(solver).__name__} does not answer the costs of nodes and edges with a matching "
-            f"of two graphs; choose solver=graph_matching."
-        )
+    graphs = Instances({"edges1": edges, "edges2": edges})
+    check_solves(
+        solver,
+        lambda: solver(costs, graphs).tolist() == [[0, 1, 1, 0, 0, 1, 1, 0]],
+        "answer the costs of nodes and edges with a matching of two graphs; choose "
+        "solver=graph_matching.",
+    )
 
 
 def check_edge_weight(weight: float, pairwise: bool, loss: Loss | None) -> None:
@@ -152,8 +150,7 @@ class MatchingExperiment(Experiment):
         super().__init__(provides=("target",), rates=rates, **parts)
         check_answers_matchings(self.layer.solver)
         check_edge_weight(edge_weight, pairwise, self._loss)
-        if margin_on not in get_args(MarginOn):
-            raise ValueError(f"task.margin_on is {margin_on!r}; choose 'nodes' or 'both'.")
+        check_option("margin_on", margin_on, MarginOn, "task")
         self.pairwise, self.edge_weight, self.margin_on = pairwise, edge_weight, margin_on
         self.categories: tuple[str, ...] = ()
 

@@ -5,10 +5,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from combgrad.errors import IncompatibleError, SolverInputError
+from combgrad.errors import IncompatibleError
 from combgrad.experiments.base import Batch
 from combgrad.experiments.batch_memory import BatchMemory, Memory
 from combgrad.experiments.embeddings import EmbeddingExperiment
+from combgrad.experiments.fitting import check_solves
 from combgrad.labels import Labels
 from combgrad.losses import Recall
 from combgrad.metrics import cost_norm
@@ -17,16 +18,13 @@ from combgrad.solvers import Solver
 
 def check_answers_ranks(solver: Solver) -> None:
     """Raise IncompatibleError for a solver that does not answer scores with their ranks."""
-    try:
+
+    def right() -> bool:
         found = solver(torch.tensor([[0.1, 0.9, 0.5, -0.3]]))
-        right = bool((found / found.amin()).round().tolist() == [[3, 1, 2, 4]])
-    except SolverInputError:
-        right = False
-    if not right:
-        raise IncompatibleError(
-            f"{type(solver).__name__} does not answer scores with their ranks, 1 for the largest, "
-            f"which a retrieval needs; choose solver=ranking."
-        )
+        return bool((found / found.amin()).round().tolist() == [[3, 1, 2, 4]])
+
+    told = "answer scores with their ranks, 1 for the largest, which a retrieval needs; choose "
+    check_solves(solver, right, f"{told}solver=ranking.")
 
 
 def without_self(scores: Tensor) -> Tensor:

@@ -5,10 +5,9 @@ from typing import Any
 
 from torch import Tensor
 
-from combgrad.errors import IncompatibleError
 from combgrad.experiments.base import Batch
 from combgrad.experiments.embeddings import EmbeddingExperiment
-from combgrad.gradients import Identity
+from combgrad.experiments.fitting import refuse_parts
 
 
 class RetrievalDirectExperiment(EmbeddingExperiment):
@@ -28,14 +27,7 @@ class RetrievalDirectExperiment(EmbeddingExperiment):
         **parts: Any,
     ) -> None:
         super().__init__(backbone_rate, **parts)
-        layer = self.layer
-        choices = (layer.projection, layer.margin, layer.gradient_noise)
-        if choices != (None, None, None) or not isinstance(layer.gradient, Identity):
-            raise IncompatibleError(
-                "a loss of the embeddings has no gradient through a solver, so it would ignore the "
-                "choice of grad, proj, margin or corruption.gradient_sigma. Leave them out, or use "
-                "experiment=cub2010."
-            )
+        refuse_parts(self.layer, "a loss of the embeddings", "experiment=cub2010")
         self.objective = objective
 
     def step(self, batch: Batch, stage: str) -> tuple[Tensor, dict[str, Tensor]]:

@@ -6,9 +6,8 @@ import torch
 from torch import Tensor
 
 from combgrad.data.warcraft.datamodule import Warcraft
-from combgrad.errors import IncompatibleError, SolverInputError
 from combgrad.experiments.base import Batch, Experiment
-from combgrad.experiments.fitting import check_forward
+from combgrad.experiments.fitting import check_forward, check_solves
 from combgrad.experiments.snapshots import moments_of
 from combgrad.experiments.warcraft_maps import TOLERANCE, Maps, check_cells, refuse_network
 from combgrad.labels import Labels
@@ -27,17 +26,14 @@ def check_answers_paths(solver: Solver) -> None:
     """Raise IncompatibleError for a solver that does not find the paths that label the maps."""
     # Down, aslant and on to the right costs 3, any other way at least 10.
     costs = torch.tensor([[[1.0, 9, 9], [1, 9, 9], [9, 1, 0]]])
-    expected = torch.tensor([[[1.0, 0, 0], [1, 0, 0], [0, 1, 1]]])
-    try:
-        right = torch.equal(solver(costs).cpu(), expected)
-    except SolverInputError:
-        right = False
-    if not right:
-        raise IncompatibleError(
-            f"{type(solver).__name__} does not answer the costs of cells with the cheapest path "
-            f"from the upper left to the lower right one with steps to all 8 neighbours, which "
-            f"Warcraft needs. Use solver=shortest_path with solver.neighbours=8."
-        )
+    expected = [[[1, 0, 0], [1, 0, 0], [0, 1, 1]]]
+    check_solves(
+        solver,
+        lambda: solver(costs).tolist() == expected,
+        "answer the costs of cells with the cheapest path from the upper left to the lower right "
+        "one with steps to all 8 neighbours, which Warcraft needs. Use solver=shortest_path with "
+        "solver.neighbours=8.",
+    )
 
 
 class WarcraftExperiment(Experiment):

@@ -7,13 +7,11 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from combgrad.data.warcraft.datamodule import Warcraft
-from combgrad.errors import IncompatibleError
 from combgrad.experiments.base import Batch, Experiment
-from combgrad.experiments.fitting import check_forward
+from combgrad.experiments.fitting import check_forward, refuse_parts
 from combgrad.experiments.snapshots import moments_of
 from combgrad.experiments.warcraft import check_answers_paths
 from combgrad.experiments.warcraft_maps import TOLERANCE, Maps, check_cells, refuse_network
-from combgrad.gradients import Identity
 from combgrad.metrics import is_cheapest, wrong_entries
 from combgrad.networks import TerrainNet
 from combgrad.solvers import ShortestPath
@@ -44,14 +42,7 @@ class WarcraftDirectExperiment(Experiment):
             refuse_network(self.net)
         check_forward(self.net, "model=path_net")
         check_answers_paths(self.layer.solver)
-        layer = self.layer
-        choices = (layer.projection, layer.margin, layer.gradient_noise)
-        if choices != (None, None, None) or not isinstance(layer.gradient, Identity):
-            raise IncompatibleError(
-                "the baseline without a solver has no gradient through one, so it would ignore the "
-                "choice of grad, proj, margin or corruption.gradient_sigma. Leave them out, or use "
-                "experiment=warcraft12."
-            )
+        refuse_parts(self.layer, "the baseline", "experiment=warcraft12")
         self.maps = Maps()
 
     def prepare(self, data: Warcraft) -> None:

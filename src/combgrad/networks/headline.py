@@ -1,12 +1,14 @@
 """A headline of an article: an encoder that reads both ways, a decoder that looks back at it."""
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import gumbel_softmax, one_hot
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from combgrad.arguments import check_option
 
 #: The first ids of every vocabulary.
 SPECIAL = ("<pad>", "<begin>", "<end>", "<unknown>")
@@ -77,8 +79,7 @@ class HeadlineNet(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        if cell not in get_args(Cell):
-            raise ValueError(f"model.cell is {cell!r}; choose 'gru' or 'lstm'.")
+        check_option("cell", cell, Cell, "model")
         self.choices = len(SPECIAL) + title_words
         self.words = nn.Embedding(self.choices + article_words, embedding, padding_idx=PAD)
         nn.init.normal_(self.words.weight, std=0.1)

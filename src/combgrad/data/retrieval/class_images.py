@@ -188,7 +188,7 @@ def check_set(collection: object, place: Place) -> None:
     if not isinstance(collection, ImageSet):
         raise ValueError(
             f"data.collection is a {type(collection).__name__}; give a set of images, such as that "
-            f"of data=digits_by_class."
+            f"of {place.free}."
         )
     check_url(place.url, collection.source, collection.words)
     if collection.source == "original":
