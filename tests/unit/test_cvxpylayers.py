@@ -68,6 +68,12 @@ def test_the_program_is_solved_once_and_the_gradient_may_be_asked_for_twice(monk
     assert bool(torch.isfinite(first).all())
 
 
+def test_in_evaluation_it_has_no_gradient_and_says_so():
+    layer = CombinatorialLayer(Assignment(), CvxpyLayers()).eval()
+    with pytest.raises(IncompatibleError, match=r"CvxpyLayers has no gradient .* layer\.train"):
+        layer(random(2, 3, 3).requires_grad_()).sum().backward()
+
+
 def test_empty_batches_and_forbidden_entries():
     pytest.importorskip("cvxpylayers")
     layer, nothing = CombinatorialLayer(Assignment(), CvxpyLayers()), random(0, 3, 3)

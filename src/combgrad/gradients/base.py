@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from combgrad.compatibility import Part
-from combgrad.errors import DoubleBackwardError
+from combgrad.errors import DoubleBackwardError, IncompatibleError
 from combgrad.instances import NOTHING, Instances
 from combgrad.solvers.base import Solver
 
@@ -62,6 +62,13 @@ class GradientMethod(Part, ABC):
     def load_state_dict(self, state: Mapping[str, float]) -> None:
         """Go on from a checkpoint's state."""
         del state
+
+    def none_in_evaluation(self) -> IncompatibleError:
+        """What `vjp` raises where the plain answer of `evaluate` has no gradient."""
+        return IncompatibleError(
+            f"{type(self).__name__} has no gradient in evaluation, where it answers plainly; call "
+            f"layer.train() before the forward pass, or use torch.no_grad()."
+        )
 
     @abstractmethod
     def vjp(self, solver: Solver, saved: Saved, grad_solution: Tensor) -> Tensor:

@@ -17,9 +17,9 @@ class CvxpyLayers(GradientMethod):
 
     The solver says A and b (`equalities`); where it has none, it is refused. While training the
     answer is what the convex solver finds, accurate to some digits; in evaluation it is the
-    solver's own. A vertex does not move with the costs, so dL/dw is near 0 but where two of them
-    cost the same; it is there to compare with, and slow. Needs the extra `values`. Source: Agrawal
-    et al., NeurIPS 2019.
+    solver's own, without a gradient. A vertex does not move with the costs, so dL/dw is near 0 but
+    where two of them cost the same; it is there to compare with, and slow. Needs the extra
+    `values`. Source: Agrawal et al., NeurIPS 2019.
 
     Raises IncompatibleError for a solver without such a program, and MissingPackageError, when it
     is first asked, where cvxpylayers is not installed; SolverInputError, naming the batch index,
@@ -60,14 +60,16 @@ class CvxpyLayers(GradientMethod):
     def evaluate(
         self, solver: Solver, costs: Tensor, instances: Instances = NOTHING
     ) -> tuple[Tensor, Saved]:
-        """The solver's own answer (B, *S), of which no gradient is known."""
+        """The solver's own answer (B, *S), which has no gradient."""
         solution = solver(costs, instances)
         return solution, Saved(costs, solution, instances)
 
     def vjp(self, solver: Solver, saved: Saved, grad_solution: Tensor) -> Tensor:
-        """Return dL/dw (B, *S) as cvxpylayers has it; 0 in evaluation."""
+        """Return dL/dw (B, *S) as cvxpylayers has it."""
         del solver
-        if not saved.extras or not len(grad_solution):
+        if not saved.extras:
+            raise self.none_in_evaluation()
+        if not len(grad_solution):
             return torch.zeros_like(grad_solution)
         leaf, found = saved.extras
         slope = grad_solution.to("cpu", torch.float64).view_as(found)

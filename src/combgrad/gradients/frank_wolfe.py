@@ -3,7 +3,6 @@
 from torch import Tensor
 
 from combgrad.arguments import check_positive, is_whole
-from combgrad.errors import IncompatibleError
 from combgrad.gradients.base import GradientMethod, Saved
 from combgrad.gradients.nearest_point import onto_directions, regularised_minimum
 from combgrad.instances import NOTHING, Instances
@@ -55,10 +54,7 @@ class RegularisedFrankWolfe(GradientMethod):
         """Return the transposed Jacobian of mu times dL/dy, (B, *S)."""
         del solver
         if not saved.extras:
-            raise IncompatibleError(
-                "RegularisedFrankWolfe has no gradient in evaluation, where it answers plainly; "
-                "call layer.train() before the forward pass, or use torch.no_grad()."
-            )
+            raise self.none_in_evaluation()
         vertices, shares = saved.extras
         slope = onto_directions(vertices, shares, grad_solution.to(vertices).flatten(1))
         return (-slope / self.lam).view_as(grad_solution).to(grad_solution.dtype)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from combgrad.arguments import check_option, check_positive, check_samples
-from combgrad.errors import IncompatibleError, SolverInputError
+from combgrad.errors import SolverInputError
 from combgrad.gradients.base import GradientMethod, Saved
 from combgrad.gradients.sampling import solve_samples, within_reach
 from combgrad.instances import NOTHING, Instances
@@ -107,10 +107,7 @@ class Perturbed(GradientMethod):
         """Return the transposed Jacobian of the mean solution times dL/dy, (B, *S)."""
         del solver
         if not saved.extras:
-            raise IncompatibleError(
-                "Perturbed has no gradient in evaluation, where it answers without noise; call "
-                "layer.train() before the forward pass, or use torch.no_grad()."
-            )
+            raise self.none_in_evaluation()
         z, solutions = saved.extras
         if self.variance_reduction == "leave_one_out":
             solutions = (solutions - saved.solution) * (self.samples / (self.samples - 1))
