@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from combgrad.solvers.kernels import inner, kernel
+from combgrad.solvers.kernels.tied_alignment import ways_on
 
 
 @inner
@@ -27,14 +28,7 @@ def _fill_tables(
             if i == rows and j == columns:
                 table[i, j] = 0.0
                 continue
-            price = np.float64(costs[min(i, rows - 1), min(j, columns - 1)])
-            diagonal = right = downward = np.inf
-            if i < rows and j < columns:
-                diagonal = price + table[i + 1, j + 1]
-            if j < columns:
-                right = gap * price + table[i, j + 1]
-            if i < rows:
-                downward = gap * price + table[i + 1, j]
+            diagonal, right, downward = ways_on(costs, rows, columns, gap, table, i, j)
             least = min(diagonal, min(right, downward))
             # Of differences from the least one, none overflows and one is 1.
             first = math.exp((least - diagonal) / temperature)

@@ -66,6 +66,28 @@ def _fill_table(
 
 
 @inner
+def ways_on(
+    costs: NDArray[np.floating],
+    rows: int,
+    columns: int,
+    gap: float,
+    table: NDArray[np.float64],
+    i: int,
+    j: int,
+) -> tuple[float, float, float]:
+    """What it costs from node (i, j) to the end by each first move; inf for those there are not."""
+    price = np.float64(costs[min(i, rows - 1), min(j, columns - 1)])
+    diagonal = right = downward = np.inf
+    if i < rows and j < columns:
+        diagonal = price + table[i + 1, j + 1]
+    if j < columns:
+        right = gap * price + table[i, j + 1]
+    if i < rows:
+        downward = gap * price + table[i + 1, j]
+    return diagonal, right, downward
+
+
+@inner
 def _mark_path(
     costs: NDArray[np.floating],
     rows: int,
@@ -81,14 +103,7 @@ def _mark_path(
     i, j, closest = 0, 0, np.inf
     while i < rows or j < columns:
         row, column = min(i, rows - 1), min(j, columns - 1)
-        price = np.float64(costs[row, column])
-        diagonal = right = downward = np.inf
-        if i < rows and j < columns:
-            diagonal = price + table[i + 1, j + 1]
-        if j < columns:
-            right = gap * price + table[i, j + 1]
-        if i < rows:
-            downward = gap * price + table[i + 1, j]
+        diagonal, right, downward = ways_on(costs, rows, columns, gap, table, i, j)
         if diagonal <= min(right, downward):
             closest = min(closest, min(right, downward) - diagonal)
             solution[row, column] += 1.0
