@@ -6,11 +6,10 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from benchmarks.cases import Call, Case, Implementation, Plan
-from combgrad.gradients import Blackbox, CvxpyLayers, GradientMethod, Identity
-from combgrad.labels import Labels
-from combgrad.layer import CombinatorialLayer
-from combgrad.losses import Loss, OptimalValue, Sinkhorn, SolutionCost
+from benchmarks.cases import Case, Plan
+from benchmarks.matching_cases import by_loss, value_and_gradient
+from combgrad.gradients import Blackbox, CvxpyLayers, GradientMethod
+from combgrad.losses import OptimalValue, Sinkhorn, SolutionCost
 from combgrad.solvers import Assignment
 
 #: Images of a step, and of a bag, as the experiment has them; classes of CIFAR-100.
@@ -29,35 +28,21 @@ def bag_costs(size: int) -> Tensor:
     return -logits.log_softmax(2).gather(2, label[:, None].expand(-1, size, -1))
 
 
-def loss_and_gradient(
-    name: str, make: Callable[[], Loss], method: Callable[[], GradientMethod], foreign: bool = False
-) -> Implementation:
-    """A loss, forward and backward; it answers with B dL/dw, which is a matching."""
-
-    def prepare(costs: Tensor) -> Call:
-        loss, layer = make(), CombinatorialLayer(Assignment(), method())
-
-        def call() -> Tensor:
-            given = costs.clone().requires_grad_()
-            (slope,) = torch.autograd.grad(loss(layer, given, Labels()).loss, given)
-            return len(costs) * slope
-
-        return call
-
-    return Implementation(name, prepare, foreign=foreign)
-
-
 def bag_case(size: int) -> Case:
     """The ways of training on bags of a size."""
+
+    def solution_cost(method: GradientMethod) -> Callable[[Tensor], Tensor]:
+        return by_loss(SolutionCost(), Assignment(), method=method)
+
     return Case(
         f"loss of {IMAGES} images in bags, forward and backward",
         size,
         bag_costs(size),
         (
-            loss_and_gradient("optimal value", OptimalValue, Identity),
-            loss_and_gradient("matching by Blackbox", SolutionCost, partial(Blackbox, 20.0)),
-            loss_and_gradient("Sinkhorn, tau 0.1", partial(Sinkhorn, 0.1), Identity),
-            loss_and_gradient("matching by cvxpylayers", SolutionCost, CvxpyLayers, foreign=True),
+            value_and_gradient("optimal value", by_loss(OptimalValue(), Assignment())),
+            value_and_gradient("matching by Blackbox", solution_cost(Blackbox(20.0))),
+            value_and_gradient("Sinkhorn, tau 0.1", by_loss(Sinkhorn(0.1), Assignment())),
+            value_and_gradient("matching by cvxpylayers", solution_cost(CvxpyLayers()), True),
         ),
         slack=SLACK,
     )

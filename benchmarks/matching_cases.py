@@ -8,7 +8,7 @@ from torch import Tensor
 
 from benchmarks.cases import Call, Case, Implementation, Plan, function, solving
 from benchmarks.references import python_alignment, scipy_assignment, torch_alignment_value
-from combgrad.gradients import Identity
+from combgrad.gradients import GradientMethod, Identity
 from combgrad.labels import Labels
 from combgrad.layer import CombinatorialLayer
 from combgrad.losses import Loss, OptimalValue, SoftAlignment
@@ -50,7 +50,9 @@ def alignment_case(length: int) -> Case:
     )
 
 
-def value_and_gradient(name: str, value: Callable[[Tensor], Tensor]) -> Implementation:
+def value_and_gradient(
+    name: str, value: Callable[[Tensor], Tensor], foreign: bool = False
+) -> Implementation:
     """A mean value of match costs, forward and backward; its gradient times the batch, as y."""
 
     def prepare(costs: Tensor) -> Call:
@@ -62,14 +64,17 @@ def value_and_gradient(name: str, value: Callable[[Tensor], Tensor]) -> Implemen
 
         return step
 
-    return Implementation(name, prepare)
+    return Implementation(name, prepare, foreign=foreign)
 
 
 def by_loss(
-    loss: Loss, solver: Solver, before: Callable[[Tensor], Tensor] = lambda costs: costs
+    loss: Loss,
+    solver: Solver,
+    before: Callable[[Tensor], Tensor] = lambda costs: costs,
+    method: GradientMethod | None = None,
 ) -> Callable[[Tensor], Tensor]:
     """The value that one of our losses has for a solver."""
-    layer = CombinatorialLayer(solver, Identity())
+    layer = CombinatorialLayer(solver, method or Identity())
     return lambda costs: loss(layer, before(costs), Labels()).loss
 
 
