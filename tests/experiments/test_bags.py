@@ -92,7 +92,8 @@ def test_evaluations_measure_single_images(loss):
     single = {"features": batch["features"][:, 0], "label": batch["label"][:, 0]}
     found, values = made.step(single, "test")
     logits = made.net(single["features"])
-    assert float(found) == pytest.approx(float(cross_entropy(logits, single["label"])))
+    expected = cross_entropy(logits, single["label"])
+    assert found.item() == pytest.approx(expected.item())
     wrong = logits.argmax(dim=1) != single["label"]
     assert values["error"].tolist() == wrong.float().tolist()
 

@@ -1,6 +1,5 @@
 """Bags of shuffled labels: learn what images show from the labels of each bag as a whole."""
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -8,8 +7,9 @@ from torch import Tensor
 
 from combgrad.data.bags.datamodule import BagImages
 from combgrad.data.batch_plans import Bags
-from combgrad.experiments.base import Batch, Experiment
+from combgrad.experiments.base import Batch
 from combgrad.experiments.fitting import check_has, check_solves
+from combgrad.experiments.images import ImageExperiment
 from combgrad.labels import Labels
 from combgrad.losses import Outcome
 from combgrad.metrics import cost_norm
@@ -45,7 +45,7 @@ def found_labels(solution: Tensor, bag: Tensor) -> Tensor:
     return bag.gather(1, solution.argmax(dim=2))
 
 
-class BagsExperiment(Experiment):
+class BagsExperiment(ImageExperiment):
     """Images -> logits -> costs of each image having each label of its bag -> matching.
 
     A batch of bags has `label` and `bag` (B, b) and `images` (B, b, C, S, S) or `features`
@@ -68,20 +68,10 @@ class BagsExperiment(Experiment):
         check_has(parts["net"], ("head",), "model=class_net")
         super().__init__(provides=(), **parts)
         check_answers_assignments(self.layer.solver)
-        self._look: Callable[[Tensor, bool], Tensor] | None = None
-
-    def prepare(self, data: BagImages) -> None:
-        """Take how the images are looked at."""
-        self._look = data.look
 
     def logits(self, batch: Batch, training: bool = False) -> Tensor:
         """The logits (B, b, K) of the images of bags, or (B, 1, K) of single ones."""
-        inputs = batch["features"] if "features" in batch else batch["images"]
-        shape = batch["label"].shape
-        inputs = inputs.flatten(0, len(shape) - 1)
-        if "features" not in batch and self._look is not None:
-            inputs = self._look(inputs, training)
-        return self.net(inputs).unflatten(0, (len(batch["label"]), -1))
+        return self.answers(batch, training).unflatten(0, (len(batch["label"]), -1))
 
     def step(self, batch: Batch, stage: str) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss and metrics of a batch of bags, or of single images."""

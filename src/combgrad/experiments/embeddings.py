@@ -1,6 +1,5 @@
 """Embeddings of images by class: how they are found, measured and shown, whatever trains them."""
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -9,8 +8,8 @@ from torch import Tensor
 
 from combgrad.data.retrieval.datamodule import RetrievalImages
 from combgrad.errors import IncompatibleError
-from combgrad.experiments.base import Batch, Experiment
 from combgrad.experiments.fitting import check_has
+from combgrad.experiments.images import ImageExperiment
 from combgrad.experiments.rates import rates_of_backbone
 from combgrad.metrics import cluster_agreement, nearest, retrieval_scores
 from combgrad.pictures.embedding_map import draw_embedding_map
@@ -23,7 +22,7 @@ KS = (1, 2, 4, 8)
 PICTURED, NEIGHBOURS = 8, 6
 
 
-class EmbeddingExperiment(Experiment):
+class EmbeddingExperiment(ImageExperiment):
     """Images -> embeddings of length 1, measured by what is near; a subclass says the `step`.
 
     A batch has `label` (B,) and `images` or `features`. Evaluations measure recall at 1, 2, 4 and 8
@@ -40,11 +39,6 @@ class EmbeddingExperiment(Experiment):
     def __init__(self, backbone_rate: float, **parts: Any) -> None:
         check_has(parts["net"], ("embedding",), "model=retrieval_net")
         super().__init__(rates=rates_of_backbone(parts["net"], backbone_rate), **parts)
-        self._look: Callable[[Tensor, bool], Tensor] | None = None
-
-    def prepare(self, data: RetrievalImages) -> None:
-        """Take how the images are looked at."""
-        self._look = data.look
 
     def on_fit_start(self) -> None:
         """Refuse what would compare the images of a part of a batch only."""
@@ -54,13 +48,6 @@ class EmbeddingExperiment(Experiment):
                 f"and a retrieval compares all images of a batch; use trainer.devices=1."
             )
         super().on_fit_start()
-
-    def embed(self, batch: Batch, training: bool = False) -> Tensor:
-        """The embeddings (B, D) of a batch."""
-        if "features" in batch:
-            return self.net(batch["features"])
-        images = batch["images"]
-        return self.net(images if self._look is None else self._look(images, training))
 
     def epoch_metrics(self, stage: str) -> dict[str, Tensor]:
         """Recall at k and mAP@R of a whole set, and of the test NMI."""
@@ -81,7 +68,7 @@ class EmbeddingExperiment(Experiment):
         parts, labels = [], []
         for batch in data.test_dataloader():
             moved = {name: rows.to(self.device) for name, rows in batch.items()}
-            parts.append(self.embed(moved).cpu())
+            parts.append(self.answers(moved).cpu())
             labels.append(batch["label"])
         embeddings, label = torch.cat(parts), torch.cat(labels)
         queries = torch.linspace(0, len(label) - 1, min(PICTURED, len(label))).long()

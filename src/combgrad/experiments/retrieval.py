@@ -75,7 +75,7 @@ class RetrievalExperiment(EmbeddingExperiment):
     def step(self, batch: Batch, stage: str) -> tuple[Tensor, dict[str, Tensor]]:
         """The recall loss of a batch of images."""
         training, label = stage == "train", batch["label"]
-        embedding = self.embed(batch, training)
+        embedding = self.answers(batch, training)
         candidates, classes = embedding, label
         if training:
             candidates, classes = self.memory.joined("embeddings", embedding, label)

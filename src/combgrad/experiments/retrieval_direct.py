@@ -32,7 +32,7 @@ class RetrievalDirectExperiment(EmbeddingExperiment):
 
     def step(self, batch: Batch, stage: str) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss of a batch of images."""
-        label, embedding = batch["label"], self.embed(batch, stage == "train")
+        label, embedding = batch["label"], self.answers(batch, stage == "train")
         if stage != "train":
             self.keep(stage, embedding=embedding, label=label)
         return self.objective(embedding, label), {}

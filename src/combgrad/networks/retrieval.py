@@ -8,16 +8,16 @@ from torch.nn.functional import normalize
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from combgrad.networks.backbones import Backbone
+from combgrad.networks.whole_images import WholeImageNet
 
 
-class RetrievalNet(nn.Module):
+class RetrievalNet(WholeImageNet):
     """A backbone and a linear map: embeddings x / |x| of images, or of features of them.
 
-    Source: Rolinek et al., CVPR 2020. A frozen backbone is no part of it: the data find its
-    features of every image once.
+    Source: Rolinek et al., CVPR 2020.
 
     Args:
-        backbone: what finds features of an image as a whole.
+        backbone: see WholeImageNet.
         embedding: D, of an embedding.
         frozen_norm: whether the batch norms of a backbone that is trained keep the means and
             variances that they came with; their scales and shifts are trained all the same.
@@ -28,16 +28,13 @@ class RetrievalNet(nn.Module):
     def __init__(
         self, backbone: Backbone | None = None, embedding: int = 512, frozen_norm: bool = True
     ) -> None:
-        super().__init__()
-        if not backbone:  # a configuration without one gives an empty mapping
-            raise ValueError("a retrieval needs a backbone; choose backbone=small_cnn or another.")
+        super().__init__(backbone)
         if embedding < 1:
             raise ValueError(f"model.embedding is {embedding}; it must be at least 1.")
-        self.channels, self.frozen_norm = backbone.whole_channels, frozen_norm
-        if not backbone.frozen:
+        self.frozen_norm = frozen_norm
+        if self.backbone is not None:
             # With the channels of a pixel beside each other a step takes 60 to 70 % of the time.
-            backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.backbone = None if backbone.frozen else backbone
+            self.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.embedding = nn.Linear(self.channels, embedding)
         self.train(self.training)
 
@@ -52,13 +49,5 @@ class RetrievalNet(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Images (B, 1 or 3, H, W), 0 to 255, or features (B, G) -> embeddings (B, D)."""
-        wanted = 2 if self.backbone is None else 4
-        if inputs.dim() != wanted or (wanted == 2 and inputs.shape[1] != self.channels):
-            whose = "a frozen backbone" if wanted == 2 else "a backbone that is trained"
-            raise ValueError(
-                f"the data give the network of {whose} inputs of shape {tuple(inputs.shape)}; set "
-                f"data.backbone to the network's, ${{backbone}}."
-            )
-        features = inputs if self.backbone is None else self.backbone(inputs).whole
         # In single precision even under autocast: ranks depend on small differences.
-        return normalize(self.embedding(features).float(), dim=1)
+        return normalize(self.embedding(self.whole(inputs)).float(), dim=1)
