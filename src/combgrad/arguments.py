@@ -25,11 +25,11 @@ def check_range(name: str, value: float, upper: float = float("inf")) -> float:
     return float(value)
 
 
-def check_samples(samples: int, group: str = "grad") -> int:
-    """`samples`, or ValueError unless it is an integer >= 1; `group` is the part's, of configs."""
-    if isinstance(samples, bool) or not isinstance(samples, int) or samples < 1:
-        raise ValueError(f"{group}.samples is {samples!r}; it must be an integer, at least 1.")
-    return samples
+def check_count(name: str, value: int, group: str = "grad") -> int:
+    """`value`, or ValueError unless it is a whole number >= 1; `group` is that of configs."""
+    if not is_whole(value) or value < 1:
+        raise ValueError(f"{group}.{name} is {value!r}; it must be a whole number of at least 1.")
+    return value
 
 
 def check_positive(name: str, value: float, group: str = "grad") -> float:

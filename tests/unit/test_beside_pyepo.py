@@ -100,9 +100,8 @@ PREDICTED = [
 ]
 #: What PyEPO 2.2.7 with Gurobi 13.0.3 makes of these two, by its short names: the loss, or the
 #: solution, and the gradient; of a solution that of its mean true cost. Noise has sigma 0.7, one
-#: sample and seed 135; the step of PG is 0.5, lambda 20
-#: for DBB and 0.5 for the regularised. Pools start with the true
-#: solutions.
+#: sample and seed 135; the step of PG is 0.5, lambda 20 for DBB and 0.5 for the regularised. Pools
+#: start with the true solutions.
 GOLDEN = json.loads((Path(__file__).parent / "pyepo_golden.json").read_text(encoding="utf-8"))
 
 OUR_LOSSES = {

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from combgrad.arguments import is_whole
+from combgrad.arguments import check_count
 from combgrad.experiments.fitting import check_choices
 from combgrad.experiments.measuring import Means, Rows
 from combgrad.experiments.rates import check_rates, groups_of
@@ -63,11 +63,7 @@ class Experiment(pl.LightningModule, ABC):
         super().__init__()
         check_choices(type(self).__name__.removesuffix("Experiment"), layer, loss, provides)
         check_rates(net, rates or {})
-        if not is_whole(epoch_metrics_every) or epoch_metrics_every < 1:
-            raise ValueError(
-                f"task.epoch_metrics_every is {epoch_metrics_every!r}; give a whole number of "
-                f"epochs, at least 1."
-            )
+        check_count("epoch_metrics_every", epoch_metrics_every, "task")
         self.net = net
         self.layer = layer
         self.seed = seed

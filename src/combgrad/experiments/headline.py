@@ -7,7 +7,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from combgrad.arguments import check_option, check_positive, check_range, is_whole
+from combgrad.arguments import check_count, check_option, check_positive, check_range
 from combgrad.data.headlines.datamodule import Headlines
 from combgrad.data.headlines.pairs import Pair
 from combgrad.data.headlines.vocabulary import Vocabulary
@@ -98,8 +98,7 @@ class HeadlineExperiment(Experiment):
         **parts: Any,
     ) -> None:
         check_option("feeding", feeding, FedBack, "task")
-        if not is_whole(beam) or beam < 1:
-            raise ValueError(f"task.beam is {beam!r}; it must be a whole number of at least 1.")
+        check_count("beam", beam, "task")
         super().__init__(provides=("target",), **parts)
         check_has(self.net, ("read", "advance", "unroll"), "model=headline_net")
         if not isinstance(self.layer.solver, Alignment | TiedAlignment):

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from combgrad.arguments import check_positive, is_whole
+from combgrad.arguments import check_count, check_positive
 from combgrad.gradients.base import GradientMethod, Saved
 from combgrad.gradients.nearest_point import onto_directions, regularised_minimum
 from combgrad.instances import NOTHING, Instances
@@ -31,7 +31,7 @@ class RegularisedFrankWolfe(GradientMethod):
 
     def __init__(self, lam: float, steps: int = 1000, tol: float = 1e-8) -> None:
         self.lam, self.tol = check_positive("lam", lam), check_positive("tol", tol)
-        self.steps = check_steps(steps)
+        self.steps = check_count("steps", steps)
 
     def forward(
         self, solver: Solver, costs: Tensor, instances: Instances = NOTHING
@@ -58,10 +58,3 @@ class RegularisedFrankWolfe(GradientMethod):
         vertices, shares = saved.extras
         slope = onto_directions(vertices, shares, grad_solution.to(vertices).flatten(1))
         return (-slope / self.lam).view_as(grad_solution).to(grad_solution.dtype)
-
-
-def check_steps(steps: int, group: str = "grad") -> int:
-    """`steps`, or ValueError unless it is an integer >= 1."""
-    if not is_whole(steps) or steps < 1:
-        raise ValueError(f"{group}.steps is {steps!r}; it must be an integer, at least 1.")
-    return steps

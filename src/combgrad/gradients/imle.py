@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from combgrad.arguments import check_positive, check_samples
+from combgrad.arguments import check_count, check_positive
 from combgrad.gradients.base import GradientMethod, Saved
 from combgrad.gradients.sampling import solve_samples, within_reach
 from combgrad.instances import NOTHING, Instances
@@ -15,7 +15,7 @@ from combgrad.solvers.base import Solver
 
 
 def _check_noise(noise: Noise | None, samples: int) -> None:
-    if noise is None and check_samples(samples) > 1:
+    if noise is None and check_count("samples", samples) > 1:
         raise ValueError(
             f"grad.samples is {samples}, but without noise all samples are equal; "
             f"give grad.noise or take samples=1."
@@ -24,7 +24,7 @@ def _check_noise(noise: Noise | None, samples: int) -> None:
         raise ValueError(
             f"grad.noise is {noise!r}; pass an object with sample(shape, dtype, device), or None."
         )
-    check_samples(samples)
+    check_count("samples", samples)
 
 
 def _solve_with_noise(

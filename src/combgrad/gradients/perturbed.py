@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from combgrad.arguments import check_option, check_positive, check_samples
+from combgrad.arguments import check_count, check_option, check_positive
 from combgrad.errors import SolverInputError
 from combgrad.gradients.base import GradientMethod, Saved
 from combgrad.gradients.sampling import solve_samples, within_reach
@@ -48,7 +48,7 @@ class Perturbed(GradientMethod):
         generator: torch.Generator | None = None,
     ):
         self.sigma = check_positive("sigma", sigma)
-        self.samples = check_samples(samples)
+        self.samples = check_count("samples", samples)
         check_option("noise", noise, NoiseKind)
         check_option("variance_reduction", variance_reduction, VarianceReduction)
         if variance_reduction == "leave_one_out" and samples < 2:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from combgrad.arguments import check_option, check_positive, check_samples
+from combgrad.arguments import check_count, check_option, check_positive
 from combgrad.gradients.perturbed import NoiseKind, Perturbed
 from combgrad.instances import NOTHING, Instances
 from combgrad.labels import Labels, need
@@ -42,7 +42,7 @@ class FenchelYoung(Loss):
     ) -> None:
         super().__init__()
         check_positive("sigma", sigma, "loss")
-        check_samples(samples, "loss")
+        check_count("samples", samples, "loss")
         check_option("noise", noise, NoiseKind, "loss")
         self.perturbation = Perturbed(sigma, samples, noise, "none", generator)
         self.pool = pool

@@ -2,8 +2,7 @@
 
 from torch import Tensor
 
-from combgrad.arguments import check_positive
-from combgrad.gradients.frank_wolfe import check_steps
+from combgrad.arguments import check_count, check_positive
 from combgrad.gradients.nearest_point import regularised_minimum
 from combgrad.instances import NOTHING, Instances
 from combgrad.labels import Labels, need
@@ -31,7 +30,7 @@ class FrankWolfeFenchelYoung(Loss):
         super().__init__()
         self.lam = check_positive("lam", lam, "loss")
         self.tol = check_positive("tol", tol, "loss")
-        self.steps = check_steps(steps, "loss")
+        self.steps = check_count("steps", steps, "loss")
 
     def forward(
         self,

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from combgrad.arguments import Described, check_range, is_whole
+from combgrad.arguments import Described, check_count, check_range
 from combgrad.errors import IncompatibleError
 from combgrad.instances import Instances
 from combgrad.labels import Labels
@@ -34,9 +34,8 @@ class SolutionPool(Described, nn.Module):
     ) -> None:
         super().__init__()
         self.ratio = check_range("loss.pool.ratio", ratio, 1.0)
-        if not is_whole(size) or size < 1:
-            raise ValueError(f"loss.pool.size is {size!r}; a pool keeps at least 1 solution.")
-        self.size, self.generator = size, generator
+        self.size = check_count("size", size, "loss.pool")
+        self.generator = generator
         self.solutions = torch.zeros(0)
         self._keys: dict[bytes, None] = {}
 

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from combgrad.arguments import check_positive, check_samples
+from combgrad.arguments import check_count, check_positive
 from combgrad.gradients.sampling import solve_samples, within_reach
 from combgrad.instances import NOTHING, Instances
 from combgrad.labels import Labels, need
@@ -47,7 +47,7 @@ class ScoreFunction(Loss):
     ) -> None:
         super().__init__()
         self.sigma = check_positive("sigma", sigma, "loss")
-        self.samples = check_samples(samples, "loss")
+        self.samples = check_count("samples", samples, "loss")
         if baseline and samples < 2:
             raise ValueError(
                 "loss.samples is 1 and leaves no other sample for the baseline; take at least 2, "

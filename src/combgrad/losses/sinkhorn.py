@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from combgrad.arguments import check_positive, is_whole
+from combgrad.arguments import check_count, check_positive
 from combgrad.errors import SolverInputError
 from combgrad.instances import NOTHING, Instances
 from combgrad.labels import Labels
@@ -36,9 +36,7 @@ class Sinkhorn(Loss):
     def __init__(self, tau: float, iterations: int = 100, tolerance: float = 1e-3) -> None:
         super().__init__()
         self.tau = check_positive("tau", tau, "loss")
-        if not is_whole(iterations) or iterations < 1:
-            raise ValueError(f"loss.iterations is {iterations!r}; it must be a whole number >= 1.")
-        self.iterations = iterations
+        self.iterations = check_count("iterations", iterations, "loss")
         self.tolerance = check_positive("tolerance", tolerance, "loss")
 
     def forward(
