@@ -30,6 +30,15 @@ def check_choice(name: str, value: str, choices: Collection[str]) -> None:
         raise ValueError(f"data.{name} is {value!r}; choose one of {', '.join(choices)}.")
 
 
+def check_collection(value: object, kind: type, what: str, free: str) -> None:
+    """Raise ValueError for a `data.collection` of another kind; `free` is a choice that has one."""
+    if not isinstance(value, kind):
+        raise ValueError(
+            f"data.collection is a {type(value).__name__}; give a set of {what}, such as that of "
+            f"{free}."
+        )
+
+
 def check_whole(name: str, value: object, least: int, most: int | None = None) -> None:
     """Raise ValueError for a setting `data.<name>` that is no whole number in [least, most]."""
     whole = isinstance(value, int | np.integer) and not isinstance(value, bool)

@@ -8,7 +8,7 @@ import numpy as np
 
 from combgrad.data.base import Block, Place, cached, check_path
 from combgrad.data.batches import Column, StoredRows
-from combgrad.data.datamodule import TensorDataModule, check_whole, user_path
+from combgrad.data.datamodule import TensorDataModule, check_collection, check_whole, user_path
 from combgrad.data.headlines.pairs import FREE, HeadlineSet, Pair
 from combgrad.data.headlines.vocabulary import Vocabulary, padded
 from combgrad.networks.headline import SPECIAL
@@ -67,7 +67,9 @@ class Headlines(TensorDataModule):
         for name, value in (("article", article_length), ("title", title_length)):
             check_whole(f"{name}_length", value, 1, 10_000)
         self.files = Place(user_path(path), None, user_path(cache, "cache"), FREE)
-        check_set(collection, self.files)
+        check_collection(collection, HeadlineSet, "articles and headlines", FREE)
+        if collection.source == "original":
+            check_path(type(collection).__name__, "where it lies", self.files.path, FREE)
         self.collection, self.source = collection, collection.source
         self.title_words, self.article_words = title_words, article_words
         self.article_length, self.title_length = article_length, title_length
@@ -138,14 +140,3 @@ class Headlines(TensorDataModule):
     def texts(self, split: str) -> list[Pair]:
         """The words of the pairs of validation or test, none of them cut off or unknown."""
         return list(self.pairs(split))
-
-
-def check_set(collection: object, place: Place) -> None:
-    """Raise ValueError for what is no set of headlines, DataFileError where it needs a path."""
-    if not isinstance(collection, HeadlineSet):
-        raise ValueError(
-            f"data.collection is a {type(collection).__name__}; give a set of articles and "
-            f"headlines, such as that of {FREE}."
-        )
-    if collection.source == "original":
-        check_path(type(collection).__name__, "where it lies", place.path, place.free)

@@ -10,7 +10,13 @@ from combgrad.arguments import LARGEST_SEED
 from combgrad.data.base import Place, check_path
 from combgrad.data.batch_plans import BatchPlan, Fresh
 from combgrad.data.batches import Column
-from combgrad.data.datamodule import TensorDataModule, check_url, check_whole, user_path
+from combgrad.data.datamodule import (
+    TensorDataModule,
+    check_collection,
+    check_url,
+    check_whole,
+    user_path,
+)
 from combgrad.data.files.pictures import all_pixels
 from combgrad.data.frozen import checked_backbone
 from combgrad.data.matching.appearance import (
@@ -201,13 +207,9 @@ def read_once(collection: KeyPointSet, place: Place) -> Collection:
     return collection.read(place)
 
 
-def check_set(collection: object, url: object) -> None:
+def check_set(collection: KeyPointSet, url: object) -> None:
     """Raise ValueError for settings that do not go together with the set of key points."""
-    if not isinstance(collection, KeyPointSet):
-        raise ValueError(
-            f"data.collection is a {type(collection).__name__}; give a set of key points, such as "
-            f"that of data=synthetic."
-        )
+    check_collection(collection, KeyPointSet, "key points", "data=synthetic")
     if url is not None and not collection.one_archive and collection.source == "original":
         raise ValueError(
             f"data.url is given, and {type(collection).__name__} has no archive of its own to "

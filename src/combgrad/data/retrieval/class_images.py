@@ -11,7 +11,13 @@ from torch import Tensor
 
 from combgrad.data.base import Place, check_path
 from combgrad.data.batches import Column
-from combgrad.data.datamodule import TensorDataModule, check_url, check_whole, user_path
+from combgrad.data.datamodule import (
+    TensorDataModule,
+    check_collection,
+    check_url,
+    check_whole,
+    user_path,
+)
 from combgrad.data.files.pictures import all_pixels
 from combgrad.data.frozen import checked_backbone
 from combgrad.data.retrieval.classified import Classified, ImageSet
@@ -183,13 +189,9 @@ def read_once(collection: ImageSet, place: Place) -> Classified:
     return collection.read(place)
 
 
-def check_set(collection: object, place: Place) -> None:
+def check_set(collection: ImageSet, place: Place) -> None:
     """Raise ValueError for settings that do not go together with the set of images."""
-    if not isinstance(collection, ImageSet):
-        raise ValueError(
-            f"data.collection is a {type(collection).__name__}; give a set of images, such as that "
-            f"of {place.free}."
-        )
+    check_collection(collection, ImageSet, "images", place.free)
     check_url(place.url, collection.source, collection.words)
     if collection.source == "original":
         check_path(type(collection).__name__, "where it lies", place.path, place.free)
