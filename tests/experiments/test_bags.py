@@ -147,6 +147,12 @@ def test_a_run_trains_on_bags_and_draws_them(tmp_path):
     assert (folder / "bags.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_fewer_test_images_than_a_bag_has_are_drawn_too(tmp_path):
+    smoke(tmp_path, "experiment=bags_b32", "data.eval_size=20")
+    (folder,) = (tmp_path / "outputs").iterdir()
+    assert (folder / "bags.png").is_file()
+
+
 @pytest.mark.parametrize("loss", [OptimalValue(), Sinkhorn(0.3)])
 def test_images_are_told_apart_by_the_labels_of_bags_alone(loss):
     made, centres = experiment(loss), 3 * torch.eye(CLASSES, CHANNELS)

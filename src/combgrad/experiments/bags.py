@@ -98,7 +98,9 @@ class BagsExperiment(ImageExperiment):
         self.eval()
         table = data.table("test")
         labels = torch.from_numpy(data.collection.labels[data.numbers("test")])
-        rows = next(Bags(labels, data.bag_size, PICTURED, self.seed).batches(0))
+        # None is dropped, as test images may be too few, or of too few classes, for such bags.
+        size = min(data.bag_size, len(labels))
+        rows = next(Bags(labels, size, PICTURED, self.seed, distinct=0.0).batches(0))
         batch = {name: values.to(self.device) for name, values in table[rows].items()}
         costs = label_costs(self.logits(batch), batch["bag"])
         found = found_labels(self.layer(costs), batch["bag"])[:, :SHOWN]
