@@ -53,8 +53,8 @@ def worst_tied(
 
     The predicted costs w are rounded to multiples of `tolerance`; what is then equal is a tie. It
     is argmin <round(w/tolerance) - eps c, y> with eps so small, 1/(2 max(1, |y|) sum|c|), that it
-    decides between ties alone, by one more call of a solver that is exact in float64. Where that
-    takes no negative costs, the w must be above the tolerance.
+    decides between ties alone, for y of whole numbers, by one more call of a solver that is exact
+    in float64. Where that takes no negative costs, the w must be above the tolerance.
 
     Raises ValueError for a tolerance that is not above 0, WrongAnswerError, naming the batch index,
     where the second answer is no tie, as by a solver that is not exact.
