@@ -80,7 +80,7 @@ def test_without_a_root_everything_goes_below_the_current_folder(tmp_path):
 def test_help_lists_the_groups(tmp_path):
     text = train(tmp_path, "--help").stdout
     for line in (
-        "grad: adaptive_imle, blackbox, identity",
+        "grad: adaptive_imle, blackbox, cvxpylayers",
         "margin: informed, noise, none",
         "resume=true",
     ):

@@ -17,7 +17,7 @@ def test_every_way_answers_with_a_matching(size):
     rows = {row.impl: row for row in findings.rows}
     assert {"optimal value", "matching by Blackbox", "Sinkhorn, tau 0.1"} <= set(rows)
     assert rows["matching by Blackbox"].exact
-    first, second, soft, *_ = (way.prepare(case.costs)() for way in case.implementations)
+    first, second, soft = (way.prepare(case.costs)() for way in case.implementations[:3])
     assert torch.equal(first, Assignment()(case.costs))
     torch.testing.assert_close(second, first)
     torch.testing.assert_close(soft.sum(dim=1), torch.ones(128 // size, size))
