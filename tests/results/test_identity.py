@@ -207,8 +207,9 @@ def test_flags_were_standardised_where_a_record_does_not_say_how():
 
 
 def test_the_script_rewrites_a_folder_and_says_what_it_changed(tmp_path, monkeypatch, capsys):
-    path = tmp_path / COMMITTED[0].path.name
-    shutil.copy(COMMITTED[0].path, path)
+    committed = next(r for r in COMMITTED if json.loads(r.path.read_text())["format"] == 1)
+    path = tmp_path / committed.path.name
+    shutil.copy(committed.path, path)
     old = json.loads(path.read_text())
     (tmp_path / "broken.json").write_text("[")
     script = runpy.run_path(str(CONFIG_FOLDER.parent / "scripts" / "migrate_records.py"))
@@ -226,5 +227,5 @@ def test_the_script_rewrites_a_folder_and_says_what_it_changed(tmp_path, monkeyp
     assert {k: v for k, v in new.items() if k not in ("key", "format")} == {
         k: v for k, v in old.items() if k not in ("key", "format")
     }
-    assert new["key"] == COMMITTED[0].key
+    assert new["key"] == committed.key
     assert (tmp_path / "broken.json").read_text() == "["
