@@ -192,21 +192,6 @@ def test_a_run_measures_rouge_and_draws_headlines_and_an_alignment(tmp_path):
         assert (folder / name).read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_run_cut_off_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch):
+def test_a_run_cut_off_goes_on_as_if_it_had_not_been(check_resuming):
     words = ["pictures=false", "task.feeding=gumbel", "trainer.max_epochs=3", "model.dropout=0.1"]
-    whole = smoke(tmp_path / "whole", *words)
-    start = HeadlineExperiment.on_train_epoch_start
-
-    def stops(self):
-        if self.current_epoch == 2:
-            raise RuntimeError("cut off")
-        start(self)
-
-    monkeypatch.setattr(HeadlineExperiment, "on_train_epoch_start", stops)
-    with pytest.raises(RuntimeError, match="cut off"):
-        smoke(tmp_path / "cut", *words)
-    monkeypatch.undo()
-    rest = smoke(tmp_path / "cut", *words, "resume=true")
-    assert rest.resumed_at == [2]
-    assert rest.metrics == whole.metrics
-    assert rest.curves["train/loss"] == whole.curves["train/loss"]
+    check_resuming(HeadlineExperiment, smoke, *words)

@@ -171,25 +171,10 @@ def test_a_run_measures_the_whole_test_set_and_draws_neighbours(tmp_path):
         assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_run_cut_off_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch):
+def test_a_run_cut_off_goes_on_as_if_it_had_not_been(check_resuming):
     """The memory is of the batches before the cut."""
     words = ["pictures=false", "task.memory=embeddings", "grad=blackbox", "trainer.max_epochs=3"]
-    whole = smoke(tmp_path / "whole", *words)
-    start = RetrievalExperiment.on_train_epoch_start
-
-    def stops(self):
-        if self.current_epoch == 2:
-            raise RuntimeError("cut off")
-        start(self)
-
-    monkeypatch.setattr(RetrievalExperiment, "on_train_epoch_start", stops)
-    with pytest.raises(RuntimeError, match="cut off"):
-        smoke(tmp_path / "cut", *words)
-    monkeypatch.undo()
-    rest = smoke(tmp_path / "cut", *words, "resume=true")
-    assert rest.resumed_at == [2]
-    assert rest.metrics == whole.metrics
-    assert rest.curves["train/loss"] == whole.curves["train/loss"]
+    check_resuming(RetrievalExperiment, smoke, *words)
 
 
 def test_frozen_features_and_trained_backbones_both_learn_from_the_configuration(tmp_path):
