@@ -52,7 +52,7 @@ class GradientMethod(Part, ABC):
     def evaluate(
         self, solver: Solver, costs: Tensor, instances: Instances = NOTHING
     ) -> tuple[Tensor, Saved]:
-        """`forward` in evaluation; a method that samples or relaxes answers plainly there."""
+        """`forward` in evaluation; one that samples or relaxes answers by this class's, plainly."""
         return self.forward(solver, costs, instances)
 
     def state_dict(self) -> dict[str, float]:

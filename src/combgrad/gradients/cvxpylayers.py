@@ -61,8 +61,7 @@ class CvxpyLayers(GradientMethod):
         self, solver: Solver, costs: Tensor, instances: Instances = NOTHING
     ) -> tuple[Tensor, Saved]:
         """The solver's own answer (B, *S), which has no gradient."""
-        solution = solver(costs, instances)
-        return solution, Saved(costs, solution, instances)
+        return super().forward(solver, costs, instances)
 
     def vjp(self, solver: Solver, saved: Saved, grad_solution: Tensor) -> Tensor:
         """Return dL/dw (B, *S) as cvxpylayers has it."""

@@ -47,8 +47,7 @@ class RegularisedFrankWolfe(GradientMethod):
         self, solver: Solver, costs: Tensor, instances: Instances = NOTHING
     ) -> tuple[Tensor, Saved]:
         """The solution (B, *S) itself, a member of Y that has no gradient."""
-        solution = solver(costs, instances)
-        return solution, Saved(costs, solution, instances)
+        return super().forward(solver, costs, instances)
 
     def vjp(self, solver: Solver, saved: Saved, grad_solution: Tensor) -> Tensor:
         """Return the transposed Jacobian of mu times dL/dy, (B, *S)."""

@@ -60,8 +60,7 @@ class Relaxation(GradientMethod):
         self, solver: Solver, costs: Tensor, instances: Instances = NOTHING
     ) -> tuple[Tensor, Saved]:
         """The solver's own answer (B, n), without noise."""
-        solution = solver(costs, instances)
-        return solution, Saved(costs, solution, instances)
+        return super().forward(solver, costs, instances)
 
     def vjp(self, solver: Solver, saved: Saved, grad_solution: Tensor) -> Tensor:
         """Return (dr/dw)^T dL/dr, shape (B, n), by automatic differentiation of `relax`."""

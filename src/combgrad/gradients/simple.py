@@ -149,8 +149,7 @@ class SIMPLE(GradientMethod):
         self, solver: Solver, costs: Tensor, instances: Instances = NOTHING
     ) -> tuple[Tensor, Saved]:
         """The solver's own answer (B, n), the most probable subset."""
-        solution = solver(costs, instances)
-        return solution, Saved(costs, solution, instances)
+        return super().forward(solver, costs, instances)
 
     def vjp(self, solver: Solver, saved: Saved, grad_solution: Tensor) -> Tensor:
         """Return -Cov(y) dL/dy / tau, shape (B, n)."""
