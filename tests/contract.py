@@ -24,6 +24,8 @@ class Row:
         signed: whether costs may be negative.
         smaller: other shapes that it takes, as the first entries of each axis.
         exact: whether it is exact in whole numbers, and no tolerance has a say.
+        rounding: how far an entry of an answer may lie from a solution's; more than 0 only where
+            solutions are real numbers that no rounding reaches.
         instances: describes a batch of so many, each one otherwise; nothing unless overridden.
     """
 
@@ -33,6 +35,7 @@ class Row:
     signed: bool = True
     smaller: tuple[tuple[int, ...], ...] = ()
     exact: bool = True
+    rounding: float = 0.0
     instances: Callable[[int], Instances] = lambda batch: NOTHING
 
 
@@ -182,6 +185,12 @@ def installed(name):
     return importlib.util.find_spec(name) is not None
 
 
+def portfolio():
+    """Shares (a, 1 - a) of two assets with a^2 + (1 - a)^2 / 2 <= 19/32: a from 0 to 3/4."""
+    solver = solvers.Portfolio([[1.0, 0.0], [0.0, 0.5]], 19 / 32)
+    return Row(solver, (2,), np.array([[0.75, 0.25], [0.0, 1.0]]), exact=False, rounding=1e-12)
+
+
 LADDER = [(0, 1), (0, 2), (1, 2), (1, 3), (2, 3), (2, 4), (3, 4), (0, 4), (0, 4)]
 RING = [*LADDER, (4, 3), (3, 1), (2, 0), (2, 2)]
 COMPLETE = list(itertools.combinations(range(4), 2))
@@ -193,6 +202,7 @@ ROWS = {
     "normalised ranking": ranking(4, normalised=True),
     "knapsack": knapsack([3, 1, 4, 1, 5, 2], 7),
     "knapsack-zero": knapsack([1, 0, 2, 0, 9], 2),
+    "portfolio": portfolio(),
     "assignment": assignment(3, 3),
     "assignment-wide": assignment(2, 4),
     "assignment-tall": assignment(4, 3),

@@ -20,6 +20,7 @@ ARGUMENTS: dict[str, dict[str, list[str]]] = {
         ],
         "ilp": ["solver.A=[[1,1,1]]"],
         "knapsack": ["solver.weights=[1,2]", "solver.capacity=2"],
+        "portfolio": ["solver.covariance=[[1,0],[0,1]]", "solver.risk_budget=0.75"],
     },
     "proj": {"plane": ["proj.a=[1,2,0.5,3,-1,1]"]},
 }  # fmt: skip

@@ -38,6 +38,11 @@ def solve(row, costs):
     return row.solver(costs, row.instances(len(costs)))
 
 
+def same(row, one, other):
+    """Whether two answers are equal, up to what the row says of rounding."""
+    return torch.allclose(one, other, rtol=0.0, atol=row.rounding)
+
+
 def test_every_solver_has_a_row():
     public = {
         part
@@ -144,8 +149,8 @@ def test_the_answer_is_the_best_of_the_table(row):
     costs, table = random(row, 40), torch.from_numpy(row.solutions).double().flatten(1)
     least = (costs.flatten(1) @ table.T).amin(dim=1)
     torch.testing.assert_close(spent(costs, row.solver(costs)), least)
-    members = {tuple(member) for member in table.tolist()}
-    assert {tuple(found) for found in row.solver(costs).flatten(1).tolist()} <= members
+    away = torch.cdist(row.solver(costs).flatten(1), table, p=torch.inf).amin(dim=1)
+    assert float(away.max()) <= row.rounding
 
 
 @every
@@ -167,7 +172,7 @@ def changes(row, change):
     some = torch.from_numpy(row.solutions)[:: max(1, len(row.solutions) // 40)].double()
     walls = 64 * (1 - some / some.max())
     return any(
-        not torch.equal(solve(row, costs), solve(row, change(costs))) for costs in (ordinary, walls)
+        not same(row, solve(row, costs), solve(row, change(costs))) for costs in (ordinary, walls)
     )
 
 
@@ -199,7 +204,7 @@ def test_a_projection_keeps_the_solution_or_is_refused(row, projection):
         return
     # No ties here, which the rounding of a projection could decide.
     costs = random(row, 40) + 1e-3 * random(row, 40, seed=1)
-    assert torch.equal(solve(row, projection(costs)), solve(row, costs))
+    assert same(row, solve(row, projection(costs)), solve(row, costs))
 
 
 @every

@@ -11,6 +11,7 @@ from combgrad.solvers.graph_path import GraphShortestPath
 from combgrad.solvers.gurobi_tsp import GurobiTSP
 from combgrad.solvers.ilp import ILP
 from combgrad.solvers.knapsack import Knapsack
+from combgrad.solvers.portfolio import Portfolio
 from combgrad.solvers.pyepo import from_pyepo
 from combgrad.solvers.ranking import Ranking
 from combgrad.solvers.shortest_path import ShortestPath
@@ -30,6 +31,7 @@ __all__ = [
     "GraphShortestPath",
     "GurobiTSP",
     "Knapsack",
+    "Portfolio",
     "Ranking",
     "ShortestPath",
     "Solver",
