@@ -575,3 +575,46 @@ def test_a_table_may_have_a_name_of_its_own():
     for render in (to_markdown, to_html, to_latex):
         assert "Table 6 on buses: A title" in render(named)
         assert "Table 6: A title" in render(numbered)
+
+
+def test_the_text_below_a_table_ranks_its_methods():
+    ranking = {"metric": "test/accuracy", "methods": "{grad} {margin}", "tasks": "{experiment}"}
+    points = [
+        point for point in POINTS if "margin.alpha" not in point or point["grad"] == "identity"
+    ]
+    level = {("identity", "none"): 0.9, ("identity", "noise"): 0.8, ("blackbox", "none"): 0.7}
+    records = [
+        a_record(point, seed, level[point["grad"], point["margin"]] + 0.01 * seed)
+        for point in points
+        for seed in range(3)
+    ]
+    table = only(make_tables(layout(ranking=ranking), asked_for(points), records, []))
+    text = to_markdown(table)
+    assert "over the 6 pairs of a task and a seed that all 3 methods have" in text
+    assert "identity none 1.00, identity noise 2.00, blackbox none 3.00" in text
+    # Six blocks in one order: chi^2 = 12 on 2 degrees of freedom, p = exp(-6).
+    assert "p = 0.0025." in text
+    # 2.343 sqrt(3 4 / (6 6)), Demšar's table 5a.
+    assert "more than 1.35 apart" in text
+    # Six pairs of one sign: p = 2 / 2^6, times 2 by Holm.
+    assert "worse than identity none: none; not told apart from it: identity noise" in text
+    one = only(make_tables(layout(ranking=ranking), asked_for(points), records[:3], []))
+    assert "No ranking by right answers: it takes three methods that share two runs" in to_markdown(
+        one
+    )
+
+
+@pytest.mark.parametrize(
+    ("ranking", "message"),
+    [
+        ("test/accuracy", "give a metric and what tells methods and tasks apart"),
+        ({"metric": "test/accuracy"}, "give a metric and what tells methods and tasks apart"),
+        (
+            {"metric": "other", "methods": "", "tasks": ""},
+            "must be a metric of the table whose best",
+        ),
+    ],
+)
+def test_a_ranking_that_is_none_is_refused(ranking, message):
+    with pytest.raises(LayoutError, match=message):
+        layout(ranking=ranking)

@@ -13,7 +13,18 @@ Head = tuple[str, ...]
 
 NEEDED = ("metrics", "rows", "columns")
 KEYS = frozenset(
-    {*NEEDED, "called", "labels", "absent", "shown_as", "printed_on", "printed_as", "band", "notes"}
+    {
+        *NEEDED,
+        "called",
+        "labels",
+        "absent",
+        "shown_as",
+        "printed_on",
+        "printed_as",
+        "band",
+        "notes",
+        "ranking",
+    }
 )
 
 #: What the band around the line of a figure may be.
@@ -55,6 +66,14 @@ class Metric:
         return text.removeprefix("-") if float(text) == 0 else text
 
 
+class Ranked(NamedTuple):
+    """Which methods a table ranks, by which metric, and on what: templates of labels."""
+
+    metric: str
+    methods: str
+    tasks: str
+
+
 class PrintedAs(NamedTuple):
     """Where the numbers stand that a table shows beside its own: a table and its experiment."""
 
@@ -81,6 +100,7 @@ class Layout:
         printed_on: the data that the printed numbers are of, where the runs are on others.
         printed_as: where those stand, None where it is in this very table.
         notes: sentences below the table.
+        ranking: what the text below the table ranks, None for nothing.
     """
 
     name: str
@@ -98,6 +118,7 @@ class Layout:
     band: str = "deviation"
     printed_as: PrintedAs | None = None
     notes: tuple[str, ...] = ()
+    ranking: Ranked | None = None
 
     @property
     def number(self) -> str:
@@ -112,11 +133,13 @@ class Layout:
             if others is not None:
                 shown = [one | {key: other} for one in shown for other in others]
         return [
-            (self._head(self.rows, one, metric), self._head(self.columns, one, metric))
+            (self.head(self.rows, one, metric), self.head(self.columns, one, metric))
             for one in shown
         ]
 
-    def _head(self, templates: tuple[str, ...], point: Mapping[str, Any], metric: Metric) -> Head:
+    def head(self, templates: tuple[str, ...], point: Mapping[str, Any], metric: Metric) -> Head:
+        """Templates with the words of a point in them; LayoutError for a key that it lacks."""
+
         def word(match: re.Match[str]) -> str:
             key = match[1]
             if key == "metric":
@@ -175,7 +198,25 @@ def read_layout(
         band=band,
         printed_as=_printed_as(name, document),
         notes=tuple(document.get("notes", ())),
+        ranking=_ranking(name, document, metrics),
     )
+
+
+def _ranking(name: str, document: Mapping[str, Any], metrics: tuple[Metric, ...]) -> Ranked | None:
+    said = document.get("ranking")
+    if said is None:
+        return None
+    if not isinstance(said, dict) or set(said) != set(Ranked._fields):
+        raise LayoutError(
+            f"{name}: ranking is {said!r}; give a metric and what tells methods and tasks apart, "
+            f"{{metric: test/regret, methods: '{{loss}}', tasks: '{{experiment}}'}}."
+        )
+    if said["metric"] not in [metric.name for metric in metrics if metric.best]:
+        raise LayoutError(
+            f"{name}: ranking by {said['metric']!r}; it must be a metric of the table whose best "
+            f"is max or min."
+        )
+    return Ranked(**{key: str(value) for key, value in said.items()})
 
 
 def _printed_as(name: str, document: Mapping[str, Any]) -> PrintedAs | None:

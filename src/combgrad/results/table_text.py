@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 
 from combgrad.results.layout import Head
 from combgrad.results.paper import paper_of
+from combgrad.results.ranking import sentences
 from combgrad.results.tables import TOLERANCE, Cell, Mark, Table, is_stand_in
 from combgrad.results.templates import writable
 
@@ -150,7 +151,7 @@ def facts(table: Table) -> list[str]:
 def notes(table: Table) -> list[str]:
     """What stands below a table: its own notes and what became of records without a place."""
     left_out = {name for _, _, cell in table.cells() for name in cell.left_out}
-    found = list(table.layout.notes)
+    found = [*sentences(table), *table.layout.notes]
     if left_out:
         found.append(
             "Left out, because a later run of the same seed or more seeds on other data exist: "
