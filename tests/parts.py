@@ -25,8 +25,12 @@ ARGUMENTS: dict[str, dict[str, list[str]]] = {
     "proj": {"plane": ["proj.a=[1,2,0.5,3,-1,1]"]},
 }  # fmt: skip
 
-#: Options for certain solvers alone, or that need a further package: with tests of their own.
-APART = {"grad": {"cvxpylayers"}, "loss": {"sinkhorn", "soft_alignment"}}
+#: Options for certain solvers or data alone, or that need a further package: they have own tests.
+APART = {
+    "grad": {"cvxpylayers"},
+    "loss": {"sinkhorn", "soft_alignment"},
+    "solver": {"of_data"},
+}
 
 
 def options(group: str) -> list[str]:

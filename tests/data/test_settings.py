@@ -9,6 +9,8 @@ import yaml
 
 from combgrad.data.bags.datamodule import BagImages
 from combgrad.data.datamodule import TensorDataModule, checked_fingerprint
+from combgrad.data.decisions.datamodule import Decisions
+from combgrad.data.decisions.polynomial import ShortestPaths
 from combgrad.data.digits.datamodule import Digits
 from combgrad.data.files.web import DownloadError
 from combgrad.data.globe.datamodule import GlobeTSP
@@ -31,6 +33,7 @@ LEAST = {
         "side": 28,
         "crop": 28,
     },
+    Decisions: {"collection": ShortestPaths()},
     Digits: {},
     GlobeTSP: {"cities": 5},
     Headlines: {"collection": Generated()},

@@ -10,7 +10,7 @@ from combgrad.gradients import Identity, Perturbed
 from combgrad.gradients.noise import GradientNoise
 from combgrad.instances import Instances
 from combgrad.labels import Labels
-from combgrad.losses import FenchelYoung, Hamming, ScoreFunction, SPOPlus, TargetCost
+from combgrad.losses import CostMSE, FenchelYoung, Hamming, ScoreFunction, SPOPlus, TargetCost
 from combgrad.margins import InformedMargin
 from combgrad.projections import Std
 from combgrad.solvers import BruteForceTSP, ShortestPath, TopK
@@ -349,3 +349,19 @@ def test_the_cost_of_chosen_log_probabilities_is_the_cross_entropy():
     again = logits.detach().clone().requires_grad_()
     torch.nn.functional.cross_entropy(again, label).backward()
     torch.testing.assert_close(logits.grad, again.grad)
+
+
+def test_the_squared_error_of_costs_asks_no_solver_and_skips_what_is_forbidden():
+    costs, solver, true = random(3, 10).requires_grad_(), BruteForceTSP(), random(3, 10, seed=5)
+    outcome = CostMSE()(plain(solver), costs, Labels(None, true))
+    outcome.loss.backward()
+    expected = torch.nn.functional.mse_loss(costs.detach(), true)
+    assert float(outcome.loss.detach()) == pytest.approx(float(expected))
+    torch.testing.assert_close(costs.grad, 2 * (costs.detach() - true) / 30)
+    assert (outcome.solution, solver.calls) == (None, 0)
+    true[0, 4] = torch.inf
+    again = costs.detach().clone().requires_grad_()
+    CostMSE()(plain(TopK(3)), again, Labels(None, true)).loss.backward()
+    rest = torch.arange(10) != 4
+    torch.testing.assert_close(again.grad[0, rest], 2 * (again.detach() - true)[0, rest] / 27)
+    assert float(again.grad[0, 4]) == 0

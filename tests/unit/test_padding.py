@@ -24,6 +24,7 @@ from combgrad.instances import Instances
 from combgrad.labels import Labels
 from combgrad.losses import (
     BilinearHamming,
+    CostMSE,
     FenchelYoung,
     FrankWolfeFenchelYoung,
     Hamming,
@@ -186,6 +187,7 @@ LOSSES = {
     "frank_wolfe_fenchel_young": FrankWolfeFenchelYoung(0.5),
     "solution_cost": SolutionCost(),
     "target_cost": TargetCost(),
+    "cost_mse": CostMSE(),
 }
 
 

@@ -2,6 +2,8 @@
 
 from combgrad.experiments.bags import BagsExperiment
 from combgrad.experiments.base import Experiment
+from combgrad.experiments.decisions import DecisionsExperiment
+from combgrad.experiments.decisions_direct import DecisionsDirectExperiment
 from combgrad.experiments.dvae import DVAEExperiment
 from combgrad.experiments.globe_tsp import GlobeTSPExperiment
 from combgrad.experiments.headline import HeadlineExperiment
@@ -15,6 +17,8 @@ from combgrad.experiments.warcraft_direct import WarcraftDirectExperiment
 __all__ = [
     "BagsExperiment",
     "DVAEExperiment",
+    "DecisionsDirectExperiment",
+    "DecisionsExperiment",
     "Experiment",
     "GlobeTSPExperiment",
     "HeadlineExperiment",

@@ -11,6 +11,7 @@ from combgrad.losses.perturbation_gradient import PerturbationGradient
 from combgrad.losses.pool import SolutionPool
 from combgrad.losses.ranking import ListwiseRanking, PairwiseRanking, PointwiseRanking
 from combgrad.losses.recall import Recall
+from combgrad.losses.regression import CostMSE
 from combgrad.losses.score_function import ScoreFunction
 from combgrad.losses.sinkhorn import Sinkhorn
 from combgrad.losses.soft_alignment import SoftAlignment
@@ -22,6 +23,7 @@ from combgrad.losses.target_cost import TargetCost
 __all__ = [
     "BilinearHamming",
     "ContrastiveMAP",
+    "CostMSE",
     "FenchelYoung",
     "FrankWolfeFenchelYoung",
     "Hamming",

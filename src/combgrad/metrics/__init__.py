@@ -9,6 +9,7 @@ from combgrad.metrics.retrieval import (
 )
 from combgrad.metrics.solution import (
     column_cost_ratio,
+    cost_mse,
     cost_norm,
     cost_ratio,
     edge_accuracy,
@@ -23,6 +24,7 @@ __all__ = [
     "RetrievalScores",
     "cluster_agreement",
     "column_cost_ratio",
+    "cost_mse",
     "cost_norm",
     "cost_ratio",
     "edge_accuracy",

@@ -29,10 +29,11 @@ def normalised_regret(solution: Tensor, target: Tensor, true_costs: Tensor) -> T
     solutions cost 0, or there is none. Source: Elmachtoub and Grigas, section 6; Tang and Khalil,
     Mathematical Programming Computation 2024, there normalized regret.
     """
-    return _by_best(regret(solution, target, true_costs), spent(true_costs, target))
+    return by_best(regret(solution, target, true_costs), spent(true_costs, target))
 
 
-def _by_best(regrets: Tensor, best: Tensor) -> Tensor:
+def by_best(regrets: Tensor, best: Tensor) -> Tensor:
+    """The sum of regrets (N,) by the sum of |<c, y*>| (N,), a scalar; ValueError where it is 0."""
     whole = best.abs().sum()
     if bool(whole == 0):
         raise ValueError(

@@ -76,6 +76,17 @@ def cost_norm(costs: Tensor) -> Tensor:
     return costs.masked_fill(costs == torch.inf, 0.0).flatten(1).norm(dim=1)
 
 
+def cost_mse(costs: Tensor, true_costs: Tensor) -> Tensor:
+    """The mean over the entries of (w - w*)^2, in the squared unit of costs; (B, *S) -> (B,).
+
+    Entries that either forbids, of cost +inf, count for nothing; differentiable.
+    """
+    forbidden = (costs == torch.inf) | (true_costs == torch.inf)
+    gaps = costs.masked_fill(forbidden, 0.0) - true_costs.masked_fill(forbidden, 0.0)
+    counted = (~forbidden).flatten(1).sum(dim=1).clamp(min=1)
+    return gaps.square().flatten(1).sum(dim=1) / counted
+
+
 def subset_precision(chosen: Tensor, relevant: Tensor) -> Tensor:
     """Share of the chosen entries that matter: <y, r> / sum(y), from 0 to 1; (B, n) -> (B,).
 

@@ -17,6 +17,7 @@ WITHIN_A_CELL = (
     ("data", "order_seed"),
     ("data", "split_seed"),
     ("data", "source"),
+    ("data", "collection", "draw_seed"),
 )
 
 #: Up to here every whole number has a float of its own.

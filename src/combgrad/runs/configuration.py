@@ -60,6 +60,8 @@ NEUTRAL_VALUES = frozenset(
         "data.url",
         "data.workers",
         "model.backbone",
+        "model.collection",  # copies of data.collection, which counts
+        "solver.collection",
         "trainer.accelerator",
         "trainer.devices",
         "trainer.enable_model_summary",

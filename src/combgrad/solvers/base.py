@@ -56,9 +56,9 @@ class Solver(Described, ABC):
     instances; those with an entry for each of them it lists as `per_row`.
     Called under `no_grad`; the gradient is the business of a gradient method, not of the solver.
 
-    `seconds` and `calls` count the time spent in the solver and the batches solved. With
-    COMBGRAD_CHECK=1 in the environment every answer is checked by `feasible`, and some by
-    `optimum`.
+    `seconds`, `calls` and `solved` count the time spent in the solver, and the batches and the
+    instances solved. With COMBGRAD_CHECK=1 in the environment every answer is checked by
+    `feasible`, and some by `optimum`.
     """
 
     traits: frozenset[Trait] = frozenset()
@@ -76,6 +76,7 @@ class Solver(Described, ABC):
 
     seconds = 0.0
     calls = 0
+    solved = 0
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Raise TypeError for traits that are none."""
@@ -212,6 +213,7 @@ class Solver(Described, ABC):
             check_answers(self, costs, solution, instances)
         self.seconds += time.perf_counter() - started
         self.calls += 1
+        self.solved += len(costs)
         return solution
 
     @abstractmethod
