@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test lint format report bench fuzz check-wheel clean
+.PHONY: help run test lint format report docs bench fuzz check-wheel clean
 
 help:  ## this list
 	@grep -E '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -31,6 +31,14 @@ format: $(VENV)/installed  ## mend the style
 
 report: $(VENV)/installed  ## every table, figure and run on one page, results/report/index.html
 	$(BIN)/python scripts/report.py
+
+$(VENV)/docs: $(VENV)/installed mkdocs.yml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	touch $@
+
+docs: $(VENV)/docs  ## the documentation site, build/site/index.html
+	$(BIN)/python docs/tools/excerpts.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 WORDS ?=
 table-%: $(VENV)/installed  ## make table-6: run what is missing of Table 6 (WORDS='profile=reduced' narrows), print it

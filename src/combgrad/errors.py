@@ -2,6 +2,21 @@
 
 import re
 
+__all__ = [
+    "CombgradError",
+    "DoubleBackwardError",
+    "IncompatibleError",
+    "InfeasibleError",
+    "MissingPackageError",
+    "NoPricesError",
+    "SolverFailedError",
+    "SolverInputError",
+    "SolverUnavailableError",
+    "TimeLimitError",
+    "UnboundedError",
+    "WrongAnswerError",
+]
+
 
 class CombgradError(Exception):
     """Base of all errors that combgrad raises on purpose."""

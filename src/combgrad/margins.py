@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from combgrad.compatibility import Part
 from combgrad.labels import marks, need
 
+__all__ = ["InformedMargin", "Margin", "NoiseMargin"]
+
 Position = Literal["before", "after"]
 Distribution = Literal["two_point", "uniform"]
 

@@ -11,6 +11,8 @@ from combgrad.compatibility import Part, name_of
 from combgrad.errors import IncompatibleError
 from combgrad.solvers.base import Solver, Trait
 
+__all__ = ["Mean", "Norm", "Plane", "Projection", "Std"]
+
 #: Of an entry's own digits, so many bits at least should outlive the centring of its row.
 _BITS_KEPT = 10
 

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from combgrad.errors import CombgradError
 from combgrad.pictures.plots import draw_figure, save_plot
 from combgrad.plans.example_8a import draw_8a
+from combgrad.plans.example_regions import draw_2, draw_9
 from combgrad.plans.grids import EXAMPLES, Plan, PlanError, load_plans, names, sketch_of
 from combgrad.results.layout import plan_name, told
 from combgrad.results.record import SOURCES
@@ -21,7 +22,11 @@ from combgrad.runs.configuration import profile_names
 from combgrad.runs.output import write_anywhere
 
 #: What draws a figure of EXAMPLES.
-DRAWN: dict[str, Callable[[], Figure]] = {"figure8a": draw_8a}
+DRAWN: dict[str, Callable[[], Figure]] = {
+    "figure2": draw_2,
+    "figure8a": draw_8a,
+    "figure9": draw_9,
+}
 
 
 def chosen_figures(words: list[str]) -> tuple[list[str], list[Plan]]:

@@ -26,7 +26,7 @@ from combgrad.runs.places import checked_configs
 KINDS = ("table", "figure")
 
 #: Figures that no run has a part in.
-EXAMPLES = ("figure8a",)
+EXAMPLES = ("figure2", "figure8a", "figure9")
 
 #: What a point is: the overrides of one cell, such as {"experiment": "tsp5", "margin.alpha": 0.1}.
 Point = dict[str, Any]

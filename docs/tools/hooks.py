@@ -1,0 +1,70 @@
+"""What the site takes from the rest of the project: its version, its figures, its report."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from latex2mathml.converter import convert
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+
+ROOT = Path(__file__).parents[2]
+
+#: Results that pages show, below the folder of the site as they are below that of the project.
+SHOWN = ("figures/*.png", "figures/*.svg", "report/index.html", "bench/bench.png")
+
+#: Links to tables and records lead to the report, which has them all.
+GATHERED = re.compile(r"(\]\((?:\.\./)+results/)(?:tables|runs)(?:/[\w./-]*)?\)")
+
+#: A page's parts that stay as they are, and formulas: displayed, then within a line.
+CODE = re.compile(r"(^```.*?^```$|`[^`\n]*`)", re.MULTILINE | re.DOTALL)
+DISPLAYED = re.compile(r"^\$\$\n(.*?)\n\$\$$", re.MULTILINE | re.DOTALL)
+INLINE = re.compile(r"\$([^$\n]+)\$")
+
+
+def version() -> str:
+    """The version, which stands in the package alone."""
+    text = (ROOT / "src" / "combgrad" / "__init__.py").read_text(encoding="utf-8")
+    found = re.search(r'^__version__ = "(.+)"$', text, re.MULTILINE)
+    assert found, "src/combgrad/__init__.py has no __version__"
+    return found.group(1)
+
+
+def on_config(config: MkDocsConfig, **_: Any) -> MkDocsConfig:
+    """The version, for the head of every page."""
+    config.extra["version_name"] = version()
+    return config
+
+
+def on_files(files: Files, config: MkDocsConfig, **_: Any) -> Files:
+    """Figures and the report, which lie outside docs/."""
+    for pattern in SHOWN:
+        for path in sorted((ROOT / "results").glob(pattern)):
+            place = path.relative_to(ROOT).as_posix()
+            files.append(File.generated(config, place, abs_src_path=str(path)))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
+    """Links into results/ as they are within the site, and formulas as MathML."""
+    del page
+    markdown = GATHERED.sub(r"\1report/index.html)", markdown)
+    markdown = re.sub(r"\]\(\.\./((?:\.\./)*results/)", r"](\1", markdown)
+    parts = CODE.split(markdown)
+    for number in range(0, len(parts), 2):
+        shown = DISPLAYED.sub(lambda m: _formula(m.group(1), "block"), parts[number])
+        parts[number] = INLINE.sub(lambda m: _formula(m.group(1), "inline"), shown)
+    return "".join(parts)
+
+
+def _formula(latex: str, display: str) -> str:
+    made = convert(latex, display=display)
+    # A tag that Markdown knows to stand within a line, so that it does not start a block.
+    return f'<div class="formula">{made}</div>' if display == "block" else f"<span>{made}</span>"
+
+
+def on_post_build(config: MkDocsConfig, **_: Any) -> None:
+    """A list of pages for search engines would have no address to name."""
+    for name in ("sitemap.xml", "sitemap.xml.gz"):
+        Path(config.site_dir, name).unlink(missing_ok=True)

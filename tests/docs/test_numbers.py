@@ -1,0 +1,105 @@
+"""The numbers of the page of choices are those of results/tables, as is what it says of them."""
+
+import csv
+import importlib.util
+
+import pytest
+
+from doc_pages import DOCS, PAGES, ROOT
+
+spec = importlib.util.spec_from_file_location("excerpts", DOCS / "tools" / "excerpts.py")
+excerpts = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(excerpts)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_excerpts_are_those_of_the_tables(page):
+    now = excerpts.renewed(PAGES[page])
+    assert now == PAGES[page], "write the numbers anew: python docs/tools/excerpts.py"
+
+
+def test_the_page_of_choices_has_its_evidence():
+    found = excerpts.EXCERPT.findall(PAGES["choosing.md"])
+    assert len(found) == 5
+    assert all(len(whole[5].splitlines()) > 3 for whole in found)
+
+
+def mean(table, profile, metric, point):
+    """The number of one cell, known by the words of its point."""
+    with (ROOT / "results" / "tables" / table).open(encoding="utf-8", newline="") as file:
+        (found,) = [
+            float(line["mean"])
+            for line in csv.DictReader(file)
+            if (line["profile"], line["metric"], set(line["point"].split()))
+            == (profile, metric, set(point.split()))
+        ]
+    return found
+
+
+def test_a_cell_is_shown_with_its_seeds():
+    row = {"mean": "1.005", "std": "0.25", "seeds": "3"}
+    assert excerpts.cell(row, 1) == "1.0 ± 0.2 (3)"
+    assert excerpts.cell(row | {"std": "", "seeds": "1"}, 2) == "1.00 (1)"
+    assert excerpts.cell({"mean": "", "std": "", "seeds": "0"}, 2) == "-"
+
+
+def test_rows_that_no_table_has_are_an_error():
+    with pytest.raises(ValueError, match="has no rows"):
+        excerpts.excerpt("table6.csv", "paper", 1, "TSP\\(6\\)()")
+
+
+def test_identity_with_std_explains_best_for_each_k():
+    for k in (5, 10, 15):
+        errors = {
+            name: mean(
+                "table1.csv", "reduced", "last/mse",
+                f"experiment=l2x_k{k} aspect=aroma grad={grad} proj={proj}",
+            )
+            for name, grad, proj in (
+                ("std", "identity", "std"),
+                ("plain", "identity", "none"),
+                ("imle", "imle", "none"),
+                ("l2x", "l2x", "none"),
+                ("softsub", "softsub", "none"),
+            )
+        }  # fmt: skip
+        assert min(errors, key=errors.get) == "std"
+        if k < 15:
+            assert errors["plain"] > max(errors["imle"], errors["softsub"])
+
+
+def test_norm_helps_on_paths():
+    for method in ("identity", "blackbox"):
+        plain, norm = (
+            mean(
+                "table7.csv", "reduced", "last/cost_ratio",
+                f"experiment=warcraft12 grad={method} proj={proj} margin=none",
+            )
+            for proj in ("none", "norm")
+        )  # fmt: skip
+        assert norm < plain
+
+
+def test_a_large_margin_before_norm_spoils_identity_and_one_after_it_does_not():
+    metric, words = "last/matching_accuracy", "grad=identity proj=norm margin=noise"
+    start = "experiment=matching_willow"
+    small, large = (
+        mean("table4_willow.csv", "reduced", metric, f"{start} {words} margin.alpha={alpha}")
+        for alpha in ("0.1", "10.0")
+    )
+    after = f"{start} {words} margin.alpha=10.0 margin.position=after"
+    assert large < small - 5
+    assert mean("table4_willow_readings.csv", "reduced", metric, after) > small
+
+
+def test_that_there_is_a_margin_matters_and_its_size_hardly():
+    for cities in (5, 10, 20):
+        point = f"experiment=tsp{cities} grad=identity proj=std margin="
+        metric = "test/edge_accuracy"
+        none = mean("table6.csv", "paper", metric, f"{point}none")
+        some = [
+            mean("table6.csv", "paper", metric, f"{point}noise margin.alpha={alpha}")
+            for alpha in (0.1, 0.2, 0.5)
+        ]
+        assert min(some) > none + 15
+        assert max(some) - min(some) < 0.2
