@@ -93,11 +93,14 @@ def _plainly_centred(costs: Tensor) -> Tensor | None:
     What most networks predict is answered here, at half the price of float64.
     """
     rows = costs.flatten(1)
-    largest = _largest(rows)
+    # Rounding keeps the order, so that these are also the ends of the rounded differences below.
+    least, most = rows.detach().amin(dim=1), rows.detach().amax(dim=1)
+    largest = torch.maximum(most, -least)
     if not _are_ordinary(largest):
         return None
-    centred = rows - rows.mean(dim=1, keepdim=True)
-    left = _largest(centred)
+    mean = rows.mean(dim=1, keepdim=True)
+    centred = rows - mean
+    left = torch.maximum(most - mean.detach()[:, 0], mean.detach()[:, 0] - least)
     # What centring leaves of near-equal costs is rounding.
     doubtful = (left > 0) & (left <= 8 * torch.finfo(rows.dtype).eps * largest)
     coarse = bool(doubtful.any()) or _is_coarse(costs, centred, costs.dtype)
@@ -126,10 +129,12 @@ def _normalised(rows: Tensor, dtype: torch.dtype, factor: Tensor | float = 1.0) 
 def _is_coarse(costs: Tensor, centred: Tensor, dtype: torch.dtype) -> bool:
     """Whether centring moves so many small costs so far that `dtype` rounds their differences."""
     sizes = costs.flatten(1).abs()
-    drowned = centred.abs() * (torch.finfo(dtype).eps * 2**_BITS_KEPT) > sizes
-    if not bool(drowned.any()):
+    depths = centred.abs().mul_(torch.finfo(dtype).eps * 2**_BITS_KEPT).sub_(sizes)
+    # In few rows is any cost that small; these are looked at, with a mark for each cost.
+    rows = (depths.amax(dim=1) > 0).nonzero()[:, 0]
+    if not len(rows):
         return False
-    most = (drowned & (sizes > 0)).sum(dim=1).max()
+    most = ((depths[rows] > 0) & (sizes[rows] > 0)).sum(dim=1).max()
     return int(most) >= max(3, sizes.shape[1] // 50)
 
 

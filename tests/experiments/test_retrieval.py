@@ -45,6 +45,15 @@ def batch(seed):
 def test_a_query_is_no_candidate_of_its_own():
     scores = torch.arange(12.0).view(3, 4)
     assert without_self(scores).tolist() == [[1, 2, 3], [4, 6, 7], [8, 9, 11]]
+    for rows, columns in ((0, 0), (0, 3), (1, 1), (1, 3), (3, 3), (2, 5)):
+        scores = torch.arange(float(rows * columns)).view(rows, columns).requires_grad_()
+        others = [[j for j in range(columns) if j != i] for i in range(rows)]
+        left = without_self(scores)
+        assert left.shape == (rows, max(columns - 1, 0))
+        found = [[scores[i, j].item() for j in row] for i, row in enumerate(others)]
+        assert left.tolist() == found
+        left.sum().backward()
+        assert scores.grad.tolist() == [[float(j in row) for j in range(columns)] for row in others]
 
 
 def loss_by_loops(made, batches, memory):

@@ -57,6 +57,26 @@ def test_every_size_and_dtype_agrees_with_sorting(dtype, n):
     assert bool(Ranking().feasible(ranks).all())
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("n", [24, 25, 200, 3000, 2**14 + 1])
+def test_whatever_the_spread_of_a_row_the_ranks_are_those_of_sorting(dtype, n):
+    """Rows that levels of their size tell apart, and rows that they do not."""
+    limits = torch.finfo(dtype)
+    costs = random(9, n, seed=n, dtype=dtype)
+    costs[0] /= random(n, seed=1, dtype=dtype)
+    costs[1, n // 2] = limits.max / 2
+    costs[2] = costs[2].exp().exp().clamp(max=limits.max)
+    costs[3, ::2] = -limits.max
+    costs[3, 1::2] = limits.max
+    costs[4] = costs[4].sort().values
+    costs[5] *= limits.smallest_normal
+    costs[6] = costs[6].round().clamp(0, 1)
+    costs[7, :-3] = 1 + costs[7, :-3] * limits.eps
+    costs[8] = 0.5
+    assert torch.equal(Ranking()(costs), ranks_by_sorting(costs))
+    assert torch.equal(Ranking(normalised=True)(costs), ranks_by_sorting(costs) / n)
+
+
 def test_ranks_beyond_the_dtype_are_refused():
     with pytest.raises(SolverInputError, match="counts to 256"):
         Ranking()(torch.zeros(1, 257, dtype=torch.bfloat16))

@@ -67,6 +67,9 @@ def test_value_and_gradient_are_those_of_the_formula(seed, length, factor, norma
     expected = -unit * slopes_by_formula(scores.detach(), target, factor)
     torch.testing.assert_close(scores.grad, expected)
     assert not scores.grad[target == 0].any()
+    # A target may be of any dtype that tells the relevant candidates.
+    for marks in (target > 0, target.long()):
+        assert Recall(length)(layer, scores, Labels(marks)).loss == loss
 
 
 def test_it_is_0_where_the_relevant_lead_and_only_there():

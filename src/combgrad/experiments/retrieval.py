@@ -32,9 +32,14 @@ def without_self(scores: Tensor) -> Tensor:
 
     Query i is candidate i.
     """
-    place = torch.arange(scores.shape[1] - 1, device=scores.device)
-    query = torch.arange(len(scores), device=scores.device)
-    return scores.gather(1, place + (place >= query[:, None]).long())
+    rows, columns = scores.shape
+    if not rows:
+        return scores[:, 1:]
+    # Between one score of a query with itself and the next stand `columns` others.
+    after_first = scores.flatten()[1:]
+    until_last, rest = after_first.tensor_split([(rows - 1) * (columns + 1)])
+    between = until_last.view(rows - 1, columns + 1)[:, :columns]
+    return torch.cat([between.flatten(), rest]).view(rows, columns - 1)
 
 
 class RetrievalExperiment(EmbeddingExperiment):
@@ -80,13 +85,14 @@ class RetrievalExperiment(EmbeddingExperiment):
         if training:
             candidates, classes = self.memory.joined("embeddings", embedding, label)
         scores = without_self(embedding @ candidates.T)
-        relevant = without_self((label[:, None] == classes).to(scores.dtype))
+        relevant = without_self(label[:, None] == classes)
         values = {"cost_norm": cost_norm(scores.detach())}
         if not training:
             self.keep(stage, embedding=embedding, label=label)
         if not scores.numel():  # an image alone
             return scores.sum(), values
         if training:
-            values["nearest_is_right"] = relevant.gather(1, scores.argmax(1, keepdim=True))[:, 0]
+            nearest = scores.argmax(1, keepdim=True)
+            values["nearest_is_right"] = relevant.gather(1, nearest)[:, 0].to(scores.dtype)
             scores, relevant = self.memory.joined("rows", scores, relevant)
         return self.judge(scores, Labels(relevant)).loss, values

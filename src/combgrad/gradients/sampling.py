@@ -13,6 +13,8 @@ def within_reach(moved: Tensor, costs: Tensor) -> Tensor:
 
     +inf would forbid an entry that was allowed. Raises SolverInputError, naming the batch index.
     """
+    if not moved.numel() or bool(moved.amax() < torch.inf):
+        return moved
     beyond = (moved == torch.inf) & (costs != torch.inf)
     if bool(beyond.any()):
         instances = beyond.reshape(-1, *costs.shape).any(dim=0).flatten(1).any(dim=1)

@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,6 +15,13 @@ from combgrad.losses.base import Loss, Outcome
 Length = Literal["columns", "rows"]
 
 
+def places_of(marks: Tensor) -> Tensor:
+    """Where marks (B, n), bool, are True, counted through the rows: (P,), rising."""
+    if marks.device.type == "cpu":  # numpy finds them in a fifth of the time
+        return torch.from_numpy(np.flatnonzero(marks.numpy()))
+    return marks.flatten().nonzero()[:, 0]
+
+
 def irrelevant_ahead(ranks: Tensor, relevant: Tensor) -> tuple[Tensor, Tensor]:
     """r_i, the rank among all minus the rank among the relevant, of each relevant candidate i.
 
@@ -21,13 +29,14 @@ def irrelevant_ahead(ranks: Tensor, relevant: Tensor) -> tuple[Tensor, Tensor]:
     (P,) for the P relevant entries, row by row, and the row (P,) of each. The gradient passes
     through the rank among all alone. Raises ValueError where a relevant entry has no rank.
     """
-    row, column = relevant.nonzero(as_tuple=True)
+    place = places_of(relevant)
+    row = torch.div(place, max(ranks.shape[1], 1), rounding_mode="floor")
     found = ranks.detach()
     # The first rank is the unit that they are told in.
     unit = found.amin(dim=1) if found.numel() else found.sum(1)
     if found.numel() and bool((unit <= 0).any()):  # padding has no rank
         unit = found.masked_fill(found <= 0, torch.inf).amin(dim=1)
-    among_all = ranks[row, column] / unit[row]
+    among_all = ranks.flatten().index_select(0, place) / unit[row]
     whole = among_all.detach().round()
     if bool((whole < 1).any()):
         raise ValueError(
@@ -35,8 +44,8 @@ def irrelevant_ahead(ranks: Tensor, relevant: Tensor) -> tuple[Tensor, Tensor]:
         )
     order = torch.argsort(row * (ranks.shape[1] + 1) + whole)
     counts = torch.bincount(row, minlength=len(ranks))
-    place = torch.arange(1, len(row) + 1, device=row.device) - (counts.cumsum(0) - counts)[row]
-    among_relevant = torch.empty_like(whole).scatter_(0, order, place.to(whole.dtype))
+    number = torch.arange(1, len(row) + 1, device=row.device) - (counts.cumsum(0) - counts)[row]
+    among_relevant = torch.empty_like(whole).scatter_(0, order, number.to(whole.dtype))
     # What dividing by the unit rounded off is no candidate ahead.
     return among_all - among_all.detach() + (whole - among_relevant), row
 
@@ -47,9 +56,9 @@ class Recall(Loss):
     The mean over the relevant candidates i of a query, then over the queries that have any; 0 where
     all relevant ones lead. Costs are the scores (B, n) of n candidates for B queries, the layer's
     solver is a `Ranking`, and `labels.target` (B, n) is 1 for the relevant candidates and 0 for the
-    others. As a ranking, whose low ranks are for high scores, the true solution is 1 - target: that
-    is what a margin is told, so that `InformedMargin` lowers the scores of the relevant by alpha/2
-    and raises the others. Source: Rolinek et al., CVPR 2020.
+    others, or bool. As a ranking, whose low ranks are for high scores, the true solution is
+    1 - target: that is what a margin is told, so that `InformedMargin` lowers the scores of the
+    relevant by alpha/2 and raises the others. Source: Rolinek et al., CVPR 2020.
 
     Args:
         length: `columns`, the number of candidates n, for r_i as it is; `rows` multiplies it by
@@ -75,8 +84,9 @@ class Recall(Loss):
     ) -> Outcome:
         """The loss and the ranks (B, n); ValueError without a target of the costs' shape."""
         target = need("Recall", "target", labels.target, costs).to(costs.device)
-        ranks = layer(costs, 1 - target, instances, marked=labels.of_margin)
-        relevant = target > 0
+        relevant = target if target.dtype == torch.bool else target.clamp_min(0).bool()
+        true = None if layer.margin is None else 1 - target.to(costs.dtype)
+        ranks = layer(costs, true, instances, marked=labels.of_margin)
         counted = spoken_of(labels.marked, (instances or NOTHING).valid, relevant)
         return Outcome(self._of(ranks, relevant if counted is None else relevant & counted), ranks)
 

@@ -63,18 +63,21 @@ class Ranking(Solver):
                 f"Ranking: {costs.shape[1]} ranks cannot be told apart in {costs.dtype}, which "
                 f"counts to {countable}; use costs.float()."
             )
-        ranks = ranks_by_sorting(costs) if costs.is_cuda else self._ranks(costs)
-        return ranks / costs.shape[1] if self.normalised else ranks
+        if costs.is_cuda:
+            ranks = ranks_by_sorting(costs)
+            return ranks / costs.shape[1] if self.normalised else ranks
+        return self._ranks(costs)
 
     def _ranks(self, costs: Tensor) -> Tensor:
         array = to_native_array(costs)
         ranks = np.empty_like(array)
         if array.size:
-            width = array.itemsize
-            bits = array.view(np.uint32) if width == 4 else array.view(np.uint64)
+            bits = array.view(np.uint32) if array.itemsize == 4 else array.view(np.uint64)
+            names = np.arange(1, array.shape[1] + 1, dtype=array.dtype)
+            names = names / array.shape[1] if self.normalised else names
             threads = min(thread_count(array.size * SECONDS_AN_ENTRY, self.threads), len(array))
             if threads == 1:
-                rank_descending(bits, width, ranks)
+                rank_descending(array, bits, names, ranks)
             else:
-                rank_descending_parallel(bits, width, ranks, threads)
+                rank_descending_parallel(array, bits, names, ranks, threads)
         return torch.from_numpy(ranks).to(dtype=costs.dtype, device=costs.device)

@@ -1,4 +1,4 @@
-"""Stable sorting of rows by the bits of their entries, least significant byte first."""
+"""Stable sorting of rows: by the bits of their entries, or roughly by size, then by insertion."""
 
 import numpy as np
 from numba import prange
@@ -8,6 +8,23 @@ from combgrad.solvers.kernels import inner, kernel
 
 _BYTE = 256
 _LOW_BYTE = np.uint64(_BYTE - 1)
+
+# Two bytes of a packed entry are its level, two its place in the row.
+_LEVELS = 2**16 - 1
+_PLACE = np.uint32(2**16 - 1)
+_PLACE_BITS, _HIGH_BITS, _DIGIT = np.uint32(16), np.uint32(24), np.uint32(_BYTE - 1)
+
+# Shorter rows need no levels, longer ones have too many entries of the same.
+_SHORT, _LONGEST = 24, 2**14
+
+# Rows of which an entry is moved farther than this, in the mean, are sorted by their bits; short
+# ones never are.
+_SHIFTS = 12
+
+#: Where no entry is NaN: comparing several at once then does not change the result.
+inner_finite = kernel(
+    error_model="numpy", fastmath={"nnan", "nsz"}, no_cpython_wrapper=True, no_cfunc_wrapper=True
+)
 
 
 @inner
@@ -64,38 +81,170 @@ def sort_keys(
         order[i] = sorted_order[i]
 
 
+@inner_finite
+def _extremes(row: NDArray[np.floating]) -> tuple[float, float]:
+    """The least and the largest entry of a row (n,)."""
+    least = largest = row[0]
+    for i in range(1, row.shape[0]):
+        value = row[i]
+        least = value if value < least else least
+        largest = value if value > largest else largest
+    return least, largest
+
+
+@inner
+def _fill_levels(row: NDArray[np.floating], packed: NDArray[np.uint32]) -> bool:
+    """Pack for each entry of row (n,) how far it is below the largest, in `_LEVELS`, and its place.
+
+    Equal entries have the same level and larger ones none that is higher. False where the row has
+    no levels: its entries are equal, or farther apart or closer together than floats can tell.
+    """
+    least, largest = _extremes(row)
+    scale = row.dtype.type(_LEVELS) / (largest - least)
+    if not 0 < scale < np.inf:
+        return False
+    for i in range(row.shape[0]):
+        level = np.uint32(np.int32((largest - row[i]) * scale))
+        packed[i] = (level << _PLACE_BITS) | np.uint32(i)
+    return True
+
+
+@inner
+def _scatter_levels(
+    packed: NDArray[np.uint32], other: NDArray[np.uint32], counts: NDArray[np.uint32]
+) -> bool:
+    """Sort packed (n,) by their levels, stable, in two passes; counts (2, 256) and other are spare.
+
+    False where most entries are so near each other that their levels say little.
+    """
+    n = packed.shape[0]
+    low, high = counts[0], counts[1]
+    counts[:] = 0
+    for i in range(n):
+        low[(packed[i] >> _PLACE_BITS) & _DIGIT] += np.uint32(1)
+        high[packed[i] >> _HIGH_BITS] += np.uint32(1)
+    before_low = before_high = most = np.uint32(0)
+    for digit in range(_BYTE):
+        count = low[digit]
+        low[digit] = before_low
+        before_low += count
+        count = high[digit]
+        high[digit] = before_high
+        before_high += count
+        most = max(most, count)
+    if most > n // 2:
+        return False
+    for i in range(n):
+        digit = (packed[i] >> _PLACE_BITS) & _DIGIT
+        place = low[digit]
+        low[digit] = place + np.uint32(1)
+        other[place] = packed[i]
+    for i in range(n):
+        digit = other[i] >> _HIGH_BITS
+        place = high[digit]
+        high[digit] = place + np.uint32(1)
+        packed[place] = other[i]
+    return True
+
+
+@inner
+def _are_nearly_sorted(
+    row: NDArray[np.floating],
+    packed: NDArray[np.uint32],
+    other: NDArray[np.uint32],
+    counts: NDArray[np.uint32],
+) -> bool:
+    """Pack the places of row (n,) in an order that `_finish` can start from, if there is any."""
+    n = row.shape[0]
+    if n <= _SHORT:
+        for i in range(n):
+            packed[i] = i
+        return True
+    return n <= _LONGEST and _fill_levels(row, packed) and _scatter_levels(packed, other, counts)
+
+
+@inner
+def _finish(
+    row: NDArray[np.floating], packed: NDArray[np.uint32], values: NDArray[np.floating]
+) -> bool:
+    """Sort packed (n,), sorted by levels, by the entries of row (n,); values (n,) are spare.
+
+    False, with a wrong order, where too many entries shared a level for that to be fast.
+    """
+    n = packed.shape[0]
+    shifts = _SHIFTS * n
+    before = row[packed[0] & _PLACE]
+    values[0] = before
+    for i in range(1, n):
+        moved = packed[i]
+        value = row[moved & _PLACE]
+        values[i] = value
+        if value <= before:
+            before = value
+            continue
+        j = i
+        while j > 0 and values[j - 1] < value:
+            values[j], packed[j] = values[j - 1], packed[j - 1]
+            j -= 1
+        values[j], packed[j] = value, moved
+        shifts -= i - j
+        if shifts < 0:
+            return False
+    return True
+
+
 @inner
 def _rank_range(
+    costs: NDArray[np.floating],
     bits: NDArray[np.unsignedinteger],
-    width: int,
     start: int,
     stop: int,
+    names: NDArray[np.floating],
     ranks: NDArray[np.floating],
 ) -> None:
-    """Rank the rows start <= b < stop of bits (B, n), n >= 1, into ranks (B, n)."""
-    n = bits.shape[1]
+    """Rank the rows start <= b < stop of costs (B, n), n >= 1, into ranks (B, n)."""
+    n = costs.shape[1]
+    counts = np.empty((2, _BYTE), dtype=np.uint32)
+    packed, other = np.empty(n, dtype=np.uint32), np.empty(n, dtype=np.uint32)
+    values = np.empty(n, dtype=costs.dtype)
     keys, spare = np.empty(n, dtype=np.uint64), np.empty(n, dtype=np.uint64)
     order = np.empty(n, dtype=np.int32)
     for b in range(start, stop):
-        fill_keys(bits[b], width, True, keys)
-        sort_keys(keys, width, order, spare)
+        row, ranked = costs[b], ranks[b]
+        if _are_nearly_sorted(row, packed, other, counts) and _finish(row, packed, values):
+            for i in range(n):
+                ranked[packed[i] & _PLACE] = names[i]
+            continue
+        fill_keys(bits[b], bits.itemsize, True, keys)
+        sort_keys(keys, bits.itemsize, order, spare)
         for i in range(n):
-            ranks[b, order[i]] = i + 1
+            ranked[order[i]] = names[i]
 
 
-@kernel()
+@kernel(error_model="numpy")
 def rank_descending(
-    bits: NDArray[np.unsignedinteger], width: int, ranks: NDArray[np.floating]
+    costs: NDArray[np.floating],
+    bits: NDArray[np.unsignedinteger],
+    names: NDArray[np.floating],
+    ranks: NDArray[np.floating],
 ) -> None:
-    """Write to ranks (B, n) the ranks 1..n, 1 the largest, of floats given by their bits (B, n)."""
-    _rank_range(bits, width, 0, bits.shape[0], ranks)
+    """Write to ranks (B, n) the names (n,) of the ranks of finite costs (B, n), the largest first.
+
+    `bits` are those of the costs. Among equal costs the lower index comes first.
+    """
+    _rank_range(costs, bits, 0, costs.shape[0], names, ranks)
 
 
-@kernel(parallel=True)
+@kernel(parallel=True, error_model="numpy")
 def rank_descending_parallel(
-    bits: NDArray[np.unsignedinteger], width: int, ranks: NDArray[np.floating], threads: int
+    costs: NDArray[np.floating],
+    bits: NDArray[np.unsignedinteger],
+    names: NDArray[np.floating],
+    ranks: NDArray[np.floating],
+    threads: int,
 ) -> None:
     """The same as rank_descending with the batch cut into as many parts as threads."""
-    batch = bits.shape[0]
+    batch = costs.shape[0]
     for part in prange(threads):
-        _rank_range(bits, width, batch * part // threads, batch * (part + 1) // threads, ranks)
+        start, stop = batch * part // threads, batch * (part + 1) // threads
+        _rank_range(costs, bits, start, stop, names, ranks)
