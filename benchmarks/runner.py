@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from benchmarks.bag_cases import bag_plans
 from benchmarks.cases import Findings, Plan, measure
+from benchmarks.decision_cases import decision_plans
 from benchmarks.graph_matching_cases import graph_matching_plans
 from benchmarks.grid_cases import grid_plans
 from benchmarks.matching_cases import alignment_plans, assignment_plans
@@ -44,6 +45,7 @@ PROBLEMS: dict[str, Callable[[int], list[Plan]]] = {
     "sampler": sampler_plans,
     "step": step_plans,
     "bags": bag_plans,
+    "decisions": decision_plans,
     "peers": peer_plans,
 }
 
@@ -116,7 +118,7 @@ def collect(problems: Sequence[str], quick: bool) -> Findings:
         if all_plans and not chosen:
             findings.notes.append(f"{name}: no case of it is small enough for --quick")
         plans += chosen
-    if "peers" in problems:
+    if {"peers", "decisions"} & {*problems}:
         findings.notes += missing_peers()
     with tqdm(plans, unit="case", disable=None) as progress:
         for plan in progress:
