@@ -18,6 +18,7 @@ RUNNABLE = (
     "tutorials/torch-loop.md",
     "tutorials/own-solver.md",
     "tutorials/sampler.md",
+    "tutorials/predict-then-optimise.md",
     "coming-from-blackbox-backprop.md",
     "coming-from-torch-imle.md",
 )
