@@ -27,7 +27,7 @@ ARGUMENTS: dict[str, dict[str, list[str]]] = {
 
 #: Options for certain solvers or data alone, or that need a further package: they have own tests.
 APART = {
-    "grad": {"cvxpylayers"},
+    "grad": {"cvxpylayers", "qptl"},
     "loss": {"sinkhorn", "soft_alignment"},
     "solver": {"of_data"},
 }

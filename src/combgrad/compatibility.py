@@ -42,6 +42,22 @@ def check_kinds(*parts: tuple[object, str, type]) -> None:
         raise IncompatibleError(f"{name} is {part!r}, not a {kind.__name__}: {hint}.")
 
 
+#: Solvers with a linear relaxation, for messages.
+RELAXED = (
+    "TSP(), Assignment(), TopK(k), Knapsack(...), ILP(...) and "
+    "GraphShortestPath(..., directed=True)"
+)
+
+
+def check_relaxation(part: str, solver: Solver) -> None:
+    """Raise IncompatibleError, naming the part, for a solver without a linear relaxation."""
+    if solver.unrelaxed is not None:
+        raise IncompatibleError(
+            f"{part} needs the linear relaxation of a solver, and {name_of(solver)} has none: "
+            f"{solver.unrelaxed}. Those of {RELAXED} are known."
+        )
+
+
 class Part(Described):
     """A projection, margin or gradient method: what it needs of the solver it is combined with."""
 

@@ -23,6 +23,7 @@ from combgrad.gradients import (
 )
 from combgrad.labels import Labels
 from combgrad.losses import (
+    ConeAligned,
     ContrastiveMAP,
     FenchelYoung,
     FrankWolfeFenchelYoung,
@@ -34,6 +35,7 @@ from combgrad.losses import (
     SolutionPool,
     SPOPlus,
 )
+from combgrad.solvers.normal_cone import normal_cone
 
 SIDE, WEIGHTS, CAPACITY = 4, [3, 4, 2, 6, 5, 1, 7, 3], 12
 PROBLEMS = ("path", "knapsack")
@@ -101,7 +103,7 @@ PREDICTED = [
 #: What PyEPO 2.2.7 with Gurobi 13.0.3 makes of these two, by its short names: the loss, or the
 #: solution, and the gradient; of a solution that of its mean true cost. Noise has sigma 0.7, one
 #: sample and seed 135; the step of PG is 0.5, lambda 20 for DBB and 0.5 for the regularised. Pools
-#: start with the true solutions.
+#: start with the true solutions. CaVE has up to 200 steps, CaVE+ 3, and the average no projection.
 GOLDEN = json.loads((Path(__file__).parent / "pyepo_golden.json").read_text(encoding="utf-8"))
 
 OUR_LOSSES = {
@@ -116,6 +118,9 @@ OUR_LOSSES = {
     "PFY": lambda: FenchelYoung(0.7, 1, generator=seeded()),
     "PFYMul": lambda: FenchelYoung(0.7, 1, "multiplicative", seeded()),
     "RFY": lambda: FrankWolfeFenchelYoung(0.5),
+    "CaVE": lambda: ConeAligned("exact"),
+    "CaVE+": lambda: ConeAligned("truncated", steps=3),
+    "CaVE average": lambda: ConeAligned(ratio=0.0),
 }
 OUR_METHODS = {
     "NID": Identity,
@@ -140,6 +145,8 @@ def test_all_that_was_recorded_is_compared():
 
 @pytest.mark.parametrize("name", OUR_LOSSES)
 def test_a_loss_is_the_recorded_one(name):
+    if name == "CaVE+":
+        pytest.importorskip("clarabel", reason="its steps are Clarabel's")
     solver, predicted, true = golden_case()
     layer = CombinatorialLayer(solver, Identity())
     loss = OUR_LOSSES[name]()(layer, predicted, Labels(solver(true), true)).loss
@@ -210,6 +217,55 @@ def test_losses_over_a_pool(problem, name, loss, solve_ratio, func, models):
     assert len(pool) == len(module.solpool)
     same(ours, theirs)
     same(slope(ours, predicted), slope(theirs, predicted))
+
+
+#: Our arguments of CaVE and PyEPO's, for the same loss.
+AIMS = (
+    ({"aim": "exact"}, {"max_iter": 200}),
+    ({"aim": "truncated"}, {}),
+    ({"aim": "truncated", "steps": 5}, {"max_iter": 5}),
+    ({"ratio": 0.0, "inner": 0.4}, {"solve_ratio": 0.0, "inner_ratio": 0.4}),
+)
+
+
+def cones(model, true):
+    """PyEPO's normals (B, m, n) of what binds at the solutions of true costs (B, n)."""
+    data = pytest.importorskip("pyepo.data.dataset")
+    known = data.optDatasetConstrs(model, torch.zeros(len(true), 1).numpy(), true.numpy())
+    rows = data.collate_tight_constraints([known[i] for i in range(len(true))])
+    return rows[2].double(), rows[-1].double()
+
+
+@pytest.mark.parametrize(("ours", "theirs"), AIMS)
+@pytest.mark.parametrize("problem", [*PROBLEMS, "tour"])
+def test_cone_aligned(problem, ours, theirs, func, models):
+    """Of five cities, which have no subtours. A knapsack's rows are scaled, which steps see."""
+    if problem == "knapsack" and ours.get("aim") == "truncated":
+        pytest.skip("the steps towards a projection depend on the size of its normals")
+    if problem == "tour":
+        model, solver = pytest.importorskip("pyepo.model.grb").tspDFJModel(5), solvers.TSP()
+    else:
+        model, solver = models[problem], solver_of(problem, models[problem])
+    sign = sign_of(problem)
+    true, predicted = drawn(6, model, 1), drawn(6, model, 2).requires_grad_()
+    target, normals = cones(model, true)
+    layer = CombinatorialLayer(solver, Identity())
+    loss = ConeAligned(**ours)(layer, sign * predicted, Labels(target)).loss
+    known = func.CaVE(model, **theirs)(predicted, normals)
+    same(loss, known, 1e-5)
+    same(slope(loss, predicted), slope(known, predicted), 1e-5)
+
+
+def test_the_cone_of_a_tour_has_what_pyepos_has(models):
+    """Its subtours are those that Gurobi came across, ours all that the tour uses up."""
+    model = pytest.importorskip("pyepo.model.grb").tspDFJModel(9)
+    target, normals = cones(model, drawn(6, model, 1))
+    solver = solvers.TSP()
+    program = solver.relaxation(target.shape[1:])
+    for tour, rows in zip(target.numpy(), normals.numpy(), strict=True):
+        cone = normal_cone(program, tour, solver.cuts(tour), tour == tour)
+        for row in rows[abs(rows).any(axis=1)]:
+            assert cone.nearest(row) == pytest.approx(row, abs=1e-6)
 
 
 # Additive noise of values is minus that of costs: alike on average, but no number to compare.
@@ -375,6 +431,13 @@ PROGRAMS = re.findall(
     (Path(__file__).parents[2] / "docs" / "coming-from-pyepo.md").read_text(encoding="utf-8"),
     re.DOTALL,
 )
+
+
+def test_every_method_of_pyepo_has_a_row(func):
+    page = (Path(__file__).parents[2] / "docs" / "coming-from-pyepo.md").read_text(encoding="utf-8")
+    classes = {getattr(func, name) for name in func.__all__}
+    assert len(classes) >= 17
+    assert [found.__name__ for found in classes if f"`{found.__name__}`" not in page] == []
 
 
 def test_the_program_of_fifteen_lines_learns():

@@ -11,7 +11,7 @@ from combgrad.errors import IncompatibleError, MissingPackageError, SolverInputE
 from combgrad.gradients import CvxpyLayers
 from combgrad.labels import Labels
 from combgrad.losses import OptimalValue, SolutionCost
-from combgrad.solvers import Assignment, TopK
+from combgrad.solvers import Assignment, SpanningTree
 from contract import assignment
 
 
@@ -21,18 +21,17 @@ def random(*shape, seed=0):
 
 def test_matchings_are_the_vertices_of_the_program():
     row = assignment(3, 3)
-    rows, sides = Assignment().equalities(torch.Size((3, 3)))
+    program = Assignment().relaxation(torch.Size((3, 3)))
     everything = np.stack(np.unravel_index(np.arange(2**9), (2,) * 9), axis=1)
-    fits = (everything @ rows.toarray().T == sides).all(axis=1)
+    assert np.array_equal(program.lower, program.upper)
+    fits = (everything @ program.matrix.toarray().T == program.lower).all(axis=1)
     wanted = row.solutions.reshape(-1, 9).tolist()
     assert sorted(everything[fits].tolist()) == sorted(wanted)
-    with pytest.raises(SolverInputError, match="pass square ones"):
-        Assignment().equalities(torch.Size((3, 4)))
 
 
 def test_what_has_no_program_is_refused():
-    with pytest.raises(IncompatibleError, match="TopK is not; use Assignment"):
-        CombinatorialLayer(TopK(2), CvxpyLayers())
+    with pytest.raises(IncompatibleError, match=r"SpanningTree has none: .* of TSP\(\), Ass"):
+        CombinatorialLayer(SpanningTree(), CvxpyLayers())
 
 
 def test_a_missing_package_is_told_with_the_extra_that_brings_it(monkeypatch):
@@ -60,7 +59,7 @@ def test_the_program_is_solved_once_and_the_gradient_may_be_asked_for_twice(monk
     pytest.importorskip("cvxpylayers")
     method, costs = CvxpyLayers(), random(2, 3, 3).requires_grad_()
     solution = CombinatorialLayer(Assignment(), method)(costs)
-    (layer,) = method._layers.values()
+    _, _, layer = method._made
     monkeypatch.setattr(type(layer), "forward", None)
     loss = (solution * random(2, 3, 3, seed=1)).sum()
     first, second = (torch.autograd.grad(loss, costs, retain_graph=True)[0] for _ in range(2))

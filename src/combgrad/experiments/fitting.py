@@ -34,6 +34,7 @@ def check_choices(
             f"{task} has a loss of its own, which {name_of(loss)} cannot replace; leave out loss=."
         )
     check_needs(f"{name_of(loss)} of {task}", loss.needs, provides, "choose another loss")
+    loss.check_solver(layer.solver)
     if not (loss.through_layer or isinstance(layer.gradient, Identity)):
         raise IncompatibleError(
             f"{name_of(loss)} is a loss of the costs and asks no gradient method, so "

@@ -2,10 +2,12 @@
 
 from combgrad.gradients.base import GradientMethod
 from combgrad.gradients.blackbox import Blackbox
-from combgrad.gradients.cvxpylayers import CvxpyLayers
+from combgrad.gradients.convex_programs import QPTL, CvxpyLayers
 from combgrad.gradients.frank_wolfe import RegularisedFrankWolfe
 from combgrad.gradients.identity import Identity
 from combgrad.gradients.imle import IMLE, AdaptiveIMLE
+from combgrad.gradients.log_barrier import LogBarrier
+from combgrad.gradients.lpgd import LPGD
 from combgrad.gradients.perturbed import Perturbed
 from combgrad.gradients.relaxations import L2X, SoftSub
 from combgrad.gradients.simple import SIMPLE
@@ -14,12 +16,15 @@ from combgrad.gradients.straight_through import StraightThrough
 __all__ = [
     "IMLE",
     "L2X",
+    "LPGD",
+    "QPTL",
     "SIMPLE",
     "AdaptiveIMLE",
     "Blackbox",
     "CvxpyLayers",
     "GradientMethod",
     "Identity",
+    "LogBarrier",
     "Perturbed",
     "RegularisedFrankWolfe",
     "SoftSub",

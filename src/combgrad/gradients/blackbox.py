@@ -8,6 +8,12 @@ from combgrad.gradients.sampling import within_reach
 from combgrad.solvers.base import Solver
 
 
+def solution_along(solver: Solver, saved: Saved, step: Tensor) -> Tensor:
+    """y(w + step) (B, *S) for the saved costs w, with one solver call from their solution."""
+    moved = within_reach(saved.costs + step, saved.costs)
+    return solver.solve_near(moved, saved.solution, saved.instances)
+
+
 class Blackbox(GradientMethod):
     """dL/dw = (y(w + lam dL/dy) - y(w)) / lam.
 
@@ -24,6 +30,5 @@ class Blackbox(GradientMethod):
 
     def vjp(self, solver: Solver, saved: Saved, grad_solution: Tensor) -> Tensor:
         """Return (y_lam - y) / lam, shape (B, *S), with one solver call."""
-        moved = within_reach(saved.costs + self.lam * grad_solution, saved.costs)
-        perturbed = solver.solve_near(moved, saved.solution, saved.instances)
+        perturbed = solution_along(solver, saved, self.lam * grad_solution)
         return (perturbed - saved.solution) / self.lam

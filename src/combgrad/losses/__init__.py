@@ -2,6 +2,7 @@
 
 from combgrad.losses.auto_encoder import kl_to_share, kl_to_uniform, pixel_cross_entropy
 from combgrad.losses.base import Loss, Outcome
+from combgrad.losses.cone_aligned import ConeAligned
 from combgrad.losses.contrastive import ContrastiveMAP, NoiseContrastive
 from combgrad.losses.fenchel_young import FenchelYoung
 from combgrad.losses.frank_wolfe import FrankWolfeFenchelYoung
@@ -22,6 +23,7 @@ from combgrad.losses.target_cost import TargetCost
 
 __all__ = [
     "BilinearHamming",
+    "ConeAligned",
     "ContrastiveMAP",
     "CostMSE",
     "FenchelYoung",

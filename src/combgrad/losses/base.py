@@ -10,6 +10,7 @@ from combgrad.arguments import Described
 from combgrad.instances import Instances
 from combgrad.labels import Labels, need
 from combgrad.layer import CombinatorialLayer
+from combgrad.solvers.base import Solver
 
 
 class Outcome(NamedTuple):
@@ -31,6 +32,10 @@ class Loss(Described, nn.Module, ABC):
 
     needs: frozenset[str] = frozenset({"target"})
     through_layer = False
+
+    def check_solver(self, solver: Solver) -> None:
+        """Raise IncompatibleError, with the remedy, for a solver that the loss cannot do with."""
+        del solver
 
     @abstractmethod
     def forward(

@@ -1,16 +1,16 @@
 """Linear assignment, square and rectangular, exact, in compiled code."""
 
-from typing import Any
-
 import numpy as np
 import torch
 from scipy import sparse
 from scipy.optimize import linear_sum_assignment
+from scipy.sparse import csr_array
 from torch import Tensor
 
 from combgrad.errors import SolverInputError
 from combgrad.solvers.arrays import to_array, to_tensor
 from combgrad.solvers.base import Solver, Trait
+from combgrad.solvers.ilp_program import Program, checked_program
 from combgrad.solvers.kernels.augmenting_paths import assign, assign_parallel
 from combgrad.solvers.kernels.exact_assignment import assign_exactly
 from combgrad.solvers.threads import thread_count
@@ -37,6 +37,7 @@ class Assignment(Solver):
 
     traits = frozenset({Trait.SHIFT_INVARIANT, Trait.SCALE_INVARIANT})
     forbids = True
+    unrelaxed = None
 
     def __init__(self, threads: int | None = None) -> None:
         super().__init__()
@@ -77,20 +78,20 @@ class Assignment(Solver):
             fitted = fitted + (columns - a.mean())
         return bool(torch.allclose(fitted, a, rtol=1e-6, atol=1e-9 * float(a.abs().max())))
 
-    def equalities(self, shape: torch.Size) -> tuple[Any, np.ndarray]:
-        """A (2n, n^2), sparse, and b (2n,): the matchings are the vertices of A y = b, y >= 0.
+    def relaxation(self, shape: torch.Size) -> Program:
+        """Sums of rows and columns and y >= 0, whose vertices are the matchings.
 
-        Raises SolverInputError for a shape (n, m) that is not square.
+        The sums are 1; at most 1 over the longer side of a matrix that is not square.
         """
         self._check_shape(shape)
-        if shape[0] != shape[1]:
-            raise SolverInputError(
-                f"Assignment: matrices of shape {tuple(shape)} have no form with equalities alone; "
-                f"pass square ones."
-            )
-        ones, unit = np.ones((1, shape[0])), sparse.eye_array(shape[0])
-        rows = sparse.vstack([sparse.kron(unit, ones), sparse.kron(ones, unit)]).tocsr()
-        return rows, np.ones(2 * shape[0])
+        rows, columns = shape
+        over_rows = sparse.kron(sparse.eye_array(rows), np.ones((1, columns)))
+        over_columns = sparse.kron(np.ones((1, rows)), sparse.eye_array(columns))
+        blocks = [
+            (csr_array(sums), np.full(count, float(count <= other)), np.ones(count))
+            for sums, count, other in ((over_rows, rows, columns), (over_columns, columns, rows))
+        ]
+        return checked_program(blocks, (0.0, np.full(rows * columns, np.inf)), 1)
 
     def _solve(self, costs: Tensor) -> Tensor:
         if costs.numel() == 0:

@@ -8,11 +8,18 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from combgrad.arguments import Described
-from combgrad.errors import CombgradError, InfeasibleError, SolverInputError, WrongAnswerError
+from combgrad.errors import (
+    CombgradError,
+    IncompatibleError,
+    InfeasibleError,
+    SolverInputError,
+    WrongAnswerError,
+)
 from combgrad.instances import (
     NOTHING,
     EntryShape,
@@ -23,6 +30,7 @@ from combgrad.instances import (
 )
 from combgrad.solvers.checking import check_answers, checking
 from combgrad.solvers.forms import check_costs
+from combgrad.solvers.ilp_program import Program
 from combgrad.solvers.notices import NoticeWhenLong
 from combgrad.solvers.padding import Padding, by_size
 
@@ -73,6 +81,9 @@ class Solver(Described, ABC):
     #: Whether a cost of +inf marks an entry that no solution may use; it is refused otherwise.
     #: Where no other solution is left, `_solve` may answer anything that uses such an entry.
     forbids = False
+
+    #: Why `relaxation` has no answer, in the words of a refusal; None where it has one.
+    unrelaxed: str | None = "its solutions are not known as those of a linear program"
 
     seconds = 0.0
     calls = 0
@@ -235,6 +246,17 @@ class Solver(Described, ABC):
     def optimum(self, costs: Tensor, *args: Any, **entries: Any) -> Tensor | None:
         """The least <w, y> of costs (B, *S) by an independent method, (B,), or None for none."""
         return None
+
+    def relaxation(self, shape: torch.Size) -> Program:
+        """The linear program over flattened S whose whole points are Y.
+
+        Raises IncompatibleError where `unrelaxed` says why there is none.
+        """
+        raise IncompatibleError(f"{type(self).__name__} has no relaxation: {self.unrelaxed}.")
+
+    def cuts(self, solution: np.ndarray) -> np.ndarray:
+        """Rows (m, n): <row, y> <= <row, solution> for all y in Y, beside those of `relaxation`."""
+        return np.empty((0, solution.size))
 
     @property
     def subset_size(self) -> int | None:

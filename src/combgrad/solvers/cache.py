@@ -13,6 +13,7 @@ from combgrad.arguments import Described
 from combgrad.errors import CombgradError
 from combgrad.instances import Instances
 from combgrad.solvers.base import Solver
+from combgrad.solvers.ilp_program import Program
 
 Key = tuple[Any, ...]
 
@@ -40,7 +41,7 @@ class Cached(Solver):
             raise ValueError(f"size is {size}; a cache keeps at least 1 solution.")
         self.solver, self.size = solver, size
         self.traits, self.forbids = solver.traits, solver.forbids
-        self.per_row = dict(solver.per_row)
+        self.unrelaxed, self.per_row = solver.unrelaxed, dict(solver.per_row)
         self._solutions: OrderedDict[Key, Tensor] = OrderedDict()
         self._asked = self._solved = 0
 
@@ -62,6 +63,14 @@ class Cached(Solver):
     def subset_size(self) -> int | None:
         """See the inner solver."""
         return self.solver.subset_size
+
+    def relaxation(self, shape: torch.Size) -> Program:
+        """See the inner solver."""
+        return self.solver.relaxation(shape)
+
+    def cuts(self, solution: np.ndarray) -> np.ndarray:
+        """See the inner solver."""
+        return self.solver.cuts(solution)
 
     def _check_shape(self, shape: torch.Size) -> None:
         self.solver._check_shape(shape)

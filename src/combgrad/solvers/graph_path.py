@@ -12,6 +12,7 @@ from torch import Tensor
 from combgrad.errors import InfeasibleError, SolverInputError
 from combgrad.solvers.arrays import integer_array, to_array, to_native_array, to_tensor
 from combgrad.solvers.base import Solver, Trait
+from combgrad.solvers.ilp_program import Program, binary_program
 from combgrad.solvers.kernels.exact_paths import any_paths, ordered_paths
 from combgrad.solvers.kernels.graph_paths import acyclic_paths
 from combgrad.solvers.shortest_path import refuse_negative
@@ -42,6 +43,10 @@ class GraphShortestPath(Solver):
     traits = frozenset({Trait.SCALE_INVARIANT})
     forbids = True
     padding = "forbidden"
+    unrelaxed: str | None = (
+        "a flow needs an entry for each direction of an edge; give both as edges of their own, "
+        "with directed=True"
+    )
 
     def __init__(
         self,
@@ -61,6 +66,8 @@ class GraphShortestPath(Solver):
             _checked_node(name, node, nodes) for name, node in (("start", start), ("end", end))
         )
         self.directed, self.negative = directed, negative
+        if directed:
+            self.unrelaxed = None
         self._sort_arcs()
 
     def _sort_arcs(self) -> None:
@@ -129,6 +136,24 @@ class GraphShortestPath(Solver):
             found[doubtful] = ordered_paths(costs[doubtful].astype(np.float64), *graph, exact)
             solutions[doubtful] = exact
         return solutions, found
+
+    def relaxation(self, shape: torch.Size) -> Program:
+        """A flow y of 1 from start to end: into less out of each node is -1, 1 or 0; 0 <= y <= 1.
+
+        Its whole points are the paths, and in a graph with cycles paths with rings beside them.
+        """
+        if self.unrelaxed is not None:
+            return super().relaxation(shape)
+        self._check_shape(shape)
+        entries, ones = np.arange(len(self.edges)), np.ones(len(self.edges))
+        balance = sum(
+            sign * csr_array((ones, (node, entries)), shape=(self.nodes, len(entries)))
+            for sign, node in ((-1.0, self.edges[:, 0]), (1.0, self.edges[:, 1]))
+        )
+        supply = np.zeros(self.nodes)
+        supply[self.start] -= 1.0
+        supply[self.end] += 1.0
+        return binary_program(len(entries), equal=(balance, supply))
 
     def feasible(self, solution: Tensor) -> Tensor:
         """Whether the edges marked 1 are one simple path from start to end, (B,)."""

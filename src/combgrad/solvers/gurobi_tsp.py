@@ -12,7 +12,9 @@ from combgrad.errors import SolverInputError, SolverUnavailableError
 from combgrad.solvers.arrays import to_array, to_tensor
 from combgrad.solvers.base import Solver, Trait
 from combgrad.solvers.edges import are_tours, city_count, edge_ends
+from combgrad.solvers.ilp_program import Program
 from combgrad.solvers.threads import Turn
+from combgrad.solvers.tour_relaxation import degree_program, tight_subtour_rows
 from combgrad.solvers.tsp import check_edges, is_node_potential
 
 #: Reaching this many cities needs no licence check of ours: the bundled licence stops at k = 63.
@@ -114,6 +116,7 @@ class GurobiTSP(Solver):
 
     traits = frozenset({Trait.SHIFT_INVARIANT, Trait.SCALE_INVARIANT})
     forbids = True
+    unrelaxed = None
 
     def __init__(self) -> None:
         super().__init__()
@@ -128,6 +131,15 @@ class GurobiTSP(Solver):
     def is_constant_on(self, normal: Tensor) -> bool:
         """True for a_ij = u_i + u_j: every city has two edges in every tour."""
         return is_node_potential(normal)
+
+    def relaxation(self, shape: torch.Size) -> Program:
+        """Two edges at every city and 0 <= y <= 1; `cuts` has what forbids smaller rings."""
+        self._check_shape(shape)
+        return degree_program(city_count(shape[0]))
+
+    def cuts(self, solution: np.ndarray) -> np.ndarray:
+        """The rows (m, E) of subtours that a tour (E,) uses up."""
+        return tight_subtour_rows(solution)
 
     def feasible(self, solution: Tensor) -> Tensor:
         """Which of (B, E) are tours, (B,) bool."""

@@ -31,7 +31,7 @@ from combgrad.solvers.ilp_backends import (
     Gurobi,
     Highs,
 )
-from combgrad.solvers.ilp_program import checked_program, checked_rows
+from combgrad.solvers.ilp_program import Program, checked_program, checked_rows
 from combgrad.solvers.ilp_search import Search
 from combgrad.solvers.threads import Turn
 
@@ -76,6 +76,7 @@ class ILP(Solver):
 
     forbids = True
     padding = "forbidden"
+    unrelaxed = None
 
     def __init__(
         self,
@@ -123,6 +124,11 @@ class ILP(Solver):
                 f"ILP: costs have instance shape {tuple(shape)}; the program has {variables} "
                 f"variables, so pass (B, {variables})."
             )
+
+    def relaxation(self, shape: torch.Size) -> Program:
+        """The program itself; SolverInputError for another shape than (n,)."""
+        self._check_shape(shape)
+        return self.program
 
     def feasible(self, solution: Tensor) -> Tensor:
         """Which of the solutions (B, n) satisfy every row, bound and integrality, (B,)."""

@@ -41,6 +41,14 @@ class Program:
         return rows.all(axis=1) & bounds.all(axis=1) & whole.all(axis=1)
 
 
+def binary_program(variables: int, equal: Any = None, most: Any = None) -> Program:
+    """{y in {0, 1}^n: A y = b, C y <= d} of `equal`, (A, b), and `most`, (C, d)."""
+    blocks = [] if equal is None else [checked_rows("A_eq", equal[0], equal[1], equal[1])]
+    blocks += [] if most is None else [checked_rows("A_ub", most[0], -np.inf, most[1])]
+    bounds = np.zeros(variables), np.ones(variables)
+    return checked_program([block for block in blocks if block is not None], bounds, 1)
+
+
 Rows = tuple[csr_array, np.ndarray, np.ndarray]
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from combgrad.errors import SolverInputError
 from combgrad.solvers.arrays import to_array, to_tensor
 from combgrad.solvers.base import Solver, Trait, check_rows
+from combgrad.solvers.ilp_program import Program, binary_program
 from combgrad.solvers.kernels.knapsack import pack, pack_exactly, pack_parallel
 from combgrad.solvers.threads import thread_count
 
@@ -58,6 +59,7 @@ class Knapsack(Solver):
     traits = frozenset({Trait.SCALE_INVARIANT})
     forbids = True
     padding = "forbidden"
+    unrelaxed = None
 
     def __init__(
         self,
@@ -98,6 +100,12 @@ class Knapsack(Solver):
                 f"Knapsack: {shape[0]} costs for {len(self.weights)} weights; pass one cost an "
                 f"item, (B, {len(self.weights)})."
             )
+
+    def relaxation(self, shape: torch.Size) -> Program:
+        """<weights, y> <= capacity and 0 <= y <= 1; its vertices need not be whole."""
+        self._check_shape(shape)
+        row = np.array([self.weights], dtype=np.float64)
+        return binary_program(shape[0], most=(row, [float(self.capacity)]))
 
     def feasible(self, solution: Tensor) -> Tensor:
         """Whether the solutions (B, n) are 0/1 and within the capacity, (B,) bool."""

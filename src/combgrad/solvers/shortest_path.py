@@ -56,6 +56,10 @@ class ShortestPath(Solver):
     """
 
     traits = frozenset({Trait.SCALE_INVARIANT})
+    unrelaxed = (
+        "its costs are those of cells, and a flow has an entry for each step between two; use "
+        "GraphShortestPath(edges, ..., directed=True)"
+    )
     per_row: Mapping[str, EntryShape] = {"start": (2,), "end": (2,)}
     forbids = True
 

@@ -1,11 +1,13 @@
 """The k smallest of n costs, exact, in compiled code or in torch."""
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from combgrad.errors import SolverInputError
 from combgrad.solvers.arrays import to_native_array
 from combgrad.solvers.base import Solver, Trait, check_rows
+from combgrad.solvers.ilp_program import Program, binary_program
 from combgrad.solvers.kernels.selection import select_smallest, select_smallest_parallel
 from combgrad.solvers.threads import thread_count
 
@@ -38,6 +40,7 @@ class TopK(Solver):
     traits = frozenset({Trait.SHIFT_INVARIANT, Trait.SCALE_INVARIANT, Trait.SUBSET_VALUED})
     forbids = True
     padding = "forbidden"
+    unrelaxed = None
 
     def __init__(self, k: int, threads: int | None = None) -> None:
         super().__init__()
@@ -58,6 +61,11 @@ class TopK(Solver):
                 f"TopK: k = {self.k} of n = {shape[0]} costs cannot be taken; use a k of at most "
                 f"{shape[0]}."
             )
+
+    def relaxation(self, shape: torch.Size) -> Program:
+        """sum(y) = k and 0 <= y <= 1, whose vertices are Y."""
+        self._check_shape(shape)
+        return binary_program(shape[0], equal=(np.ones((1, shape[0])), [float(self.k)]))
 
     def feasible(self, solution: Tensor) -> Tensor:
         """Whether the solutions (B, n) are 0/1 with k ones, (B,) bool."""

@@ -1,5 +1,6 @@
 """The travelling salesman problem, exact, in compiled code."""
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -9,8 +10,10 @@ from combgrad.solvers.arrays import to_array, to_tensor
 from combgrad.solvers.base import Solver, Trait
 from combgrad.solvers.brute_force import BruteForceTSP
 from combgrad.solvers.edges import are_tours, city_count, edge_ends, orders_of
+from combgrad.solvers.ilp_program import Program
 from combgrad.solvers.spending import spent
 from combgrad.solvers.threads import thread_count
+from combgrad.solvers.tour_relaxation import degree_program, tight_subtour_rows
 from combgrad.solvers.tour_search import tours_by_branching, tours_by_programming
 
 #: Up to here dynamic programming is faster than branching, whatever the costs.
@@ -77,6 +80,7 @@ class TSP(Solver):
 
     traits = frozenset({Trait.SHIFT_INVARIANT, Trait.SCALE_INVARIANT})
     forbids = True
+    unrelaxed = None
 
     def __init__(self, threads: int | None = None, time_limit: float | None = None) -> None:
         thread_count(0.0, threads)
@@ -88,6 +92,15 @@ class TSP(Solver):
     def is_constant_on(self, normal: Tensor) -> bool:
         """True for a_ij = u_i + u_j: every city has two edges in every tour."""
         return is_node_potential(normal)
+
+    def relaxation(self, shape: torch.Size) -> Program:
+        """Two edges at every city and 0 <= y <= 1; `cuts` has what forbids smaller rings."""
+        self._check_shape(shape)
+        return degree_program(city_count(shape[0]))
+
+    def cuts(self, solution: np.ndarray) -> np.ndarray:
+        """The rows (m, E) of subtours that a tour (E,) uses up."""
+        return tight_subtour_rows(solution)
 
     def feasible(self, solution: Tensor) -> Tensor:
         """Which of (B, E) are tours, (B,) bool."""

@@ -1,0 +1,169 @@
+"""CaVE: the loss in a plain loop, its slope by finite differences, its three aims, refusals."""
+
+import sys
+
+import numpy as np
+import pytest
+import torch
+from scipy.optimize import nnls
+
+from combgrad import CombinatorialLayer, solvers
+from combgrad.errors import IncompatibleError, MissingPackageError, SolverInputError
+from combgrad.gradients import Identity
+from combgrad.instances import Instances
+from combgrad.labels import Labels
+from combgrad.losses import ConeAligned
+
+SOLVER = solvers.TopK(2)
+
+
+def random(*shape, seed=0):
+    return torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
+def layer_of(solver=SOLVER):
+    return CombinatorialLayer(solver, Identity())
+
+
+def value(loss, costs, target, solver=SOLVER, **named):
+    return loss(layer_of(solver), costs, Labels(target), **named).loss
+
+
+def normals_of_subsets(target):
+    """Of sum(y) = k, both ways, and of the bounds that bind."""
+    n = len(target)
+    return np.concatenate([np.ones((1, n)), -np.ones((1, n)), np.diag(2 * target - 1)])
+
+
+def by_loop(costs, target, aim, inner, projects=True):
+    total = 0.0
+    for w, solution in zip(costs.tolist(), target.numpy(), strict=True):
+        normals, t = normals_of_subsets(solution), -np.array(w)
+        p = t
+        if projects:
+            shares, _ = nnls(normals.T, t)
+            p = shares @ normals
+        if not projects or (aim == "inner" and np.linalg.norm(p - t) > 1e-6):
+            units = normals / np.linalg.norm(normals, axis=1, keepdims=True)
+            p = (1 - inner) * p / np.linalg.norm(p) + inner * units.mean(axis=0)
+        total += 1 - t @ p / np.linalg.norm(t) / np.linalg.norm(p)
+    return total / len(costs)
+
+
+@pytest.mark.parametrize(("aim", "inner"), [("exact", 0.2), ("inner", 0.2), ("inner", 0.6)])
+@pytest.mark.parametrize("ratio", [0.0, 1.0])
+def test_it_is_the_plain_loop(aim, inner, ratio):
+    costs, target = random(8, 6), SOLVER(random(8, 6, seed=1))
+    found = value(ConeAligned(aim, inner, ratio), costs, target)
+    assert float(found) == pytest.approx(by_loop(costs, target, aim, inner, ratio > 0), abs=1e-9)
+
+
+def test_where_the_target_is_the_solution_it_is_0():
+    costs = random(8, 6)
+    for aim in ("exact", "inner"):
+        loss = value(ConeAligned(aim), costs, SOLVER(costs))
+        assert float(loss) == pytest.approx(0, abs=1e-12)
+
+
+def test_the_exact_slope_is_that_of_finite_differences():
+    """Although the projection counts as a constant: the length of one has that slope."""
+    costs, target = random(5, 6).requires_grad_(), SOLVER(random(5, 6, seed=1))
+    loss = ConeAligned("exact")
+    (slope,) = torch.autograd.grad(value(loss, costs, target), costs)
+    for row, entry in ((0, 0), (1, 3), (2, 5), (3, 2), (4, 4)):
+        moved = torch.zeros_like(costs)
+        moved[row, entry] = 1e-6
+        ends = [float(value(loss, costs.detach() + s * moved, target)) for s in (1, -1)]
+        assert (ends[0] - ends[1]) / 2e-6 == pytest.approx(float(slope[row, entry]), abs=1e-7)
+
+
+def test_opposite_costs_have_a_slope_by_the_inner_aim_alone():
+    """-w at a right angle or more to the whole cone."""
+    costs = torch.tensor([[1.0, 0.8, -1.0, -0.8]], dtype=torch.float64)
+    target = torch.tensor([[1.0, 1.0, 0.0, 0.0]], dtype=torch.float64)
+    for aim, flat in (("exact", True), ("inner", False)):
+        leaf = costs.clone().requires_grad_()
+        loss = value(ConeAligned(aim), leaf, target)
+        (slope,) = torch.autograd.grad(loss, leaf)
+        assert (float(slope.abs().sum()) < 1e-9) == flat
+        # Of all normals there are 4 rays and a line; their mean lies along (1, 1, -1, -1).
+        wanted = 1.0 if flat else 1 + 3.6 / (2 * 3.28**0.5)
+        assert float(loss.detach()) == pytest.approx(wanted)
+
+
+def test_a_share_of_the_batches_is_projected_in_training_and_all_in_evaluation():
+    costs, target = random(4, 6), SOLVER(random(4, 6, seed=1))
+    whole, none = (float(value(ConeAligned(ratio=r), costs, target)) for r in (1.0, 0.0))
+    loss = ConeAligned(ratio=0.3, generator=torch.Generator().manual_seed(0))
+    found = [float(value(loss, costs, target)) for _ in range(100)]
+    assert set(found) == {whole, none}
+    assert 15 <= found.count(whole) <= 45
+    assert float(value(loss.eval(), costs, target)) == whole
+
+
+def test_forbidden_entries_and_padding_are_as_if_not_there():
+    kept = torch.tensor([0, 1, 3, 5])
+    few, true = random(5, 4), random(5, 4, seed=1)
+    costs = torch.full((5, 6), torch.inf, dtype=torch.float64).index_copy(1, kept, few)
+    target = torch.zeros(5, 6, dtype=torch.float64).index_copy(1, kept, SOLVER(true))
+    for loss in (ConeAligned("exact"), ConeAligned(), ConeAligned(ratio=0.0)):
+        alone = value(loss, few, SOLVER(true))
+        leaf = costs.clone().requires_grad_()
+        found = value(loss, leaf, target)
+        torch.testing.assert_close(found, alone)
+        (slope,) = torch.autograd.grad(found, leaf)
+        assert float(slope[:, [2, 4]].abs().sum()) == 0
+        valid = torch.isfinite(costs)
+        padded = value(loss, costs.nan_to_num(posinf=9.0), target, instances=Instances(valid=valid))
+        torch.testing.assert_close(padded, alone)
+    assignment = solvers.Assignment()
+    square = random(1, 2, 2)
+    described = Instances(valid=torch.ones(1, 2, 2, dtype=torch.bool))
+    with pytest.raises(IncompatibleError, match=r"Assignment's program would count padding"):
+        value(ConeAligned(), square, assignment(square), assignment, instances=described)
+
+
+def test_a_solver_without_a_relaxation_is_refused_with_the_reason():
+    grid, costs = solvers.ShortestPath(), random(1, 3, 3).abs()
+    with pytest.raises(IncompatibleError, match=r"ShortestPath has none: its costs .* of cells"):
+        value(ConeAligned(), costs, grid(costs), grid)
+    with pytest.raises(IncompatibleError, match=r"Those of TSP\(\), Assignment\(\)"):
+        ConeAligned().check_solver(solvers.SpanningTree())
+
+
+def test_wrong_instances_are_named():
+    costs = random(3, 6)
+    target = SOLVER(costs)
+    wrong = target.clone()
+    wrong[1] = 1.0
+    with pytest.raises(SolverInputError, match="batch index 1: its true solution is none"):
+        value(ConeAligned(), costs, wrong)
+    broken = costs.clone()
+    broken[2, 0] = float("nan")
+    with pytest.raises(SolverInputError, match="batch index 2: its costs contain NaN"):
+        value(ConeAligned(), broken, target)
+    forbidden = costs.clone()
+    forbidden[0, int(target[0].argmax())] = torch.inf
+    with pytest.raises(SolverInputError, match="batch index 0: its true solution uses an entry"):
+        value(ConeAligned(), forbidden, target)
+
+
+def test_settings_out_of_range_are_refused():
+    for wrong in ({"aim": "outer"}, {"inner": 1.5}, {"ratio": -0.1}, {"steps": 0}):
+        with pytest.raises(ValueError, match=f"loss.{next(iter(wrong))}"):
+            ConeAligned(**wrong)
+
+
+def test_stopped_short_it_is_inside_the_cone_and_ends_at_the_projection():
+    pytest.importorskip("clarabel")
+    costs, target = random(8, 6), SOLVER(random(8, 6, seed=1))
+    exact = value(ConeAligned("exact"), costs, target)
+    long = value(ConeAligned("truncated", steps=200), costs, target)
+    torch.testing.assert_close(long, exact, atol=1e-6, rtol=0)
+    assert float(value(ConeAligned("truncated"), costs, target)) > float(exact) + 1e-3
+
+
+def test_a_missing_package_is_told_with_the_extra_that_brings_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "clarabel", None)
+    with pytest.raises(MissingPackageError, match=r"clarabel: .*\[values\].*loss.aim=inner"):
+        value(ConeAligned("truncated"), random(1, 6), SOLVER(random(1, 6)))
