@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test lint format report docs bench fuzz check-wheel clean
+.PHONY: help run test lint format report reproduction times docs bench fuzz check-wheel clean
 
 help:  ## this list
 	@grep -E '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -39,6 +39,14 @@ $(VENV)/docs: $(VENV)/installed mkdocs.yml
 docs: $(VENV)/docs  ## the documentation site, build/site/index.html
 	$(BIN)/python docs/tools/excerpts.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
+reproduction: $(VENV)/installed  ## every printed number and what has become of it, docs/reproduction.md
+	$(BIN)/python scripts/reproduction.py
+
+# Apart from all other records: those of busy machines would count as done.
+times: $(VENV)/installed  ## Table 8 measured anew on an idle machine, into results/times (WORDS='experiment=tsp10' narrows)
+	$(BIN)/python train.py -m table=8_times paths.results=results/times paths.committed=results/times threads=1 logger=none pictures=false $(WORDS)
+	$(BIN)/python scripts/tables.py 8_times --results results/times --save
 
 WORDS ?=
 table-%: $(VENV)/installed  ## make table-6: run what is missing of Table 6 (WORDS='profile=reduced' narrows), print it

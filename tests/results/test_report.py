@@ -539,6 +539,18 @@ def test_a_thousand_runs_are_looked_at_once_each(monkeypatch):
     assert len(calls) == 1000
 
 
+def test_how_much_is_reproduced_stands_at_the_top(tmp_path):
+    given = Report([], [], [], [], tmp_path / "results" / "report" / "index.html", "now", "abc")
+    assert not Tree(to_page(given)).root.all("p", id="shares")
+    told = dataclasses.replace(given, shares=["Of 2 <cells> 1.", "Of 3 none."])
+    assert (
+        Tree(to_page(told)).root.one("p", id="shares").text.strip() == "Of 2 <cells> 1. Of 3 none."
+    )
+    linked = dataclasses.replace(told, details=tmp_path / "docs" / "cell by cell.md")
+    link = Tree(to_page(linked)).root.one("p", id="shares").one("a")
+    assert (link["href"], link.text) == ("../../docs/cell%20by%20cell.md", "Cell by cell")
+
+
 def test_the_script_makes_the_page_beside_the_records(tmp_path, monkeypatch, run_script):
     for record in RECORDS:
         save_record(record, tmp_path / "my runs")
@@ -550,6 +562,8 @@ def test_the_script_makes_the_page_beside_the_records(tmp_path, monkeypatch, run
     assert (status, printed.strip()) == (0, str(output))
     root = Tree(output.read_text(encoding="utf-8")).root
     links = [e["href"] for e in root.all("a") if e["href"].endswith(".json")]
+    # Of the papers' tables this one alone is known here; accuracies of smoke runs are none of it.
+    assert "Of the 12 cells in the tables of the paper 0 (0 %)" in root.one("p", id="shares").text
     found = [Path(output.parent, link.replace("%20", " ")).resolve() for link in links]
     assert sorted(found) == sorted((tmp_path / "my runs").glob("*.json"))
     assert len(found) == len(RECORDS)

@@ -183,6 +183,14 @@ def test_a_stand_in_is_never_measured_against_the_paper():
     assert "difference" not in text.split("|", 1)[1]
 
 
+def test_published_data_that_the_paper_did_not_use_are_not_compared():
+    record = a_record(POINTS[0], data_source="other")
+    cell = make_cell(POINTS[0], METRIC, [record], a_value(50, 1))
+    assert (cell.mark, cell.difference, compared(cell)) == (Mark.OTHER_DATA, None, "other data")
+    (made,) = make_tables(layout(), asked_for(), [record], [])
+    assert "data other. The data are not the paper's" in to_markdown(made)
+
+
 def test_a_run_that_lacks_the_metric_is_no_silent_gap():
     records = [a_record(POINTS[0], 0), a_record(POINTS[0], 1, metrics={"test/other": 1.0})]
     cell = make_cell(POINTS[0], METRIC, records[1:], a_value(50, 1))
@@ -367,8 +375,8 @@ def test_metrics_can_be_heads():
         ({"columns": ["{margin}"]}, "the same place"),
         ({"rows": []}, r"missing \['rows'\]"),
         ({"collumns": []}, r"unknown \['collumns'\]"),
-        ({"printed_as": "5"}, "printed_as is '5'; give the table and the experiment"),
-        ({"printed_as": {"table": 5}, "printed_on": "x"}, "give the table and the experiment"),
+        ({"printed_as": "5"}, "printed_as is '5'; give the table whose numbers stand beside"),
+        ({"printed_as": {"table": 5}, "printed_on": "x"}, "give the table whose numbers"),
         ({"printed_as": {"table": 5, "experiment": "cub"}}, "needs printed_on"),
         ({"metrics": [{"label": "x"}]}, "a metric that is none"),
         ({"metrics": [ACCURACY | {"best": "most"}]}, "best of test/accuracy"),

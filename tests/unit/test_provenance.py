@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from combgrad.runs import provenance
 
@@ -57,3 +58,12 @@ def test_a_tracked_file_has_the_commit_of_its_repository(copied):
 def test_a_hook_of_another_repository_does_not_mislead(copied, monkeypatch):
     monkeypatch.setenv("GIT_DIR", str(copied / ".git"))
     assert provenance.commit() != git(copied, "rev-parse", "HEAD").strip()
+
+
+def test_the_hardware_says_what_a_run_could_use_of_it(monkeypatch):
+    monkeypatch.setattr(provenance.os, "getloadavg", lambda: (1.234, 9, 9), raising=False)
+    found = provenance.hardware("CPUAccelerator")
+    assert found["load"] == 1.23
+    assert found["threads"] == torch.get_num_threads()
+    monkeypatch.delattr(provenance.os, "getloadavg")
+    assert "load" not in provenance.hardware("CPUAccelerator")

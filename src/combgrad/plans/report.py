@@ -11,6 +11,7 @@ from combgrad.errors import CombgradError
 from combgrad.files.writing import write_text_atomically
 from combgrad.pictures.plots import draw_figure, save_plot
 from combgrad.plans import grids
+from combgrad.plans.reproduction import place, shares, shown_as
 from combgrad.results.report import Drawing, Report, to_page
 from combgrad.results.selection import Selection, add_arguments, chosen
 from combgrad.results.series import FigureError, Sketch, collect, groups
@@ -54,21 +55,18 @@ def make(asked: argparse.Namespace) -> Report:
     """The report on the records that the command line asks for."""
     selection: Selection = asked.selection
     records = selection.records
-    tables = [
-        table
-        for name in grids.names("table")
-        for plan in grids.load_plans("table", name)
-        for table in grids.tables_of(plan, records, own=selection.own)
-    ]
+    plans = [p for name in grids.names("table") for p in grids.load_plans("table", name)]
+    tables = {plan.name: grids.tables_of(plan, records, own=selection.own) for plan in plans}
     figures = [
         grids.sketch_of(plan)
         for name in grids.names("figure")
         for plan in grids.load_plans("figure", name)
     ]
+    details = place(selection, asked.results)
     shown = [(wanted, pair) for wanted in figures for pair in groups(wanted, records)]
     return Report(
         records=records,
-        tables=tables,
+        tables=[table for of_plan in tables.values() for table in of_plan],
         drawings=[drawing(wanted, selection, *pair) for wanted, pair in shown],
         waiting=[wanted for wanted in figures if not groups(wanted, records)],
         page=asked.output,
@@ -76,6 +74,8 @@ def make(asked: argparse.Namespace) -> Report:
         commit=provenance.commit(),
         own=selection.own,
         hidden=selection.hidden,
+        shares=shares(shown_as(plan, tables[plan.name]) for plan in plans),
+        details=details if details.is_file() else None,
     )
 
 

@@ -14,16 +14,8 @@ Head = tuple[str, ...]
 NEEDED = ("metrics", "rows", "columns")
 KEYS = frozenset(
     {
-        *NEEDED,
-        "called",
-        "labels",
-        "absent",
-        "shown_as",
-        "printed_on",
-        "printed_as",
-        "band",
-        "notes",
-        "ranking",
+        *(*NEEDED, "called", "labels", "absent", "shown_as", "printed_on", "printed_as", "band"),
+        *("readings", "ratio", "notes", "ranking"),
     }
 )
 
@@ -75,10 +67,37 @@ class Ranked(NamedTuple):
 
 
 class PrintedAs(NamedTuple):
-    """Where the numbers stand that a table shows beside its own: a table and its experiment."""
+    """Where the numbers stand that a table shows beside its own.
+
+    Attributes:
+        table: the word for theirs.
+        changes: key -> the value that their points have, or one for each value that ours has.
+    """
 
     table: str
-    experiment: str
+    changes: Mapping[str, Any]
+
+    def point(self, point: Mapping[str, Any]) -> dict[str, Any]:
+        """The point there that one of ours is shown beside."""
+        found = dict(point)
+        for key, there in self.changes.items():
+            given = str(point.get(key))
+            found[key] = there.get(given, given) if isinstance(there, Mapping) else there
+        return found
+
+
+class Ratio(NamedTuple):
+    """Which cells of a table are divided by each other.
+
+    Attributes:
+        of: the key in which the two differ.
+        above: its value in the cell that is divided by the other.
+        each: the template of a label that both have, and no third cell of the same metric.
+    """
+
+    of: str
+    above: str
+    each: str
 
 
 @dataclass(frozen=True)
@@ -99,6 +118,9 @@ class Layout:
         band: around a figure's lines, `deviation` over the seeds or 95 % `interval` of their mean.
         printed_on: the data that the printed numbers are of, where the runs are on others.
         printed_as: where those stand, None where it is in this very table.
+        readings: the template of a label for each way to read what was printed, of which a note
+            says how near it comes; empty where there is one alone.
+        ratio: what a note divides by what; None where nothing is.
         notes: sentences below the table.
         ranking: what the text below the table ranks, None for nothing.
     """
@@ -117,6 +139,8 @@ class Layout:
     printed_on: str = ""
     band: str = "deviation"
     printed_as: PrintedAs | None = None
+    readings: str = ""
+    ratio: Ratio | None = None
     notes: tuple[str, ...] = ()
     ranking: Ranked | None = None
 
@@ -197,6 +221,8 @@ def read_layout(
         printed_on=str(document.get("printed_on", "")),
         band=band,
         printed_as=_printed_as(name, document),
+        readings=str(document.get("readings", "")),
+        ratio=_ratio(name, document),
         notes=tuple(document.get("notes", ())),
         ranking=_ranking(name, document, metrics),
     )
@@ -223,14 +249,27 @@ def _printed_as(name: str, document: Mapping[str, Any]) -> PrintedAs | None:
     said = document.get("printed_as")
     if said is None:
         return None
-    if not isinstance(said, dict) or set(said) != set(PrintedAs._fields):
+    if not isinstance(said, dict) or not {"table"} < set(said):
         raise LayoutError(
-            f"{name}: printed_as is {said!r}; give the table and the experiment whose numbers "
-            f"stand beside these, {{table: 5, experiment: cub}}."
+            f"{name}: printed_as is {said!r}; give the table whose numbers stand beside these and "
+            f"what their points have in place of ours, {{table: 5, experiment: cub}}."
         )
-    if not document.get("printed_on"):
+    changes = {str(key): there for key, there in said.items() if key != "table"}
+    if "experiment" in changes and not document.get("printed_on"):
         raise LayoutError(f"{name}: printed_as needs printed_on, the data of those numbers.")
-    return PrintedAs(str(said["table"]), str(said["experiment"]))
+    return PrintedAs(str(said["table"]), changes)
+
+
+def _ratio(name: str, document: Mapping[str, Any]) -> Ratio | None:
+    said = document.get("ratio")
+    if said is None:
+        return None
+    if not isinstance(said, dict) or set(said) != set(Ratio._fields):
+        raise LayoutError(
+            f"{name}: ratio is {said!r}; give the key, its value in what is divided, and a label "
+            f'that both share, {{of: grad, above: identity, each: "{{experiment}}"}}.'
+        )
+    return Ratio(**{key: str(value) for key, value in said.items()})
 
 
 def called(name: str, document: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from combgrad.results.identity import run_key, signature
 from combgrad.results.migrations import FORMAT, migrated
 
 #: Where data can come from, the most faithful first; a table never averages over two of them.
-SOURCES = ("original", "regenerated", "pictures", "stand-in")
+SOURCES = ("original", "regenerated", "pictures", "other", "stand-in")
 
 #: Written for whoever reads the file, but computed anew when it is loaded.
 DERIVED = ("key", "format")

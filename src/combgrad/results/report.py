@@ -16,6 +16,7 @@ from combgrad.results.report_runs import (
     About,
     Place,
     group_id,
+    link_to,
     natural,
     run_groups,
     short_commit,
@@ -80,6 +81,8 @@ class Report:
         commit: of the code that made the page.
         own: the keys of the records that are the user's own.
         hidden: a sentence on the runs that are not shown, empty where all are.
+        shares: a sentence for each paper on how much of it is reproduced.
+        details: the page that tells so cell by cell, None where there is none.
     """
 
     records: Sequence[RunRecord]
@@ -91,6 +94,8 @@ class Report:
     commit: str
     own: Collection[str] = ()
     hidden: str = ""
+    shares: Sequence[str] = ()
+    details: Path | None = None
     by_file: dict[str, RunRecord] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -126,6 +131,8 @@ def to_page(report: Report) -> str:
             waiting=_waiting(empty, report.waiting),
             own=sum(record.key in report.own for record in report.records),
             hidden=report.hidden,
+            shares=report.shares,
+            details=report.details and link_to(report.details, report.page.parent),
             groups=run_groups(
                 report.records, _places(report, shown), report.page.parent, report.own
             ),

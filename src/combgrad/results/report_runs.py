@@ -49,6 +49,12 @@ def run_id(record: RunRecord) -> str:
     return f"run-{record.file_name.removesuffix('.json')}"
 
 
+def link_to(path: Path, folder: Path) -> str:
+    """The address of a file for a page in `folder`."""
+    place = Path(os.path.relpath(path, folder)).as_posix()
+    return quote(place, errors="surrogateescape")
+
+
 def natural(text: str) -> list[tuple[int, str]]:
     """A key that sorts tsp5 before tsp10."""
     return [(int(part or 0), word) for word, part in re.findall(r"(\D*)(\d*)", text)]
@@ -101,7 +107,6 @@ def _run(
     own: Collection[str],
 ) -> dict[str, Any]:
     origin = "" if not own else "your own" if run.key in own else "committed"
-    place = Path(os.path.relpath(run.path, folder)).as_posix() if run.path else run.file_name
     return {
         "id": run_id(run),
         "seed": run.seed,
@@ -111,7 +116,7 @@ def _run(
         "caption": _curve_words(run, axis),
         "command": run.command,
         "file": run.file_name,
-        "address": quote(place, errors="surrogateescape"),
+        "address": link_to(run.path or Path(run.file_name), folder if run.path else Path()),
         "counts_in": [place for place in places if place.counts],
         "left_out_of": [place for place in places if not place.counts],
         "facts": _facts(run, origin),

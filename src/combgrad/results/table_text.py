@@ -5,6 +5,7 @@ import io
 import unicodedata
 from collections.abc import Callable, Iterable
 
+from combgrad.results.comparisons import ratio_notes, reading_notes
 from combgrad.results.layout import Head
 from combgrad.results.paper import paper_of
 from combgrad.results.ranking import sentences
@@ -151,7 +152,7 @@ def facts(table: Table) -> list[str]:
 def notes(table: Table) -> list[str]:
     """What stands below a table: its own notes and what became of records without a place."""
     left_out = {name for _, _, cell in table.cells() for name in cell.left_out}
-    found = [*sentences(table), *table.layout.notes]
+    found = [*sentences(table), *table.layout.notes, *reading_notes(table), *ratio_notes(table)]
     if left_out:
         found.append(
             "Left out, because a later run of the same seed or more seeds on other data exist: "

@@ -187,8 +187,8 @@ def printed_for(
     """What stands printed for a point, in this table or where `printed_as` says."""
     if layout.printed_as is None:
         return find_paper_value(printed, layout.number, point, metric.name)
-    table, experiment = layout.printed_as
-    return find_paper_value(printed, table, {**point, "experiment": experiment}, metric.name)
+    there = layout.printed_as
+    return find_paper_value(printed, there.table, there.point(point), metric.name)
 
 
 def make_cell(
@@ -258,7 +258,7 @@ def mark_of(cell: Cell, source: str | None, printed_on: str = "") -> Mark:
         return Mark.NO_PAPER
     if is_stand_in(source):
         return Mark.STAND_IN
-    if printed_on:
+    if printed_on or source == "other":
         return Mark.OTHER_DATA
     if cell.metric.best is None:
         return Mark.NOT_COMPARED  # such as minutes, which are the machine's as much as the method's

@@ -53,13 +53,20 @@ def versions() -> dict[str, str]:
 
 
 def hardware(accelerator: str) -> dict[str, Any]:
-    """The processor, its cores, torch's threads and the accelerator the run used."""
-    return {
+    """The processor, its cores, torch's threads and the accelerator the run used.
+
+    Where the system tells it, `load` is how many processes worked or waited to on average in the
+    last minute: near `threads` on a machine that did nothing else.
+    """
+    found: dict[str, Any] = {
         "processor": _processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "accelerator": accelerator,
     }
+    if hasattr(os, "getloadavg"):
+        found["load"] = round(os.getloadavg()[0], 2)
+    return found
 
 
 def _processor() -> str:

@@ -10,6 +10,7 @@ SHOWING = {
     "tables": "combgrad.plans.tables",
     "figures": "combgrad.plans.figures",
     "report": "combgrad.plans.report",
+    "reproduction": "combgrad.plans.reproduction",
 }
 
 #: What the bare library does without.

@@ -15,13 +15,12 @@ from combgrad.data.datamodule import (
     choose,
     user_path,
 )
-from combgrad.data.reviews import files
 from combgrad.data.reviews.encoded import ENCODING_VERSION, Encoded, Texts, encoded_cached
-from combgrad.data.reviews.sources import Asked, Original, StandIn
+from combgrad.data.reviews.sources import Asked, Original, Overall, StandIn
 from combgrad.data.reviews.vocabulary import SPECIAL, UNKNOWN, rows
 
-SourceName = Literal["stand-in", "original"]
-SOURCES: tuple[type[StandIn | Original], ...] = (StandIn, Original)
+SourceName = Literal["stand-in", "original", "overall"]
+SOURCES: tuple[type[StandIn | Original | Overall], ...] = (StandIn, Original, Overall)
 
 
 class Reviews(TensorDataModule):
@@ -36,8 +35,9 @@ class Reviews(TensorDataModule):
     deciding, and `rating` if it is known; it is None where nobody marked the aspect.
 
     Args:
-        aspect: `appearance`, `aroma`, `palate` or `taste`.
-        source: `stand-in`, made-up reviews, or `original`, the published ones at or below `path`.
+        aspect: `appearance`, `aroma`, `palate` or `taste`; `overall` with that source alone.
+        source: `stand-in`, made-up reviews, `original`, those of the paper at or below `path`, or
+            `overall`, others of the same site with one rating of the beer as a whole.
         train_size, eval_size: at most so many reviews for training, and each for validation and
             test, which share the held-out reviews half and half.
         batch_size: reviews of a training step, over all processes.
@@ -70,19 +70,20 @@ class Reviews(TensorDataModule):
         cache: str | None = None,
     ) -> None:
         super().__init__(train_size, eval_size, batch_size, order_seed)
-        check_choice("aspect", aspect, files.ASPECTS)
         check_whole("length", length, 1, MOST_ROWS)
         check_whole("annotated_size", annotated_size, 0, MOST_ROWS)
         check_whole("seed", seed, 0, LARGEST_SEED)
         check_whole("split_seed", split_seed, 0, LARGEST_SEED)
         chosen = choose(SOURCES, source, path)
+        check_choice("aspect", aspect, chosen.aspects)
         self.aspect, self.length = aspect, length
-        self.aspect_index = files.ASPECTS.index(aspect)
         self.seed, self.split_seed = seed, split_seed
         self.annotated_size = annotated_size
         self.cache = user_path(cache, "cache")
         sizes = train_size, eval_size, annotated_size
-        self.origin = chosen(Asked(aspect, *sizes, seed, user_path(path), self.cache))
+        asked = Asked(aspect, *sizes, seed, user_path(path), self.cache)
+        self.aspect_index = asked.number
+        self.origin = chosen(asked)
         self.source = self.origin.said
         self.words: list[str] = []
         self.embeddings = torch.zeros(0, 0)

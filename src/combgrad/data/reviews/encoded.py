@@ -84,10 +84,11 @@ def _texts(path: Path, number: Callable[[list[bytes]], list[int]]) -> Texts:
         ratings.append(rating)
     if not ids:
         raise DataFileError(f"{path}: is empty. {REMEDY}")
-    return _joined(ids, ratings)
+    return joined_texts(ids, ratings)
 
 
-def _joined(ids: list[np.ndarray], ratings: list[list[float]]) -> Texts:
+def joined_texts(ids: list[np.ndarray], ratings: list[list[float]]) -> Texts:
+    """Reviews one after another, from the ids and the ratings of each."""
     lengths = np.array([len(part) for part in ids])
     return Texts(np.concatenate(ids), lengths, np.array(ratings, dtype=np.float32))
 
@@ -95,7 +96,7 @@ def _joined(ids: list[np.ndarray], ratings: list[list[float]]) -> Texts:
 def _annotated(annotations: list[Annotation], vocabulary: Vocabulary) -> Texts:
     ids = [np.array(vocabulary.look_up(one.tokens), dtype=np.int32) for one in annotations]
     unknown = [float("nan")] * RATINGS
-    return _joined(ids, [one.ratings or unknown for one in annotations])
+    return joined_texts(ids, [one.ratings or unknown for one in annotations])
 
 
 def _relevant(annotations: Iterable[Annotation], aspect: int) -> np.ndarray:

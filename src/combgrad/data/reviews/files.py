@@ -26,6 +26,9 @@ REVIEWS_FILE = "reviews.aspect{aspect}.{split}.txt"
 EMBEDDINGS_FILE = "review+wiki.filtered.200.txt"
 ANNOTATIONS_FILE = "annotations.json"
 
+#: The aspect that is the fifth rating.
+OVERALL = "overall"
+
 #: Bytes of a line and numbers of a vector: a packed file may hold any number in little room.
 LONGEST_LINE = 10**7
 WIDEST_VECTOR = 10_000
@@ -105,27 +108,27 @@ def read_reviews(path: Path) -> Iterator[tuple[list[float], list[bytes]]]:
 
     A line is five numbers, a tab, and at least one token; spaces lie between them.
     """
-    for number, line in _lines(path):
+    for number, line in lines_of(path):
         before, tab, text = line.partition(b"\t")
         if not tab:
-            raise _wrong(path, number, "has no tab between the ratings and the text")
+            raise wrong_line(path, number, "has no tab between the ratings and the text")
         tokens = text.split()
         if not tokens:
-            raise _wrong(path, number, "is a review without a word", "Delete the line.")
+            raise wrong_line(path, number, "is a review without a word", "Delete the line.")
         yield _ratings(path, number, before.split()), tokens
 
 
 def _ratings(path: Path, number: int, given: Any) -> list[float]:
     if not isinstance(given, list) or len(given) != RATINGS:
         count = len(given) if isinstance(given, list) else "no list of"
-        raise _wrong(path, number, f"has {count} ratings, not {RATINGS}")
+        raise wrong_line(path, number, f"has {count} ratings, not {RATINGS}")
     try:
         ratings = [float(value) for value in given]
     except (TypeError, ValueError, OverflowError) as error:
-        raise _wrong(path, number, f"has a rating that is no number: {error}") from error
+        raise wrong_line(path, number, f"has a rating that is no number: {error}") from error
     outside = [value for value in ratings if not 0 <= value <= 1]
     if outside:
-        raise _wrong(path, number, f"has the rating {outside[0]:g}, outside [0, 1]")
+        raise wrong_line(path, number, f"has the rating {outside[0]:g}, outside [0, 1]")
     return ratings
 
 
@@ -136,19 +139,21 @@ def read_embeddings(path: Path, wanted: Mapping[bytes, int], count: int) -> np.n
     Raises DataFileError.
     """
     table: np.ndarray | None = None
-    for number, line in _lines(path):
+    for number, line in lines_of(path):
         word, *values = line.split() or [b""]
         headed = number == 1 and len(values) == 1 and word.isdigit() and values[0].isdigit()
         if table is None:
             width = int(values[0][:9]) if headed else len(values)
             if width > WIDEST_VECTOR:
-                raise _wrong(path, number, f"has vectors of more than {WIDEST_VECTOR:,} numbers")
+                raise wrong_line(
+                    path, number, f"has vectors of more than {WIDEST_VECTOR:,} numbers"
+                )
             table = np.zeros((count, width), dtype=np.float32)
         if headed:
             continue
         if len(values) != table.shape[1] or not values:
             expected = f"not {table.shape[1]}" if table.shape[1] else "not one"
-            raise _wrong(path, number, f"has {len(values)} numbers after the word, {expected}")
+            raise wrong_line(path, number, f"has {len(values)} numbers after the word, {expected}")
         if word in wanted:
             table[wanted[word]] = _vector(path, number, values)
     if table is None:
@@ -160,9 +165,9 @@ def _vector(path: Path, number: int, values: list[bytes]) -> np.ndarray:
     try:
         vector = np.array([float(value) for value in values])
     except ValueError as error:
-        raise _wrong(path, number, f"has an entry that is no number: {error}") from error
+        raise wrong_line(path, number, f"has an entry that is no number: {error}") from error
     if not np.isfinite(vector).all():
-        raise _wrong(path, number, "has an entry that is not finite")
+        raise wrong_line(path, number, "has an entry that is not finite")
     return vector
 
 
@@ -171,16 +176,16 @@ def read_annotations(path: Path) -> Iterator[Annotation]:
 
     `x` has the tokens, `y` the five ratings, if known, and "0" to "3" lists of [start, end).
     """
-    for number, line in _lines(path):
+    for number, line in lines_of(path):
         try:
             record = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise _wrong(path, number, f"is no JSON ({error})") from error
+            raise wrong_line(path, number, f"is no JSON ({error})") from error
         tokens = record.get("x") if isinstance(record, dict) else None
         if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens):
-            raise _wrong(path, number, 'is no object whose "x" is a list of words')
+            raise wrong_line(path, number, 'is no object whose "x" is a list of words')
         if not tokens:
-            raise _wrong(path, number, "is a review without a word", "Delete the line.")
+            raise wrong_line(path, number, "is a review without a word", "Delete the line.")
         ratings = _ratings(path, number, record["y"]) if "y" in record else None
         ranges = {
             aspect: _ranges(path, number, record.get(str(aspect), []), len(tokens))
@@ -196,16 +201,17 @@ def _ranges(path: Path, number: int, given: Any, length: int) -> list[tuple[int,
         whole = isinstance(pair, list) and len(pair) == 2 and all(type(n) is int for n in pair)
         if not whole or not all(low <= high for low, high in pairwise([0, *pair, length])):
             problem = f"has the range {pair!r}, which is no [start, end) of its {length} words"
-            raise _wrong(path, number, problem)
+            raise wrong_line(path, number, problem)
         ranges.append((pair[0], pair[1]))
     return ranges
 
 
-def _wrong(path: Path, number: int, problem: str, remedy: str = REMEDY) -> DataFileError:
+def wrong_line(path: Path, number: int, problem: str, remedy: str = REMEDY) -> DataFileError:
+    """What to raise for a line that is not as it should be."""
     return DataFileError(f"{path}, line {number}: {problem}. {remedy}")
 
 
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+def lines_of(path: Path) -> Iterator[tuple[int, bytes]]:
     """The lines, numbered from 1, with a bar once they take a while."""
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
@@ -213,7 +219,7 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
             bar = tqdm(lines, desc=path.name, unit=" lines", delay=2.0, disable=None)
             for number, line in enumerate(bar, start=1):
                 if len(line) > LONGEST_LINE:
-                    raise _wrong(path, number, f"is longer than {LONGEST_LINE:,} bytes")
+                    raise wrong_line(path, number, f"is longer than {LONGEST_LINE:,} bytes")
                 yield number, line
     except (OSError, EOFError, zlib.error) as error:
         raise DataFileError(

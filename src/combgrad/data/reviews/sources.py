@@ -1,4 +1,4 @@
-"""Where rated reviews come from: made up here, or from files."""
+"""Where rated reviews come from: made up here, or from files of the paper's or of others."""
 
 import json
 import tempfile
@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from combgrad.data.base import Source
-from combgrad.data.reviews import files, lexicon, stand_in
+from combgrad.data.reviews import files, lexicon, overall, stand_in
 from combgrad.data.reviews.checksums import checksums_of
 from combgrad.data.reviews.encoded import Encoded, encode
 from combgrad.data.splits import sha256_of
@@ -28,7 +28,7 @@ class Asked:
     @property
     def number(self) -> int:
         """Which of the aspects it is."""
-        return files.ASPECTS.index(self.aspect)
+        return (*files.ASPECTS, files.OVERALL).index(self.aspect)
 
 
 class StandIn(Source):
@@ -36,6 +36,7 @@ class StandIn(Source):
 
     name = "stand-in"
     choice = "data=reviews"
+    aspects = files.ASPECTS
 
     def __init__(self, asked: Asked) -> None:
         self.asked = asked
@@ -83,6 +84,7 @@ class Original(Source):
 
     name = "original"
     choice = "data=beer"
+    aspects = files.ASPECTS
     needs = "the folder with the files of the reviews"
 
     def __init__(self, asked: Asked) -> None:
@@ -117,6 +119,45 @@ class Original(Source):
     def encode(self) -> Encoded:
         """The reviews as numbers; raises DataFileError."""
         return encode(files.find(self.path, self.asked.number), self.asked.number)
+
+
+class Overall(Source):
+    """Reviews of the same site with a rating of the beer as a whole, see `overall`."""
+
+    name = "overall"
+    choice = "data=reviews_overall"
+    aspects = (files.OVERALL,)
+    needs = "the folder that holds beer_reviews"
+
+    #: What the record says of their origin: published, and not what the paper used.
+    said = "other"
+
+    def __init__(self, asked: Asked) -> None:
+        self.asked = asked
+
+    @cached_property
+    def _files(self) -> overall.OverallFiles:
+        assert self.asked.path is not None  # checked when the source was chosen
+        return overall.find(self.asked.path)
+
+    @cached_property
+    def _checksums(self) -> dict[str, str]:
+        found = self._files.all()
+        digests = checksums_of(found, self.asked.cache)
+        return dict(zip(map(str, found), digests, strict=True))
+
+    def checksums(self) -> dict[str, str]:
+        """The sha256 of each file, by path; raises DataFileError."""
+        return self._checksums
+
+    @property
+    def fingerprint(self) -> str:
+        """Of all files; raises DataFileError where one is missing."""
+        return joined(self.name, str(overall.VERSION), *self.checksums().values())
+
+    def encode(self) -> Encoded:
+        """The reviews as numbers; raises DataFileError."""
+        return overall.encode(self._files)
 
 
 def joined(*parts: str) -> str:
