@@ -54,6 +54,23 @@ def test_a_ratio_of_nothing_says_what_to_do(rows):
         normalised_regret(nothing, nothing, nothing)
 
 
+def test_values_of_a_maximisation_for_costs_are_noticed():
+    solver, values = solvers.TopK(3), random(6, 10).abs()
+    best, found = solver(-values), solver(random(6, 10, seed=5))
+    assert float(normalised_regret(found, best, -values)) > 0
+    with pytest.raises(ValueError, match=r"row 0 the target costs .* pass true_costs = -v"):
+        normalised_regret(found, best, values)
+    # One row is enough, and rounding is none.
+    right = normalised_regret(best, best, -values)
+    assert (
+        float(normalised_regret(best, best, -values + 1e-9 * random(6, 10, seed=7))) == right == 0
+    )
+    worse = best.clone()
+    worse[4] = solver(values[4:5])[0]
+    with pytest.raises(ValueError, match=r"row 4 .*\(1 of 6 rows do\)"):
+        normalised_regret(best, worse, -values)
+
+
 def test_labels_of_another_shape_are_refused():
     for labels in ((random(4, 9), random(4, 10)), (random(4, 10), random(3, 10))):
         with pytest.raises(ValueError, match=r"regret needs true .* of shape \(4, 10\)"):

@@ -9,6 +9,9 @@ from combgrad.labels import need
 from combgrad.solvers.base import Solver
 from combgrad.solvers.spending import spent
 
+#: What rounding may make of a regret of 0, relative to what true solutions cost.
+NEGATIVE = 1e-4
+
 
 def regret(solution: Tensor, target: Tensor, true_costs: Tensor) -> Tensor:
     """<c, y> - <c, y*> with the true costs c, in their unit; (B, *S) -> (B,).
@@ -26,19 +29,32 @@ def normalised_regret(solution: Tensor, target: Tensor, true_costs: Tensor) -> T
     """Sum over all instances of the regret by the sum of |<c, y*>|; (N, *S) -> a scalar.
 
     Sum before ratio, so that pass all instances of a set at once. Raises ValueError where all true
-    solutions cost 0, or there is none. Source: Elmachtoub and Grigas, section 6; Tang and Khalil,
-    Mathematical Programming Computation 2024, there normalized regret.
+    solutions cost 0, or there is none, and where one costs clearly more than the solution beside
+    it, as with the values of a maximisation for costs. Source: Elmachtoub and Grigas, section 6;
+    Tang and Khalil, Mathematical Programming Computation 2024, there normalized regret.
     """
     return by_best(regret(solution, target, true_costs), spent(true_costs, target))
 
 
 def by_best(regrets: Tensor, best: Tensor) -> Tensor:
-    """The sum of regrets (N,) by the sum of |<c, y*>| (N,), a scalar; ValueError where it is 0."""
+    """The sum of regrets (N,) by the sum of |<c, y*>| (N,), a scalar.
+
+    Raises ValueError where that sum is 0, or where a regret is below 0 by more than rounding.
+    """
     whole = best.abs().sum()
     if bool(whole == 0):
         raise ValueError(
             f"normalised_regret: the true solutions of all {len(best)} instances cost 0, and the "
             f"regret is to be divided by what they cost; use regret, which has their unit."
+        )
+    below = regrets < -NEGATIVE * (best.abs() + whole / len(best))
+    if bool(below.any()):
+        index = int(below.nonzero()[0])
+        raise ValueError(
+            f"normalised_regret: in row {index} the target costs {float(-regrets[index]):.6g} more "
+            f"by the true costs than the solution ({int(below.sum())} of {len(best)} rows do), so "
+            f"it is not the best; costs are minimised, so that where values v are maximised pass "
+            f"true_costs = -v, and as target what an exact solver answers to them."
         )
     return regrets.sum() / whole
 

@@ -23,7 +23,7 @@ def frame(*folders: Path | str, records: Iterable[RunRecord] | None = None) -> p
     Columns are the fields of `RunRecord`; those that hold several values are spread: metrics under
     their own name (`test/edge_accuracy`), others with their field in front (`config.grad.lam`,
     `choices.grad`, `seconds.train`), and `seconds.epoch` is that of the training divided by its
-    epochs. Curves stay lists. What a run lacks is NaN; metrics that it
+    epochs; `solves` is the mean of the curve `train/solves`. Curves stay lists. What a run lacks is NaN; metrics that it
     has, but whose value is NaN because it diverged, are named in its tuple `diverged`. A cell of a
     table is made of the runs of one group of CELL whose `counts` is true.
 
@@ -71,6 +71,9 @@ def _row(record: RunRecord) -> dict[str, Any]:
     seconds = record.seconds.get("train")
     if epochs and isinstance(seconds, int | float):
         row["seconds.epoch"] = seconds / epochs
+    solves = record.curves.get("train/solves")
+    if isinstance(solves, list) and solves and all(isinstance(x, int | float) for x in solves):
+        row["solves"] = sum(solves) / len(solves)
     # The columns that tables rely on are no metric's, whatever a record calls its own.
     return row | {k: float(value) for k, value in record.metrics.items() if k not in row}
 
