@@ -23,9 +23,9 @@ def frame(*folders: Path | str, records: Iterable[RunRecord] | None = None) -> p
     Columns are the fields of `RunRecord`; those that hold several values are spread: metrics under
     their own name (`test/edge_accuracy`), others with their field in front (`config.grad.lam`,
     `choices.grad`, `seconds.train`), and `seconds.epoch` is that of the training divided by its
-    epochs; `solves` is the mean of the curve `train/solves`. Curves stay lists. What a run lacks is NaN; metrics that it
-    has, but whose value is NaN because it diverged, are named in its tuple `diverged`. A cell of a
-    table is made of the runs of one group of CELL whose `counts` is true.
+    epochs; `solves` is the mean of the curve `train/solves`. Curves stay lists. What a run lacks is
+    NaN; metrics that it has, but whose value is NaN because it diverged, are named in its tuple
+    `diverged`. A cell of a table is made of the runs of one group of CELL whose `counts` is true.
 
     Args:
         folders: of the records; `results/runs` and `results/own` below the working folder unless
