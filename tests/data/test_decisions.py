@@ -12,10 +12,10 @@ from combgrad.data.base import Place
 from combgrad.data.decisions.datamodule import Decisions
 from combgrad.data.decisions.knapsacks import Knapsacks
 from combgrad.data.decisions.polynomial import ShortestPaths
-from combgrad.data.decisions.problems import DecisionSet, part_of, predictor_of, solver_of
+from combgrad.data.decisions.problems import DecisionSet, part_of, predictor_of, solver_of, trees_of
 from combgrad.data.decisions.tours import Tours
 from combgrad.data.files.npy import DataFileError
-from combgrad.errors import InfeasibleError, SolverInputError
+from combgrad.errors import InfeasibleError, SolverInputError, UnboundedError
 from combgrad.solvers import ILP, ShortestPath
 
 NOWHERE = Place(None)
@@ -275,8 +275,9 @@ def test_an_entry_that_the_solver_does_not_know_is_refused():
 
 
 def test_what_is_no_set_or_lacks_its_folder_is_refused():
-    with pytest.raises(ValueError, match=r"data\.collection is a str; give a set of decision"):
-        module("paths")
+    for use in (module, solver_of, predictor_of, trees_of):
+        with pytest.raises(ValueError, match=r"data\.collection is a str; give a set of decision"):
+            use("paths")
 
     class Published(ShortestPaths):
         source = "original"
@@ -339,3 +340,33 @@ def test_targets_are_the_shortest_tours():
 def test_settings_of_a_problem_are_checked_too(make, changes, told):
     with pytest.raises(ValueError, match=rf"data\.collection\.{told}"):
         make(**changes)
+
+
+def test_a_decision_that_gains_without_end_is_named_with_its_split():
+    pytest.importorskip("highspy")
+
+    @dataclass(frozen=True)
+    class Boundless(Cells):
+        cost_shape = (2,)
+        feature_shape = (4,)
+
+        def solver(self):
+            return ILP([[1.0, -1.0]], 0.0, bounds=(0, np.inf))
+
+        def rows(self, place, split, sizes):
+            count = sizes[split]
+            return {"features": np.ones((count, 4)), "true_costs": -np.ones((count, 2))}
+
+    with pytest.raises(UnboundedError, match=r"Boundless, train rows from 0 on: .*batch index 0"):
+        module(Boundless())
+
+
+def test_costs_of_the_wrong_sign_are_named_with_their_split():
+    @dataclass(frozen=True)
+    class Gains(Cells):
+        def rows(self, place, split, sizes):
+            rows = super().rows(place, split, sizes)
+            return rows | {"true_costs": -rows["true_costs"]}
+
+    with pytest.raises(SolverInputError, match=r"Gains, train rows from 0 on: .*negative"):
+        module(Gains())

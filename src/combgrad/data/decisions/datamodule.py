@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from combgrad.data.base import Block, Place, cached, check_path
-from combgrad.data.datamodule import TensorDataModule, check_collection, user_path
-from combgrad.data.decisions.problems import FREE, DecisionSet
+from combgrad.data.datamodule import TensorDataModule, user_path
+from combgrad.data.decisions.problems import FREE, DecisionSet, checked_set
 from combgrad.data.splits import SPLITS
 from combgrad.errors import SolverFailedError, SolverInputError
 
@@ -54,7 +54,7 @@ class Decisions(TensorDataModule):
         workers: int = 0,
     ) -> None:
         super().__init__(train_size, eval_size, batch_size, order_seed, workers)
-        check_collection(collection, DecisionSet, "decision problems", FREE)
+        checked_set(collection)
         self.files = Place(user_path(path), None, user_path(cache, "cache"), FREE)
         if collection.source == "original":
             check_path(type(collection).__name__, "where it lies", self.files.path, FREE)

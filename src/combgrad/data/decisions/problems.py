@@ -7,6 +7,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from combgrad.data.base import Place
+from combgrad.data.datamodule import check_collection
 from combgrad.data.splits import SPLITS
 from combgrad.networks.boosted_trees import BoostedTrees
 from combgrad.networks.predictors import CostPredictor
@@ -84,9 +85,16 @@ def part_of(split: str, sizes: Mapping[str, int]) -> slice:
     return slice(start, start + sizes[split])
 
 
+def checked_set(collection: object) -> DecisionSet:
+    """The set; ValueError for a `data.collection` of anything else."""
+    check_collection(collection, DecisionSet, "decision problems", FREE)
+    assert isinstance(collection, DecisionSet)
+    return collection
+
+
 def solver_of(collection: DecisionSet) -> Solver:
-    """The exact solver of a set's problem, as `solver=of_data` has it."""
-    return collection.solver()
+    """The exact solver of a set's problem, as `solver=of_data` has it; ValueError for no set."""
+    return checked_set(collection).solver()
 
 
 def predictor_of(
@@ -96,9 +104,8 @@ def predictor_of(
     positive: bool = False,
 ) -> CostPredictor:
     """A network from the features of a set to its costs, see `CostPredictor`."""
-    return CostPredictor(
-        collection.feature_shape, collection.cost_shape, hidden, shared=shared, positive=positive
-    )
+    shapes = checked_set(collection).feature_shape, collection.cost_shape
+    return CostPredictor(*shapes, hidden, shared=shared, positive=positive)
 
 
 def trees_of(
@@ -110,4 +117,5 @@ def trees_of(
     seed: int = 0,
 ) -> BoostedTrees:
     """Boosted trees from the features of a set to its costs, see `BoostedTrees`."""
-    return BoostedTrees(collection.cost_shape, iterations, learning_rate, leaves, least, seed)
+    costs = checked_set(collection).cost_shape
+    return BoostedTrees(costs, iterations, learning_rate, leaves, least, seed)
