@@ -271,3 +271,22 @@ def test_the_script_says_what_cannot_be_drawn(run_script, tmp_path):
     assert f"error: figure8b: {record.file_name}: no 'train/loss' in there" in errors
     # What can be drawn is.
     assert printed.splitlines()[0].endswith("figure4b-paper-not-run.svg")
+
+
+def test_boxes_have_the_quartiles_of_the_seeds_side_by_side():
+    seeds = ((1.0, 2.0, 3.0, 4.0, 5.0), (2.0, 2.0, 8.0))
+    one = Series("SPO+", (1.0, 2.0), (3.0, 4.0), (1.0, 2.0), (5, 3), values=seeds)
+    other = Series("two stages", (2.0,), (5.0,), (0.0,), (1,), values=((5.0,),))
+    figure = draw_figure(values(one, other, band="box"))
+    (axes,) = figure.axes
+    corners = {2: [], 5: []}  # a median has two, a box is closed by its fifth
+    for line in axes.lines:
+        corners.setdefault(len(line.get_xdata()), []).append(line.get_xydata())
+    flat = {float(ends[0, 1]) for ends in corners[2] if ends[0, 1] == ends[1, 1]}
+    assert {3.0, 2.0, 5.0} <= flat
+    heights = [(box[:, 1].min(), box[:, 1].max()) for box in corners[5]]
+    assert heights == [(2.0, 4.0), (2.0, 5.0), (5.0, 5.0)]
+    middles = [box[:2, 0].mean() for box in corners[5]]
+    assert middles[0] < 1.0 < middles[1] < 2.0 < middles[2]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["1", "2"]
+    assert "Boxes: median and quartiles" in words(figure)

@@ -32,6 +32,8 @@ FAINT = "#6b7a85"
 #: Beyond this an axis cannot be divided any more.
 LARGEST = 1e100
 
+_LINES_OF_A_BOX = ("boxprops", "whiskerprops", "capprops", "medianprops")
+
 # Inches.
 _PANEL_WIDTH, _PANEL_HEIGHT, _LINE = 7.0, 4.0, 0.19
 _LETTERS_AN_INCH = {"title": 11, "footer": 15}
@@ -83,8 +85,15 @@ def footer(data: FigureData, width: int) -> list[str]:
         band = {
             "deviation": "population standard deviation over the seeds",
             "interval": "95 % confidence interval (Student's t) over the seeds",
+            "box": "",
         }[data.band]
-        words = [f"{made}. Line and band: mean and {band}. {mark}"]
+        shown = (
+            "Boxes: median and quartiles of the seeds, whiskers to the last within 1.5 of their "
+            "distance. Test at the best validation epoch."
+            if data.band == "box"
+            else f"Line and band: mean and {band}. {mark}"
+        )
+        words = [f"{made}. {shown}"]
         if data.own:
             words.append(f"Runs of the user's own, not among the committed ones: {data.own}.")
         if data.missing:
@@ -133,8 +142,11 @@ def _draw_panel(axes: Axes, data: FigureData, panel: Panel) -> None:
         middle: dict[str, Any] = {"ha": "center", "va": "center", "transform": axes.transAxes}
         axes.text(0.5, 0.5, text, size=11, color=FAINT, **middle)
         return
-    for number, series in enumerate(panel.series):
-        _draw_series(axes, data, number, series)
+    if data.band == "box":
+        _draw_boxes(axes, panel)
+    else:
+        for number, series in enumerate(panel.series):
+            _draw_series(axes, data, number, series)
     for number, end in enumerate(data.margin_ends if data.kind == "curves" else ()):
         # Between the last epoch with a margin and the first one without.
         label = "end of the margin" if number == 0 else None
@@ -153,6 +165,28 @@ def half_width(series: Series, band: str) -> np.ndarray:
         return std
     wide = stdtrit(np.maximum(free, 1), 0.975) / np.sqrt(np.maximum(free, 1))
     return np.where(free > 0, wide * std, 0.0)
+
+
+def _draw_boxes(axes: Axes, panel: Panel) -> None:
+    """A box over the seeds for each series and x, those of one x side by side."""
+    places = sorted({x for series in panel.series for x in series.x})
+    apart = min(np.diff(places), default=1.0)
+    wide = 0.8 * apart / len(panel.series)
+    for number, series in enumerate(panel.series):
+        colour = COLOURS[number % len(COLOURS)]
+        axes.plot([], [], color=colour, label=series_label(series))
+        style: dict[str, Any] = {name: {"color": colour} for name in _LINES_OF_A_BOX}
+        shift = (number - (len(panel.series) - 1) / 2) * wide
+        values = [one[np.isfinite(one)] for one in map(_drawable, series.values)]
+        axes.boxplot(
+            values,
+            positions=[x + shift for x in series.x],
+            widths=0.8 * wide,
+            manage_ticks=False,
+            **style,
+            flierprops={"marker": ".", "markeredgecolor": colour},
+        )
+    axes.set_xticks(places, [f"{x:g}" for x in places])
 
 
 def _draw_series(axes: Axes, data: FigureData, number: int, series: Series) -> None:

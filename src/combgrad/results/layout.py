@@ -20,7 +20,7 @@ KEYS = frozenset(
 )
 
 #: What the band around the line of a figure may be.
-BANDS = ("deviation", "interval")
+BANDS = ("deviation", "interval", "box")
 
 
 class LayoutError(CombgradError, ValueError):
@@ -115,7 +115,8 @@ class Layout:
         labels: key -> value -> the word shown for it.
         absent: key -> what is shown where a point lacks the key.
         shown_as: key -> value -> the values in whose places a point with it stands.
-        band: around a figure's lines, `deviation` over the seeds or 95 % `interval` of their mean.
+        band: around a figure's lines, `deviation` over the seeds or 95 % `interval` of their mean;
+            `box` has boxes over the seeds in place of lines.
         printed_on: the data that the printed numbers are of, where the runs are on others.
         printed_as: where those stand, None where it is in this very table.
         readings: the template of a label for each way to read what was printed, of which a note

@@ -72,8 +72,9 @@ class Sketch:
 class Series:
     """One line: mean and population standard deviation over so many seeds, at each x.
 
-    `best` is where the best validation epoch lies on a curve, the mean of its seeds; no x at all
-    means that nothing of it was run.
+    `values` are those of the seeds at each x, for a metric against a value. `best` is where the
+    best validation epoch lies on a curve, the mean of its seeds; no x at all means that nothing of
+    it was run.
     """
 
     label: str
@@ -82,6 +83,7 @@ class Series:
     std: tuple[float, ...] = ()
     seeds: tuple[int, ...] = ()
     best: tuple[float, float] | None = None
+    values: tuple[tuple[float, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,8 @@ def read_sketch(
         )
     heads = {"rows": series, "columns": ["{metric}"]}
     layout = read_layout(name, title, profile, seeds, rest | heads)
+    if layout.band == "box" and kind != "values":
+        raise FigureError(f"{name}: band is box; curves have none, so let draw be values.")
     words = x or {"key": "", "label": "epoch"}
     return Sketch(layout, kind, asked, str(words["key"]), str(words.get("label", words["key"])))
 
@@ -250,7 +254,7 @@ def margin_end(config: Mapping[str, Any]) -> float | None:
 
 def value_series(sketch: Sketch, cells: Cells, metric: Metric) -> tuple[Series, ...]:
     """A series for each label, with the numbers that a table would have for each x."""
-    lines: dict[str, dict[float, tuple[float, float, int]]] = {}
+    lines: dict[str, dict[float, tuple[float, float, tuple[float, ...]]]] = {}
     taken = set()
     for point, runs in cells:
         label, x = sketch.label(point), sketch.x(point)
@@ -260,14 +264,15 @@ def value_series(sketch: Sketch, cells: Cells, metric: Metric) -> tuple[Series, 
         cell = make_cell(point, metric, results.frame(records=runs), None)
         line = lines.setdefault(label, {})
         if cell.mean is not None:
-            line[x] = (cell.mean, cell.std or 0.0, len(cell.seeds))
+            line[x] = (cell.mean, cell.std or 0.0, cell.values)
     return tuple(
         Series(
             label=label,
             x=tuple(sorted(line)),
             mean=tuple(line[x][0] for x in sorted(line)),
             std=tuple(line[x][1] for x in sorted(line)),
-            seeds=tuple(line[x][2] for x in sorted(line)),
+            seeds=tuple(len(line[x][2]) for x in sorted(line)),
+            values=tuple(line[x][2] for x in sorted(line)),
         )
         for label, line in lines.items()
     )
