@@ -181,6 +181,34 @@ def lengths(batch):
     return Instances({"lengths": [[1, b % 2] for b in range(batch)]})
 
 
+#: Length, earliest start, latest end, energy and use of each task; what machines have room for.
+TASKS = [[2, 0, 5, 3, 2], [1, 1, 4, 2, 3], [3, 0, 6, 1, 1]]
+ROOM = [[3], [2]]
+
+
+def schedules():
+    """All schedules of three tasks on two machines, as the energy that they use in each slot."""
+    places = [
+        [(s, m) for s in range(early, late - length + 1) for m in range(len(ROOM))]
+        for length, early, late, _, _ in TASKS
+    ]
+    rows = set()
+    for chosen in itertools.product(*places):
+        used, energy = np.zeros((len(ROOM), 6)), np.zeros(6, dtype=int)
+        for (start, machine), (length, _, _, each, use) in zip(chosen, TASKS, strict=True):
+            used[machine, start : start + length] += use
+            energy[start : start + length] += each
+        if (used <= np.array(ROOM)).all():
+            rows.add(tuple(energy.tolist()))
+    return Row(
+        solvers.EnergyScheduling(),
+        (6,),
+        np.array(sorted(rows)),
+        exact=False,
+        instances=lambda batch: Instances(shared={"tasks": TASKS, "capacities": ROOM}),
+    )
+
+
 def installed(name):
     return importlib.util.find_spec(name) is not None
 
@@ -201,6 +229,13 @@ ROWS = {
     "ranking": ranking(4),
     "normalised ranking": ranking(4, normalised=True),
     "knapsack": knapsack([3, 1, 4, 1, 5, 2], 7),
+    "knapsack-weights": replace(
+        knapsack([3, 1, 4, 1, 5, 2], 7),
+        solver=solvers.Knapsack(None, 7),
+        instances=lambda batch: Instances(
+            {"weights": np.array([[3, 1 + b % 2, 4, 1, 5, 2] for b in range(batch)]).reshape(-1, 6)}
+        ),
+    ),
     "knapsack-zero": knapsack([1, 0, 2, 0, 9], 2),
     "portfolio": portfolio(),
     "assignment": assignment(3, 3),
@@ -244,6 +279,7 @@ MATCHINGS = choices(9)[
     (choices(9).reshape(-1, 3, 3).sum(axis=1) <= 1).all(axis=1)
     & (choices(9).reshape(-1, 3, 3).sum(axis=2) <= 1).all(axis=1)
 ]
+ROWS["energy-scheduling"] = schedules()
 ROWS["graph-matching"] = Row(
     solvers.GraphMatching(branches=None),
     (9,),

@@ -280,8 +280,10 @@ def test_padding_that_is_forbidden_is_as_if_it_cost_inf(row):
     costs = random(row)
     # Nothing of one solution is padding, so that there is one.
     valid = (torch.rand(costs.shape, generator=torch.Generator().manual_seed(0)) < 0.5) | (
-        row.solver(random(row, seed=1)) > 0
+        solve(row, random(row, seed=1)) > 0
     )
-    expected = row.solver(costs.masked_fill(~valid, torch.inf))
-    assert torch.equal(row.solver(costs.masked_fill(~valid, -5.0), valid=valid), expected)
+    plain = row.instances(BATCH)
+    expected = row.solver(costs.masked_fill(~valid, torch.inf), plain)
+    padded = Instances(plain.per_row, plain.shared, valid)
+    assert torch.equal(row.solver(costs.masked_fill(~valid, -5.0), padded), expected)
     assert float(expected[~valid].sum()) == 0

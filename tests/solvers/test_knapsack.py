@@ -143,3 +143,34 @@ def test_weights_of_another_shape_are_refused():
 
 def test_forbidden_items_are_left_out():
     assert Knapsack([1, 1], 2)(torch.tensor([[torch.inf, -1.0]])).tolist() == [[0, 1]]
+
+
+def test_instances_may_have_weights_of_their_own():
+    costs = random(6, 4)
+    weights = torch.tensor([[2, 3, 4, 5], [5, 4, 3, 2], [2, 3, 4, 5]] * 2)
+    solver = Knapsack(None, 7)
+    found = solver(costs, weights=weights)
+    alone = torch.cat([Knapsack(w, 7)(c[None]) for w, c in zip(weights, costs, strict=True)])
+    assert torch.equal(found, alone)
+    assert bool(solver.feasible(found, weights=weights).all())
+    shared = solver(costs, weights=weights[0])
+    assert torch.equal(shared, Knapsack(weights[0], 7)(costs))
+    with pytest.raises(SolverInputError, match="has weights of its own"):
+        Knapsack([1, 1, 1, 1], 7)(costs, weights=weights)
+    assert solver.unrelaxed is not None
+    assert Knapsack([1], 7).unrelaxed is None
+    assert not solver.feasible(torch.ones(6, 4), weights=weights).any()
+
+
+@pytest.mark.parametrize(
+    ("weights", "match"),
+    [
+        (None, "no weights were given"),
+        ([1, 2], "3 costs for 2 weights"),
+        ([[1, 2, 3], [1, 2, -3]], "weight 2 is"),
+        ([1.0, 2.0, 3.5], "weight 2 is 3.5"),
+    ],
+)
+def test_weights_of_a_call_that_are_none_are_refused(weights, match):
+    with pytest.raises(SolverInputError, match=match):
+        Knapsack(None, 7)(torch.ones(2, 3), weights=weights)

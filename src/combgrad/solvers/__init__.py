@@ -5,6 +5,7 @@ from combgrad.solvers.assignment import Assignment
 from combgrad.solvers.base import Solver, Trait
 from combgrad.solvers.brute_force import BruteForceTSP
 from combgrad.solvers.cache import Cached
+from combgrad.solvers.energy_scheduling import EnergyScheduling
 from combgrad.solvers.function import from_function
 from combgrad.solvers.graph_matching import GraphMatching
 from combgrad.solvers.graph_path import GraphShortestPath
@@ -27,6 +28,7 @@ __all__ = [
     "Assignment",
     "BruteForceTSP",
     "Cached",
+    "EnergyScheduling",
     "GraphMatching",
     "GraphShortestPath",
     "GurobiTSP",
