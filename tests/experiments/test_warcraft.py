@@ -54,7 +54,8 @@ def make(answer, gradient=None, direct=False):
     statistics = {"channel_mean": torch.tensor([10.0, 20, 30]), "channel_std": torch.ones(3) * 5}
     columns = {"test": a_batch()}.__getitem__
     data = SimpleNamespace(columns=columns, **statistics)
-    experiment.trainer = SimpleNamespace(datamodule=data)
+    state = {"sanity_checking": False, "current_epoch": 0, "max_epochs": 1, "world_size": 1}
+    experiment.trainer = SimpleNamespace(datamodule=data, **state)
     experiment.setup("fit")
     return experiment
 
@@ -101,6 +102,20 @@ def test_metrics_of_the_true_costs_are_perfect():
     assert values["path_accuracy"].tolist() == [1.0] * BATCH
     assert values["cost_ratio"].tolist() == pytest.approx([1.0] * BATCH)
     assert values["wrong_cells"].tolist() == [0.0] * BATCH
+    assert values["regret"].tolist() == [0.0] * BATCH
+    assert experiment.epoch_metrics("val") == {"normalised_regret": 0}
+
+
+def test_regret_is_what_the_path_costs_more_and_is_normalised_over_the_set():
+    batch = a_batch()
+    experiment = make(torch.rand(BATCH, K, K))
+    paths, costs, best = (x.numpy() for x in (
+        ShortestPath()(experiment.net.answer), batch["true_costs"], batch["target"]))  # fmt: skip
+    _, values = experiment.step(batch, "test")
+    lost = [(c * y).sum() - (c * b).sum() for c, y, b in zip(costs, paths, best, strict=True)]
+    np.testing.assert_allclose(values["regret"].numpy(), lost, rtol=1e-5, atol=1e-5)
+    found = float(experiment.epoch_metrics("test")["normalised_regret"])
+    assert found == pytest.approx(sum(lost) / (costs * best).sum(), rel=1e-5)
 
 
 def test_another_path_of_the_same_cost_is_as_good():
@@ -285,6 +300,7 @@ def test_a_run_makes_a_record(runs, name):
     assert record.metrics["test/cost_ratio"] >= 1
     assert record.metrics["last/column_cost_ratio"] > record.metrics["last/cost_ratio"]
     assert 0 <= record.metrics["last/path_accuracy"] <= 1
+    assert 0 <= record.metrics["last/normalised_regret"] < record.metrics["last/regret"]
     assert record.choices["proj"] == ("norm" if name == "identity" else "none")
 
 

@@ -16,10 +16,13 @@ from combgrad.metrics import (
     cost_norm,
     cost_ratio,
     is_cheapest,
+    regret,
     wrong_entries,
 )
+from combgrad.metrics.regret import by_best
 from combgrad.networks import PathNet
 from combgrad.solvers import Solver
+from combgrad.solvers.spending import spent
 
 
 def check_answers_paths(solver: Solver) -> None:
@@ -40,6 +43,8 @@ class WarcraftExperiment(Experiment):
     """Map -> costs of its cells -> cheapest path (paper, section B.5).
 
     A batch has `maps` (B, 8k, 8k, 3) uint8, `target` (B, k, k) 0/1 and `true_costs` (B, k, k).
+    Beside the paper's metrics an evaluation has the `regret` of predict-then-optimise, in the unit
+    of the costs, and the `normalised_regret` of a set.
 
     Args:
         **parts: see Experiment; the network is a TerrainNet.
@@ -73,10 +78,19 @@ class WarcraftExperiment(Experiment):
         if stage != "train":
             values["path_accuracy"] = is_cheapest(found, target, true_costs, TOLERANCE)
             values["cost_ratio"] = cost_ratio(found, target, true_costs)
+            values["regret"] = regret(found, target, true_costs)
+            self.keep(stage, best=spent(true_costs, target), regret=values["regret"])
         if stage == "test":
             # Beside the ratio of the paper's formula, what the code before it printed (A-38).
             values["column_cost_ratio"] = column_cost_ratio(found, target, true_costs)
         return outcome.loss, values
+
+    def epoch_metrics(self, stage: str) -> dict[str, Tensor]:
+        """Of a whole set the sum of the regrets by that of the best costs."""
+        if stage == "train":
+            return {}
+        kept = self.kept(stage)
+        return {"normalised_regret": by_best(kept["regret"], kept["best"])}
 
     def snapshot(self) -> Tensor:
         """What the network says (N, k, k) of a few test maps."""
