@@ -87,6 +87,17 @@ class Place:
         """The first of some files that is there, by their names below the folder for data."""
         return next((self.root / name for name in names if (self.root / name).is_file()), None)
 
+    def look_for(self, names: Iterable[str], what: str) -> Path:
+        """The first of some files that is there; DataFileError, naming the set, where none is."""
+        names = list(names)
+        found = self.find(names)
+        if found is None:
+            raise DataFileError(
+                f"{self.root}: none of {', '.join(names)} is there, which {what} is read from; put "
+                f"it there, or choose {self.free}, which needs nothing."
+            )
+        return found
+
 
 def cached(
     folder: Path | None, name: str, key: Iterable[object], make: Callable[[], Iterable[Block]]

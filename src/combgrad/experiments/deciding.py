@@ -9,13 +9,14 @@ from torch import Tensor
 from combgrad.data.decisions.datamodule import Decisions
 from combgrad.errors import IncompatibleError
 from combgrad.experiments.base import Batch, Experiment
+from combgrad.experiments.decision_pictures import draw_decisions
 from combgrad.experiments.fitting import check_forward, check_solves
 from combgrad.instances import NOTHING, VALID, Instances
 from combgrad.labels import Labels
 from combgrad.losses import Outcome
 from combgrad.metrics import cost_mse, cost_norm, is_cheapest, regret, unambiguous_regret
 from combgrad.metrics.regret import by_best
-from combgrad.pictures.decisions import draw_costs, draw_ways
+from combgrad.pictures.decisions import draw_costs
 from combgrad.solvers import Solver
 from combgrad.solvers.spending import spent
 
@@ -155,15 +156,14 @@ class DecidingExperiment(Experiment):
 
     @torch.no_grad()
     def pictures(self, data: Decisions) -> dict[str, Any]:
-        """Predicted against true costs of the test set, and a few decisions where they are ways."""
+        """Predicted against true costs of the test set, and a few decisions where they show."""
         self.eval()
         columns = {name: rows.to(self.device) for name, rows in data.columns("test").items()}
         costs = self.net(columns["features"])
         drawn = {"costs": draw_costs(costs.cpu().numpy(), columns["true_costs"].cpu().numpy())}
-        graph = data.collection.graph
-        if graph is not None:
-            some = {name: rows[:PICTURED] for name, rows in columns.items()}
-            found = self.layer(costs[:PICTURED], some["target"], instances_of(some))
-            shown = (some["true_costs"], some["target"], found)
-            drawn["decisions"] = draw_ways(*graph, *(rows.cpu().numpy() for rows in shown))
-        return drawn
+        some = {name: rows[:PICTURED] for name, rows in columns.items()}
+        found = self.layer(costs[:PICTURED], some["target"], instances_of(some))
+        some |= {"costs": costs[:PICTURED], "found": found}
+        shown = {name: rows.cpu().numpy() for name, rows in some.items()}
+        decisions = draw_decisions(data.collection, shown)
+        return drawn if decisions is None else {**drawn, "decisions": decisions}

@@ -2,6 +2,7 @@
 
 from combgrad.networks.backbones import VGG16BN, Backbone, EfficientNetLite0, SmallCNN
 from combgrad.networks.boosted_trees import BoostedTrees
+from combgrad.networks.cell_costs import CellCosts
 from combgrad.networks.class_net import ClassNet
 from combgrad.networks.dvae import DVAE
 from combgrad.networks.globe_net import GlobeNet
@@ -18,6 +19,7 @@ __all__ = [
     "VGG16BN",
     "Backbone",
     "BoostedTrees",
+    "CellCosts",
     "ClassNet",
     "CostPredictor",
     "EfficientNetLite0",

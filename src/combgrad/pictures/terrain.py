@@ -57,8 +57,8 @@ def draw_maps(
         for axes in row[:3]:
             _draw_map(axes, maps[number], targets.shape[-1])
         target, path = targets[number] == 1, found[number] == 1
-        _draw_path(row[1], target, target)
-        _draw_path(row[2], path, target)
+        draw_path(row[1], target, target)
+        draw_path(row[2], path, target)
         row[2].set_xlabel(_price(path, target, true_costs[number]), color=INK)
         for axes, values in ((row[3], costs[number]), (row[4], true_costs[number])):
             image = axes.imshow(values, cmap="viridis", interpolation="nearest")
@@ -98,7 +98,7 @@ def _draw_map(axes: Axes, picture: np.ndarray, cells: int) -> None:
     axes.imshow(picture, extent=(*ends, *ends[::-1]), interpolation="nearest")
 
 
-def _draw_path(axes: Axes, path: np.ndarray, cheapest: np.ndarray) -> None:
+def draw_path(axes: Axes, path: np.ndarray, cheapest: np.ndarray) -> None:
     """A path (k, k) bool as dots and lines over its cells, crosses beside the cheapest one."""
     wrong = path & ~cheapest
     dashed = LineCollection(list(_links(cheapest)), colors="white", linewidths=2, zorder=3)

@@ -29,7 +29,8 @@ class Decisions(TensorDataModule):
 
     Args:
         collection: the set of instances.
-        train_size, eval_size: instances for training, and each for validation and test.
+        train_size, eval_size: instances for training, and each for validation and test; at most
+            what there is, where the set has no more.
         batch_size: instances of a training step, over all processes.
         order_seed: of the training order.
         path: the folder that holds the set's files, where it has any.
@@ -77,8 +78,14 @@ class Decisions(TensorDataModule):
         self.setup()
         return self._columns[split]
 
+    def _sizes(self) -> dict[str, int]:
+        """Instances of each split: what is asked for, or what there is."""
+        sizes = {split: self._size(split) for split in SPLITS}
+        there = self.collection.available(self.files)
+        return sizes if there is None else {n: min(sizes[n], there[n]) for n in sizes}
+
     def _solved(self, split: str) -> dict[str, Tensor]:
-        sizes = {name: self._size(name) for name in SPLITS}
+        sizes = self._sizes()
         solver = self.collection.solver()
         key = [VERSION, self.data_fingerprint, self.collection, repr(solver), sizes, split]
         name = f"decisions-{type(self.collection).__name__.lower()}-{split}"

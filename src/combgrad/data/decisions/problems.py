@@ -56,6 +56,14 @@ class DecisionSet(ABC):
     def solver(self) -> Solver:
         """The exact solver: y(w) = argmin <w, y> of costs (B, *S)."""
 
+    def available(self, place: Place) -> Mapping[str, int] | None:
+        """How many instances there are by split, of which a run takes at most what it asks for.
+
+        None where as many as are asked for can be made.
+        """
+        del place
+        return None
+
     @abstractmethod
     def rows(self, place: Place, split: str, sizes: Mapping[str, int]) -> dict[str, np.ndarray]:
         """The instances of `train`, `val` or `test`, N = sizes[split] of them, always the same.

@@ -1,11 +1,12 @@
 """Archives unpacked so that nothing leaves their folder and a half-unpacked one never counts."""
 
+import contextlib
 import gzip
 import stat
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, Any
 
@@ -55,7 +56,7 @@ def extract(
         ) as temporary:
             content = Path(temporary) / "content"
             content.mkdir()
-            unpack(archive, content, _Inventory(archive, limit_bytes, limit_members))
+            unpack(archive, content, Inventory(archive, limit_bytes, limit_members))
             _move_into_place(content, folder)
     except DownloadError:
         raise
@@ -85,7 +86,7 @@ def _move_into_place(content: Path, folder: Path) -> None:
             raise
 
 
-class _Inventory:
+class Inventory:
     """What an archive was found to hold so far, and how much that may be."""
 
     def __init__(self, archive: Path, limit_bytes: int, limit_members: int) -> None:
@@ -148,7 +149,7 @@ class _Guarded:
         return getattr(self.stream, name)
 
 
-def _unpack_tar(archive: Path, folder: Path, found: _Inventory) -> None:
+def _unpack_tar(archive: Path, folder: Path, found: Inventory) -> None:
     packed = archive.suffix in (".gz", ".tgz")
     opened: Callable[..., IO[bytes]] = gzip.open if packed else open  # type: ignore[assignment]
     links = set[PurePosixPath]()
@@ -177,7 +178,7 @@ def _unpack_tar(archive: Path, folder: Path, found: _Inventory) -> None:
 
 
 def _check_tar_member(
-    member: tarfile.TarInfo, found: _Inventory, links: set[PurePosixPath], folder: Path
+    member: tarfile.TarInfo, found: Inventory, links: set[PurePosixPath], folder: Path
 ) -> None:
     if not (member.isfile() or member.isdir() or member.issym() or member.islnk()):
         raise found.refusal(member.name, "is a device or a pipe")
@@ -192,13 +193,13 @@ def _check_tar_member(
         raise found.refusal(member.name, "is a link to no file before it")
 
 
-def _check_settings(bundle: tarfile.TarFile, member: tarfile.TarInfo, found: _Inventory) -> None:
+def _check_settings(bundle: tarfile.TarFile, member: tarfile.TarInfo, found: Inventory) -> None:
     if max(len(bundle.pax_headers), len(member.pax_headers)) > _TAR_SETTINGS:
         raise found.refusal(member.name, f"has more than {_TAR_SETTINGS:,} settings")
 
 
 def _extract_tar_member(
-    bundle: tarfile.TarFile, member: tarfile.TarInfo, found: _Inventory, folder: Path
+    bundle: tarfile.TarFile, member: tarfile.TarInfo, found: Inventory, folder: Path
 ) -> None:
     def plain(info: tarfile.TarInfo, path: str) -> tarfile.TarInfo:
         # Neither permissions nor times: these are the umask's and today's.
@@ -211,7 +212,7 @@ def _extract_tar_member(
         raise found.refusal(member.name, f"is refused ({error})") from error
 
 
-def _read_tail(stream: IO[bytes], found: _Inventory) -> None:
+def _read_tail(stream: IO[bytes], found: Inventory) -> None:
     """Read on to the end, which makes gzip compare its checksum of the whole."""
     left = _TAR_TAIL_BYTES
     while chunk := stream.read(CHUNK_BYTES):
@@ -220,7 +221,17 @@ def _read_tail(stream: IO[bytes], found: _Inventory) -> None:
             raise found.refusal("the archive", f"goes on for {_TAR_TAIL_BYTES:,} bytes at its end")
 
 
-def _unpack_zip(archive: Path, folder: Path, found: _Inventory) -> None:
+def _unpack_zip(archive: Path, folder: Path, found: Inventory) -> None:
+    with opened_zip(archive, found) as bundle:
+        bundle.extractall(folder)
+
+
+@contextlib.contextmanager
+def opened_zip(archive: Path, found: Inventory) -> Iterator[zipfile.ZipFile]:
+    """A .zip whose members are all within the limits of `found`; DownloadError for any other.
+
+    What zipfile raises for a damaged one it raises here too.
+    """
     large = f"has a list of content of more than {_ZIP_HEADER_BYTES:,} bytes"
     with archive.open("rb") as stream:
         guarded = _Guarded(stream, _ZIP_HEADER_BYTES, found.refusal("the archive", large))
@@ -228,10 +239,10 @@ def _unpack_zip(archive: Path, folder: Path, found: _Inventory) -> None:
             guarded.left = None
             for member in bundle.infolist():
                 _check_zip_member(member, found)
-            bundle.extractall(folder)
+            yield bundle
 
 
-def _check_zip_member(member: zipfile.ZipInfo, found: _Inventory) -> None:
+def _check_zip_member(member: zipfile.ZipInfo, found: Inventory) -> None:
     name = member.filename
     found.add(name, member.file_size)
     if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):

@@ -43,6 +43,31 @@ def load_array(
     """
     path = Path(path)
     header = _read_header(path)
+    size = _checked_size(header, path, path.stat().st_size, shape, dtype_kind)
+    try:
+        return _read_array(path, header, mmap and size > 0)
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, f"{type(error).__name__}: {error}") from error
+
+
+def array_of(
+    content: bytes, name: str, *, shape: tuple[int | None, ...] | None, dtype_kind: str
+) -> np.ndarray:
+    """The array of an .npy file in memory, read-only; as `load_array`, `name` being for errors."""
+    header = _header_of(content, name)
+    size = _checked_size(header, name, len(content), shape, dtype_kind)
+    numbers = np.frombuffer(content[header.start : header.start + size], header.dtype)
+    return numbers.reshape(header.shape, order="F" if header.fortran else "C")
+
+
+def _checked_size(
+    header: "_Header",
+    path: Path | str,
+    found: int,
+    shape: tuple[int | None, ...] | None,
+    dtype_kind: str,
+) -> int:
+    """How many bytes the array takes; DataFileError unless it is of that kind and all there."""
     if header.dtype.kind not in dtype_kind or not _fits(header.shape, shape):
         raise DataFileError(
             f"{path}: expected {_words(dtype_kind)} of shape {_pattern(shape)}, "
@@ -50,13 +75,10 @@ def load_array(
         )
     if header.dtype.hasobject:
         raise DataFileError(f"{path}: holds objects, which are not read here. {REMEDY}")
-    size, found = math.prod(header.shape) * header.dtype.itemsize, path.stat().st_size
+    size = math.prod(header.shape) * header.dtype.itemsize
     if header.start + size > found:
         raise _unreadable(path, f"{header.start + size:,} bytes are promised and {found:,} there")
-    try:
-        return _read_array(path, header, mmap and size > 0)
-    except (OSError, ValueError) as error:
-        raise _unreadable(path, f"{type(error).__name__}: {error}") from error
+    return size
 
 
 def check_rows(path: Path, array: np.ndarray, right: Any, problem: str) -> None:
@@ -124,9 +146,14 @@ def _read_header(path: Path) -> _Header:
             first = file.read(_PREFIX_BYTES + _HEADER_LIMIT)
     except OSError as error:
         raise _unreadable(path, str(error)) from error
+    if first[:6] != b"\x93NUMPY" and zipfile.is_zipfile(path):
+        raise DataFileError(f"{path}: is an .npz archive, not an .npy file. {REMEDY}")
+    return _header_of(first, path)
+
+
+def _header_of(first: bytes, path: Path | str) -> _Header:
+    """The header that the first bytes of a file hold."""
     if first[:6] != b"\x93NUMPY":
-        if zipfile.is_zipfile(path):
-            raise DataFileError(f"{path}: is an .npz archive, not an .npy file. {REMEDY}")
         raise _unreadable(path, "it does not start like one")
     width = _LENGTH_BYTES.get(first[6:8], 0)
     if not width:
@@ -152,7 +179,7 @@ def _read_array(path: Path, header: _Header, mmap: bool) -> np.ndarray:
     return flat.reshape(header.shape, order=order)
 
 
-def _unreadable(path: Path, problem: str) -> DataFileError:
+def _unreadable(path: Path | str, problem: str) -> DataFileError:
     return DataFileError(
         f"{path}: cannot be read as an .npy file, which may be cut short ({problem}). {REMEDY}"
     )

@@ -8,7 +8,6 @@ from pathlib import Path
 from combgrad.data.base import Place, sha256_of_file
 from combgrad.data.files.npy import DataFileError
 from combgrad.data.headlines.pairs import HeadlineSet, Pair
-from combgrad.data.headlines.texts import look_for
 from combgrad.data.splits import fingerprint
 from combgrad.networks.headline import SPECIAL, UNKNOWN
 
@@ -47,7 +46,7 @@ class Gigaword(HeadlineSet):
     def files(self, place: Place, split: str) -> tuple[Path, Path]:
         """The files of a split: articles, titles."""
         articles, titles = (
-            look_for(place, [folder + name for name in names for folder in FOLDERS], "Gigaword")
+            place.look_for([folder + name for name in names for folder in FOLDERS], "Gigaword")
             for names in FILES[split]
         )
         return articles, titles

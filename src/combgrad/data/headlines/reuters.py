@@ -11,7 +11,6 @@ from pathlib import Path
 from combgrad.data.base import Place, sha256_of_file
 from combgrad.data.files.npy import DataFileError
 from combgrad.data.headlines.pairs import HeadlineSet, Pair, words_of
-from combgrad.data.headlines.texts import look_for
 from combgrad.data.splits import fingerprint
 
 REUTERS = ("headlines/reuters21578_title_first.jsonl.gz", "reuters21578_title_first.jsonl.gz")
@@ -71,7 +70,7 @@ class Reuters(HeadlineSet):
     """
 
     def _file(self, place: Place) -> Path:
-        return look_for(place, REUTERS, "Reuters-21578")
+        return place.look_for(REUTERS, "Reuters-21578")
 
     def pairs(self, place: Place, split: str) -> Iterator[Pair]:
         """The pairs of a split, in the order of the file."""
@@ -92,7 +91,7 @@ class AGNews(Reuters):
     """A second test for what Reuters taught: the headlines of AG News from their descriptions."""
 
     def _second(self, place: Place) -> Path:
-        return look_for(place, AG_NEWS, "AG News")
+        return place.look_for(AG_NEWS, "AG News")
 
     def pairs(self, place: Place, split: str) -> Iterator[Pair]:
         """Pairs of Reuters for training and validation, those of AG News's test for the test."""

@@ -1,0 +1,1 @@
+"""Maps with obstacles, and the shortest way from a start to a goal."""

@@ -1,0 +1,1 @@
+"""What people like better: whole rankings, from a few comparisons."""

@@ -1,0 +1,74 @@
+"""Days by the half hour: what was predicted, what came, and what was decided."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from combgrad.pictures.labels import INK
+from combgrad.pictures.tour_lines import TOUR as PREDICTED
+from combgrad.pictures.tour_lines import WRONG
+
+#: Inches of a day.
+_WIDTH, _HEIGHT = 4.6, 4.0
+
+
+def draw_days(
+    costs: np.ndarray, true_costs: np.ndarray, targets: np.ndarray, found: np.ndarray
+) -> Figure:
+    """A column for each day: predicted and true costs above, the decisions by either below.
+
+    All arrays are (N, H) for H equal slots of a day. Costs that are never above 0 are shown as the
+    values that they stand for. Predicted ones are drawn on an axis of their own, for what counts of
+    them is which is higher. Raises ValueError where the arrays are not of the same N >= 1 days.
+    """
+    arrays = (costs, true_costs, targets, found)
+    if targets.ndim != 2 or not targets.size or any(a.shape != targets.shape for a in arrays):
+        told = ", ".join(str(array.shape) for array in arrays)
+        raise ValueError(f"arrays have shapes {told}; pass each as (N, H), with N at least 1.")
+    count, slots = targets.shape
+    as_values = bool((true_costs <= 0).all())
+    sign, name = (-1.0, "value") if as_values else (1.0, "price")
+    figure = Figure(
+        figsize=(_WIDTH * count, _HEIGHT), dpi=100, facecolor="white", layout="constrained"
+    )
+    FigureCanvasAgg(figure)
+    boxes = figure.subplots(2, count, squeeze=False, sharex=True)
+    hours = np.arange(slots) * 24 / slots
+    for day in range(count):
+        top, bottom = boxes[:, day]
+        _draw_costs(top, hours, sign * costs[day], sign * true_costs[day], name)
+        _draw_decisions(bottom, hours, targets[day], found[day])
+        best, paid = (sign * true_costs[day] @ chosen[day] for chosen in (targets, found))
+        bottom.set_xlabel(
+            f"hour; {'value' if as_values else 'cost'} {paid:.4g}, best {best:.4g}", color=INK
+        )
+    return figure
+
+
+def _draw_costs(
+    axes: Axes, hours: np.ndarray, costs: np.ndarray, true_costs: np.ndarray, name: str
+) -> None:
+    other = axes.twinx()
+    lines = axes.step(hours, true_costs, where="post", color=INK, lw=1.2, label=f"true {name}")
+    lines += other.step(
+        hours, costs, where="post", color=PREDICTED, lw=1.2, label=f"predicted {name}"
+    )
+    other.tick_params(axis="y", colors=PREDICTED)
+    axes.legend(handles=lines, frameon=False, fontsize=8, labelcolor=INK, loc="upper left")
+
+
+def _draw_decisions(axes: Axes, hours: np.ndarray, target: np.ndarray, found: np.ndarray) -> None:
+    width = hours[1] - hours[0] if len(hours) > 1 else 24.0
+    axes.bar(hours, target, width, align="edge", color="0.8", label="best")
+    axes.step(
+        [*hours, hours[-1] + width],
+        [*found, found[-1]],
+        where="post",
+        color=WRONG,
+        lw=1.4,
+        label="decided on",
+    )
+    axes.legend(frameon=False, fontsize=8, labelcolor=INK, loc="upper left")
