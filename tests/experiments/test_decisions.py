@@ -60,6 +60,7 @@ CHOICES = [
     "loss=score_function",
     "loss=optimal_value",
     "loss=solution_cost",
+    "loss=regret",
     "loss=hamming grad=identity proj=norm margin=noise",
     "loss=bilinear grad=blackbox",
     "loss=hamming grad=imle",

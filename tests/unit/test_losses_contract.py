@@ -19,7 +19,7 @@ SOLVER = TopK(3)
 COUNTED_AS_GIVEN = {"solution_cost"}
 
 #: Those whose gradient sees no solution.
-GIVEN_GRADIENT = {"bilinear", "target_cost"}
+GIVEN_GRADIENT = {"bilinear", "target_cost", "regret"}
 
 #: Losses of another solver's solutions; their targets are entries that are right, three as well.
 OTHER_SOLVERS = {"recall": Ranking()}

@@ -6,11 +6,19 @@ import pytest
 import torch
 
 from combgrad import CombinatorialLayer
-from combgrad.gradients import Identity, Perturbed
+from combgrad.gradients import Blackbox, Identity, Perturbed
 from combgrad.gradients.noise import GradientNoise
 from combgrad.instances import Instances
 from combgrad.labels import Labels
-from combgrad.losses import CostMSE, FenchelYoung, Hamming, ScoreFunction, SPOPlus, TargetCost
+from combgrad.losses import (
+    CostMSE,
+    FenchelYoung,
+    Hamming,
+    Regret,
+    ScoreFunction,
+    SPOPlus,
+    TargetCost,
+)
 from combgrad.margins import InformedMargin
 from combgrad.projections import Std
 from combgrad.solvers import BruteForceTSP, ShortestPath, TopK
@@ -97,6 +105,37 @@ def test_spo_plus_equals_its_formula_in_a_plain_loop_and_bounds_the_regret(solve
     assert float(loss.detach()) == pytest.approx(value)
     assert value > regret > 0
     assert float(SPOPlus()(plain(solver), true, Labels(target, true)).loss) == pytest.approx(0)
+
+
+@pytest.mark.parametrize("solver", [BruteForceTSP(), TopK(3)])
+def test_the_regret_equals_its_formula_in_a_plain_loop_and_blackbox_steps_by_the_true_costs(solver):
+    costs, true = random(4, 10).requires_grad_(), random(4, 10, seed=5)
+    target, lam = solver(true), 5.0
+    loss = Regret()(CombinatorialLayer(solver, Blackbox(lam)), costs, Labels(target, true)).loss
+    loss.backward()
+    value = 0.0
+    for row in range(4):
+        w, c = costs.detach()[row], true[row]
+        decided = solver(w.unsqueeze(0))[0]
+        value += float((c * (decided - target[row])).sum()) / 4
+        further = solver((w + lam * c / 4).unsqueeze(0))[0]
+        torch.testing.assert_close(costs.grad[row], (further - decided) / lam)
+    assert float(loss.detach()) == pytest.approx(value)
+    assert value > 0
+
+
+def test_the_regret_counts_marked_entries_alone():
+    costs, true, marked = random(4, 10), random(4, 10, seed=5), random(4, 10, seed=7) > 0
+    target = TopK(3)(true)
+    found = Regret()(plain(TopK(3)), costs, Labels(target, true, marked)).loss
+    decided = TopK(3)(costs)
+    expected = sum(
+        float(true[row, i] * (decided - target)[row, i]) / 4
+        for row in range(4)
+        for i in range(10)
+        if marked[row, i]
+    )
+    assert float(found) == pytest.approx(expected)
 
 
 def test_spo_plus_projects_the_true_costs_as_it_does_the_predicted_ones():

@@ -30,6 +30,7 @@ from combgrad.losses import (
     Hamming,
     OptimalValue,
     PerturbationGradient,
+    Regret,
     ScoreFunction,
     SolutionCost,
     SPOPlus,
@@ -186,6 +187,7 @@ LOSSES = {
     "structured_perceptron": StructuredPerceptron(),
     "frank_wolfe_fenchel_young": FrankWolfeFenchelYoung(0.5),
     "solution_cost": SolutionCost(),
+    "regret": Regret(),
     "target_cost": TargetCost(),
     "cost_mse": CostMSE(),
 }

@@ -13,6 +13,7 @@ from combgrad.losses.pool import SolutionPool
 from combgrad.losses.ranking import ListwiseRanking, PairwiseRanking, PointwiseRanking
 from combgrad.losses.recall import Recall
 from combgrad.losses.regression import CostMSE
+from combgrad.losses.regret import Regret
 from combgrad.losses.score_function import ScoreFunction
 from combgrad.losses.sinkhorn import Sinkhorn
 from combgrad.losses.soft_alignment import SoftAlignment
@@ -38,6 +39,7 @@ __all__ = [
     "PerturbationGradient",
     "PointwiseRanking",
     "Recall",
+    "Regret",
     "SPOPlus",
     "ScoreFunction",
     "Sinkhorn",
