@@ -1,6 +1,7 @@
 """Rankings of methods, beside the numbers that Demšar (JMLR 2006) printed."""
 
 import math
+from itertools import combinations
 
 import pytest
 from scipy.stats import friedmanchisquare, wilcoxon
@@ -27,10 +28,17 @@ def test_mean_ranks_and_critical_difference_are_the_printed_ones():
     assert found.distance == pytest.approx(1.25, abs=0.005)
     assert found.blocks == 14
     assert found.friedman == friedmanchisquare(*zip(*AREAS, strict=True)).pvalue
-    best, second = ([row[i] for row in AREAS] for i in (3, 1))
-    others = [wilcoxon(best, [row[i] for row in AREAS]).pvalue for i in (1, 2, 0)]
-    assert wilcoxon(best, second).pvalue == others[0]
-    assert found.beside_best == holm(others)
+    columns = list(zip(*AREAS, strict=True))
+    tests = {(a, b): wilcoxon(columns[a], columns[b]).pvalue for a, b in combinations(range(4), 2)}
+    raised = dict(zip(tests, holm(tests.values()), strict=True))
+    assert found.beside_best == (raised[1, 3], raised[2, 3], raised[0, 3])
+
+
+def test_the_best_is_chosen_by_the_same_blocks_so_that_all_pairs_of_methods_are_corrected_for():
+    rows = [{name: place + 0.1 * block for place, name in enumerate("abcd")} for block in range(8)]
+    found = rank({(str(block), 0): row for block, row in enumerate(rows)}, "min")
+    # Eight pairs of one sign have p = 2 / 2^8 each, times the six pairs of four methods.
+    assert found.beside_best == pytest.approx((6 * 2 / 2**8,) * 3)
 
 
 def test_the_least_is_best_where_the_metric_says_so():

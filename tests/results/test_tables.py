@@ -604,8 +604,11 @@ def test_the_text_below_a_table_ranks_its_methods():
     assert "p = 0.0025." in text
     # 2.343 sqrt(3 4 / (6 6)), Demšar's table 5a.
     assert "more than 1.35 apart" in text
-    # Six pairs of one sign: p = 2 / 2^6, times 2 by Holm.
-    assert "worse than identity none: none; not told apart from it: identity noise" in text
+    # Six pairs of one sign: p = 2 / 2^6, times 3 by Holm for as many pairs of methods.
+    assert "told apart from identity none: none; not told apart from it: identity noise" in text
+    alike = ranking | {"methods": "{grad}"}
+    with pytest.raises(LayoutError, match="two numbers of seed 0 for the method 'identity'"):
+        to_markdown(only(make_tables(layout(ranking=alike), asked_for(points), records, [])))
     one = only(make_tables(layout(ranking=ranking), asked_for(points), records[:3], []))
     assert "No ranking by right answers: it takes three methods that share two runs" in to_markdown(
         one

@@ -3,11 +3,12 @@
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from scipy import stats
 
-from combgrad.results.layout import Metric, Ranked
+from combgrad.results.layout import LayoutError, Metric, Ranked
 from combgrad.results.tables import Table
 
 #: The chance of calling equal methods different.
@@ -28,7 +29,8 @@ class Ranking:
         friedman: the p-value of the Friedman test that all methods are equal.
         distance: how far mean ranks must lie apart to differ by the Nemenyi test at LEVEL.
         beside_best: of each method but the first, the p-value of Wilcoxon's signed-rank test
-            against the first, after Holm's correction.
+            against the first, after Holm's correction for the tests of all pairs of methods, since
+            these blocks are also what chose the first.
     """
 
     methods: tuple[str, ...]
@@ -57,13 +59,14 @@ def rank(blocks: Blocks, best: str) -> Ranking | None:
     many, often = len(methods), len(whole)
     quantile = stats.studentized_range.ppf(1 - LEVEL, many, math.inf) / math.sqrt(2)
     alike = bool((numbers == numbers[:, :1]).all())
+    pairs = holm(_signed_rank(*pair) for pair in combinations(numbers.T, 2))
     return Ranking(
         methods=tuple(methods[index] for index in order),
         ranks=tuple(ranks.tolist()),
         blocks=often,
         friedman=1.0 if alike else float(stats.friedmanchisquare(*numbers.T).pvalue),
         distance=float(quantile * math.sqrt(many * (many + 1) / (6 * often))),
-        beside_best=holm([_signed_rank(numbers[:, 0], other) for other in numbers.T[1:]]),
+        beside_best=pairs[: many - 1],
     )
 
 
@@ -90,14 +93,24 @@ def holm(values: Iterable[float]) -> tuple[float, ...]:
 
 
 def blocks_of(table: Table, ranked: Ranked) -> dict[tuple[str, int], dict[str, float]]:
-    """The numbers of a table's ranked metric by task and seed, then by method."""
+    """The numbers of a table's ranked metric by task and seed, then by method.
+
+    Raises LayoutError where two of them have the same labels, of which one would be lost.
+    """
     found: dict[tuple[str, int], dict[str, float]] = {}
     for _, _, cell in table.cells():
         if cell.metric.name == ranked.metric:
             templates = (ranked.tasks, ranked.methods)
             task, method = table.layout.head(templates, cell.point, cell.metric)
             for seed, value in zip(cell.seeds, cell.values, strict=True):
-                found.setdefault((task, seed), {})[method] = value
+                block = found.setdefault((task, seed), {})
+                if method in block:
+                    raise LayoutError(
+                        f"{table.layout.name}: the ranking has two numbers of seed {seed} for the "
+                        f"method {method!r} on the task {task!r}; let ranking.methods or "
+                        f"ranking.tasks show how they differ."
+                    )
+                block[method] = value
     return found
 
 
@@ -133,7 +146,10 @@ def _beside_best(found: Ranking) -> str:
         if p < LEVEL
     ]
     rest = [name for name, p in zip(others, found.beside_best, strict=True) if p >= LEVEL]
-    said = [f"worse than {first}: {', '.join(told) or 'none'}"]
+    said = [f"told apart from {first}: {', '.join(told) or 'none'}"]
     if rest:
         said.append(f"not told apart from it: {', '.join(rest)}")
-    return f"Wilcoxon's signed-rank test with Holm's correction: {'; '.join(said)}."
+    return (
+        f"Wilcoxon's signed-rank test with Holm's correction for all pairs of methods: "
+        f"{'; '.join(said)}."
+    )

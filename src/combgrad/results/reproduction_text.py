@@ -15,7 +15,7 @@ HEAD = ("cell", "state", "data", "profile", "seeds", "ours", "paper", "away", "w
 #: What is said of the cells that are not reproduced.
 OTHERS = {
     "were run by the same protocol and are outside": (State.OUTSIDE,),
-    f"are inside only because our seeds spread more than {WIDEST:g} times as far": (State.WIDER,),
+    f"are inside, but our seeds spread more than {WIDEST:g} times as far": (State.WIDER,),
     "were run with a shorter training": (State.REDUCED_INSIDE, State.REDUCED_OUTSIDE),
     "were run on other data alone": (State.OTHER_DATA, State.STAND_IN),
     "are times that are not compared": (State.NOT_COMPARED,),
