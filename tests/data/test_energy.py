@@ -101,6 +101,8 @@ def test_a_load_is_read_with_energy_of_half_an_hour():
         ("0 10 1 25", "0 30 1 25"),
         ("471.40", "much"),
         ("\n2\n0 10", "\n-2\n0 10"),
+        ("\n2\n0 10", "\n1000000000000\n0 10"),
+        ("30\n1\n2", "30\n1000000\n1000000"),
     ],
 )
 def test_what_is_no_load_is_named(old, new):

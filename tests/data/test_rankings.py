@@ -17,6 +17,10 @@ from combgrad.solvers import Ranking
 
 REAL = Path(os.environ.get("COMBGRAD_DATA", "nowhere")) / "rankings" / "sushi.soc"
 
+ALL = [*map(str, range(1, 1001))]
+NAMED = "".join(f"{number},kind\n" for number in ALL)
+MANY = f"1000\n{NAMED}1000000,1000000,1\n1000000,{','.join(ALL)}\n"
+
 EARLIER = "3\n1,ebi (shrimp) \n2,toro, fatty\n3,tamago\n3,3,2\n2,3,1,2\n1,1,2,3\n"
 TODAY = """# FILE NAME: 00014-00000001.soc
 # NUMBER ALTERNATIVES: 3
@@ -49,6 +53,8 @@ def test_both_forms_give_the_ranks_of_every_person(text):
         (EARLIER, EARLIER, "3\n1,a", "list index|invalid literal"),
         (EARLIER, EARLIER, "10000000\n", "10000000 alternatives"),
         (EARLIER, EARLIER, "", "index out of range"),
+        # Six kilobytes that would be eight gigabytes of ranks.
+        (EARLIER, EARLIER, MANY, "orders of 1000000 people"),
         (TODAY, "# NUMBER VOTERS: 3\n", "", "how many alternatives and voters"),
         (TODAY, "NAME 2", "NAME 4", "does not name 3 alternatives"),
         (TODAY, "2: 3,1,2", "2: 3,x,2", "invalid literal"),

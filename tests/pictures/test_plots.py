@@ -290,3 +290,10 @@ def test_boxes_have_the_quartiles_of_the_seeds_side_by_side():
     assert middles[0] < 1.0 < middles[1] < 2.0 < middles[2]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["1", "2"]
     assert "Boxes: median and quartiles" in words(figure)
+
+
+def test_boxes_of_some_methods_are_drawn_while_others_have_no_run():
+    one = Series("SPO+", (1.0,), (2.0,), (1.0,), (2,), values=((1.0, 3.0),))
+    figure = draw_figure(values(Series("two stages"), one, band="box"))
+    legend = [line.get_label() for line in figure.axes[0].lines]
+    assert {"two stages (not run)", "SPO+ (2 seeds)"} <= {*legend}

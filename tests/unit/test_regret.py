@@ -13,6 +13,7 @@ from combgrad.metrics import (
     unambiguous_regret,
     worst_tied,
 )
+from combgrad.metrics.regret import by_best
 from contract import ROWS
 
 #: Solvers of few solutions that are exact, with nothing said of the instances.
@@ -126,3 +127,10 @@ def test_a_solver_that_is_not_exact_is_noticed():
     solver = solvers.from_function(lambda costs: next(answers)[0].double().numpy())
     with pytest.raises(WrongAnswerError, match="batch index 0 is no tie"):
         worst_tied(solver, torch.tensor([[1.0, 2.0, 3.0]]), torch.tensor([[1.0, 1.0, 1.0]]))
+
+
+def test_what_labels_are_rounded_by_is_no_wrong_target():
+    lost, best = torch.tensor([-0.5, 1.0]), torch.tensor([100.0, 100.0])
+    with pytest.raises(ValueError, match=r"in row 0 the target costs 0\.5 more"):
+        by_best(lost, best)
+    assert float(by_best(lost, best, rounding=0.01)) == pytest.approx(0.0025)

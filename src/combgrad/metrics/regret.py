@@ -36,10 +36,11 @@ def normalised_regret(solution: Tensor, target: Tensor, true_costs: Tensor) -> T
     return by_best(regret(solution, target, true_costs), spent(true_costs, target))
 
 
-def by_best(regrets: Tensor, best: Tensor) -> Tensor:
+def by_best(regrets: Tensor, best: Tensor, rounding: float = NEGATIVE) -> Tensor:
     """The sum of regrets (N,) by the sum of |<c, y*>| (N,), a scalar.
 
-    Raises ValueError where that sum is 0, or where a regret is below 0 by more than rounding.
+    Raises ValueError where that sum is 0, or where a regret is below 0 by more than `rounding`,
+    relative to |<c, y*>| and its mean.
     """
     whole = best.abs().sum()
     if bool(whole == 0):
@@ -47,7 +48,7 @@ def by_best(regrets: Tensor, best: Tensor) -> Tensor:
             f"normalised_regret: the true solutions of all {len(best)} instances cost 0, and the "
             f"regret is to be divided by what they cost; use regret, which has their unit."
         )
-    below = regrets < -NEGATIVE * (best.abs() + whole / len(best))
+    below = regrets < -rounding * (best.abs() + whole / len(best))
     if bool(below.any()):
         index = int(below.nonzero()[0])
         raise ValueError(

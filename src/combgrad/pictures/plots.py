@@ -175,6 +175,8 @@ def _draw_boxes(axes: Axes, panel: Panel) -> None:
     for number, series in enumerate(panel.series):
         colour = COLOURS[number % len(COLOURS)]
         axes.plot([], [], color=colour, label=series_label(series))
+        if not series.x:
+            continue  # nothing of it was run, and boxplot takes no empty list
         style: dict[str, Any] = {name: {"color": colour} for name in _LINES_OF_A_BOX}
         shift = (number - (len(panel.series) - 1) / 2) * wide
         values = [one[np.isfinite(one)] for one in map(_drawable, series.values)]

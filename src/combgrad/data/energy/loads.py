@@ -19,6 +19,9 @@ MINUTES_A_DAY = 24 * 60
 #: Powers are taken for kW, which no file says; energy is then in MWh, prices in euro a MWh.
 KW_A_MW = 1000.0
 
+#: Machines, resources and tasks; more is taken for damage.
+MOST = 1000
+
 
 class Load(NamedTuple):
     """The tasks (T, 4 + R) and capacities (M, R) of a day, as `EnergyScheduling` takes them.
@@ -43,6 +46,13 @@ class _Numbers:
             raise ValueError(f"{number} is below 0")
         return number
 
+    def count(self) -> int:
+        """The next number, which says how many of something there are."""
+        number = self.whole()
+        if number > MOST:
+            raise ValueError(f"{number} is more than {MOST}")
+        return number
+
     def several(self, count: int) -> list[float]:
         """The next `count` numbers."""
         return [float(next(self.left)) for _ in range(count)]
@@ -60,7 +70,7 @@ def read_load(text: str, name: str) -> Load:
 
 
 def _read(numbers: _Numbers) -> Load:
-    minutes, resources, machines = (numbers.whole() for _ in range(3))
+    minutes, resources, machines = numbers.whole(), numbers.count(), numbers.count()
     if minutes * SLOTS != MINUTES_A_DAY:
         raise ValueError(f"slots of {minutes} minutes")
     capacities = np.zeros((machines, resources))
@@ -69,7 +79,7 @@ def _read(numbers: _Numbers) -> Load:
             raise ValueError(f"machine {machine} has another number")
         numbers.several(3)
         capacities[machine] = numbers.several(resources)
-    tasks = np.zeros((numbers.whole(), 4 + resources))
+    tasks = np.zeros((numbers.count(), 4 + resources))
     for task in range(len(tasks)):
         if numbers.whole() != task:
             raise ValueError(f"task {task} has another number")

@@ -18,8 +18,9 @@ from combgrad.data.files.npy import REMEDY, DataFileError
 _NAME = re.compile(r"# ALTERNATIVE NAME (\d+): *(.*)")
 _COUNT = re.compile(r"# NUMBER (ALTERNATIVES|VOTERS): *(\d+)")
 
-#: People, and what they rank; more is taken for damage.
-MOST_PEOPLE, MOST_ALTERNATIVES = 10**6, 1000
+#: People, what they rank, and the ranks of them all; more is taken for damage, since one line of a
+#: few bytes may stand for any number of people.
+MOST_PEOPLE, MOST_ALTERNATIVES, MOST_RANKS = 10**6, 1000, 10**7
 
 
 class Orders(NamedTuple):
@@ -86,6 +87,7 @@ def _votes(lines: list[str], size: int) -> tuple[np.ndarray, np.ndarray]:
         if sorted(row[1:]) != list(range(1, size + 1)) or not 0 < row[0] <= MOST_PEOPLE:
             raise ValueError(f"{','.join(map(str, row))} is no count and order of {size}")
     table = np.array(rows, dtype=np.int64).reshape(-1, size + 1)
-    if table[:, 0].sum() > MOST_PEOPLE:
-        raise ValueError(f"orders of {table[:, 0].sum()} people")
+    people = int(table[:, 0].sum())
+    if people > MOST_PEOPLE or people * size > MOST_RANKS:
+        raise ValueError(f"orders of {people} people")
     return table[:, 0], table[:, 1:] - 1
