@@ -91,6 +91,53 @@ def test_opposite_costs_have_a_slope_by_the_inner_aim_alone():
         assert float(loss.detach()) == pytest.approx(wanted)
 
 
+@pytest.mark.parametrize("aim", ["exact", "inner"])
+@pytest.mark.parametrize("ratio", [0.0, 1.0])
+def test_it_depends_on_the_direction_of_the_costs_alone(aim, ratio):
+    tours = solvers.TSP()
+    costs, target = random(3, 15), tours(random(3, 15, seed=1))
+    loss = ConeAligned(aim, ratio=ratio)
+    wanted = value(loss, costs, target, tours)
+    for dtype, scale in ((torch.float64, 1e-200), (torch.float64, 1e200), (torch.float32, 1e-20)):
+        leaf = (costs * scale).to(dtype).requires_grad_()
+        found = value(loss, leaf, target, tours)
+        torch.testing.assert_close(found.double(), wanted, atol=1e-6, rtol=0)
+        (slope,) = torch.autograd.grad(found, leaf)
+        assert bool(torch.isfinite(slope).all())
+        assert bool(slope.flatten(1).any(dim=1).all())
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize("ratio", [0.0, 1.0])
+def test_costs_of_0_have_no_direction(dtype, ratio):
+    leaf = torch.zeros(2, 4, dtype=dtype, requires_grad=True)
+    target = torch.tensor([[1, 1, 0, 0], [0, 1, 0, 1]], dtype=dtype)
+    loss = value(ConeAligned(ratio=ratio), leaf, target)
+    assert float(loss.detach()) == 1
+    assert not torch.autograd.grad(loss, leaf)[0].any()
+
+
+def test_where_nothing_binds_the_cone_is_a_point():
+    """And where only equalities do, it is their span."""
+    box = solvers.ILP(A_ub=[[1, 1]], b_ub=[9], bounds=(0, 5))
+    middle = torch.tensor([[2.0, 3.0]], dtype=torch.float64)
+    assert float(value(ConeAligned("exact"), random(1, 2), middle, box)) == 1
+    only = solvers.Assignment()
+    one = torch.ones(1, 1, 1, dtype=torch.float64)
+    assert float(value(ConeAligned("exact"), -2 * one, one, only)) == 0
+
+
+def test_a_row_that_is_not_used_up_does_not_bind():
+    """Of 40 heavy items and a light one 1 is left, and the light one is worth it."""
+    weights = [50000] * 40 + [1]
+    bag = solvers.Knapsack(weights, 50000 * 40 + 1)
+    costs = -torch.tensor([weights], dtype=torch.float64)
+    target = torch.ones_like(costs)
+    target[0, -1] = 0
+    assert not torch.equal(bag(costs), target)
+    assert float(value(ConeAligned("exact"), costs, target, bag)) > 1e-12
+
+
 def test_a_share_of_the_batches_is_projected_in_training_and_all_in_evaluation():
     costs, target = random(4, 6), SOLVER(random(4, 6, seed=1))
     whole, none = (float(value(ConeAligned(ratio=r), costs, target)) for r in (1.0, 0.0))
@@ -138,6 +185,11 @@ def test_wrong_instances_are_named():
     wrong[1] = 1.0
     with pytest.raises(SolverInputError, match="batch index 1: its true solution is none"):
         value(ConeAligned(), costs, wrong)
+    # Two rings of three cities: two edges at every city, and no tour.
+    tours, first, second = solvers.TSP(), *torch.triu_indices(6, 6, 1)
+    rings = ((first < 3) == (second < 3)).double().unsqueeze(0)
+    with pytest.raises(SolverInputError, match="batch index 0: its true solution is none"):
+        value(ConeAligned(), random(1, 15), rings, tours)
     broken = costs.clone()
     broken[2, 0] = float("nan")
     with pytest.raises(SolverInputError, match="batch index 2: its costs contain NaN"):

@@ -5,7 +5,6 @@ from typing import Literal
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import cosine_similarity
 
 from combgrad.arguments import check_count, check_option, check_range
 from combgrad.compatibility import check_relaxation
@@ -15,9 +14,9 @@ from combgrad.labels import Labels, need
 from combgrad.layer import CombinatorialLayer
 from combgrad.losses.base import Loss, Outcome
 from combgrad.losses.truncated_projection import stopped_short
+from combgrad.projections import Norm
 from combgrad.solvers.arrays import to_array, to_tensor
 from combgrad.solvers.base import Solver
-from combgrad.solvers.ilp_program import Program
 from combgrad.solvers.normal_cone import Cone, normal_cone
 
 Aim = Literal["exact", "inner", "truncated"]
@@ -31,14 +30,15 @@ class ConeAligned(Loss):
 
     K is spanned by the normals of the constraints of the solver's linear relaxation that bind at
     y*; where -w is in K, y* is the best. The loss is in [0, 2] and its gradient in w, of instance
-    b, is (p/|p| - cos (-w/|w|)) / (|w| B). p is one of
+    b, is (p/|p| - cos (-w/|w|)) / (|w| B); w = 0 has the loss 1 and no gradient. p is one of
 
     - exact: the projection of -w onto K, by non-negative least squares. The loss is then 0 on K
       alone, and 1 and flat where -w is at a right angle or more to all of K.
     - inner: the projection's direction moved inwards, (1 - r) p/|p| + r m, where -w is outside K;
       m is the mean of all unit normals. Never flat (CaVE+, by least squares).
     - truncated: an interior-point method for the projection stopped after `steps` steps, inside K
-      (CaVE+); needs clarabel, which the extra `values` brings.
+      but for few steps or costs much larger than 1 (CaVE+); needs clarabel, which the extra
+      `values` brings.
 
     With ratio < 1 some training batches take (1 - r) (-w/|w|) + r m instead, without any projection
     (CaVE Hybrid). Asks no solver. With a projection w is the projected cost. Source: Tang and
@@ -94,22 +94,24 @@ class ConeAligned(Loss):
             )
         target = known.zeroed(need("ConeAligned", "target", labels.target, costs))
         prepared = layer.prepare(costs, labels, known)
-        downhill = -prepared.masked_fill(prepared == torch.inf, 0.0).flatten(1)
         aims = self._aims(solver, prepared.detach(), target)
-        return Outcome((1 - cosine_similarity(downhill, aims, dim=1)).mean())
+        downhill = -prepared.masked_fill(prepared == torch.inf, 0.0)
+        return Outcome((1 - (Norm()(downhill).flatten(1) * aims).sum(dim=1)).mean())
 
     def _aims(self, solver: Solver, costs: Tensor, target: Tensor) -> Tensor:
-        """What -w is to be aligned with, (B, n) for costs and target (B, *S)."""
+        """What -w is to be aligned with, of length 1 or 0, (B, n) for costs and target (B, *S)."""
         projects, program = self._projects(), solver.relaxation(costs.shape[1:])
+        member = solver.feasible(target.to(costs.dtype)).tolist()
         aims = np.zeros(costs.flatten(1).shape)
-        rows = (to_array(x.double().flatten(1)) for x in (costs, target))
+        rows = (to_array(x.flatten(1)) for x in (costs, target))
         for index, (w, solution) in enumerate(zip(*rows, strict=True)):
             kept = w != np.inf
-            wrong = _fault(program, w, solution, kept)
+            wrong = _fault(w, solution, kept, member[index])
             if wrong:
                 raise SolverInputError(f"ConeAligned: batch index {index}: {wrong}.")
             cone = normal_cone(program, solution, solver.cuts(solution), kept)
-            aims[index, kept] = self._aim(-w[kept], cone, projects)
+            aim = self._aim(-w[kept], cone, projects)
+            aims[index, kept] = aim / (np.linalg.norm(aim) or 1.0)
         return to_tensor(aims, like=costs)
 
     def _projects(self) -> bool:
@@ -122,6 +124,7 @@ class ConeAligned(Loss):
         """The point (n,) of a cone for a direction (n,)."""
         if projects and self.aim == "truncated":
             return stopped_short(downhill, cone.normals, self.steps)
+        downhill = downhill / (abs(downhill).max(initial=0.0) or 1.0)
         nearest = cone.nearest(downhill) if projects else downhill
         away = np.linalg.norm(downhill - nearest) > INSIDE * np.linalg.norm(downhill)
         if projects and (self.aim == "exact" or not away):
@@ -130,12 +133,12 @@ class ConeAligned(Loss):
         return np.asarray((1 - self.inner) * nearest / (length or 1.0) + self.inner * cone.middle)
 
 
-def _fault(program: Program, costs: np.ndarray, solution: np.ndarray, kept: np.ndarray) -> str:
+def _fault(costs: np.ndarray, solution: np.ndarray, kept: np.ndarray, member: bool) -> str:
     """What is wrong with an instance of costs and solution (n,), in words, or nothing."""
     if not np.isfinite(costs[kept]).all():
         return "its costs contain NaN or -inf; look for a diverged network"
     if solution[~kept].any():
         return "its true solution uses an entry of cost inf; forbid others"
-    if not program.contains(solution[None])[0]:
+    if not member:
         return "its true solution is none of the solver's; look at where targets come from"
     return ""

@@ -10,13 +10,14 @@ from combgrad.errors import MissingPackageError
 
 
 def stopped_short(point: np.ndarray, normals: np.ndarray, steps: int) -> np.ndarray:
-    """a N for the a >= 0 that Clarabel has after some steps towards the least |a N - point|^2.
+    """a N for the a that Clarabel has after some steps towards the least |a N - point|^2, a >= 0.
 
-    The point is (n,), the normals N (m, n); a point has none nearer where there are no normals.
+    The point is (n,), the normals N (m, n), without which 0 is the nearest. The first steps may
+    leave some a below 0.
     Raises MissingPackageError without the package clarabel.
     """
     if not len(normals):
-        return point
+        return np.zeros_like(point)
     clarabel = _package()
     settings = clarabel.DefaultSettings()
     settings.verbose, settings.max_threads, settings.max_iter = False, 1, steps

@@ -28,15 +28,19 @@ class Program:
     most: np.ndarray
     integer: np.ndarray
 
+    def rounding(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What rows (..., m) and bounds (..., n) may be off at points (..., n) in the set."""
+        terms = (abs(self.matrix) @ np.abs(points).T).T
+        mixed = abs(self.matrix) @ (~self.integer).astype(float) > 0
+        of_rows = np.where(mixed, _MIXED_SLACK * (1.0 + terms), WHOLE_SLACK * terms)
+        return of_rows, np.where(self.integer, 0.0, _MIXED_SLACK * (1.0 + np.abs(points)))
+
     def contains(self, points: np.ndarray) -> np.ndarray:
         """Which of the points (B, n) are in the set, up to rounding, (B,) bool."""
         activity = (self.matrix @ points.T).T
-        terms = (abs(self.matrix) @ np.abs(points).T).T
-        mixed = abs(self.matrix) @ (~self.integer).astype(float) > 0
-        slack = np.where(mixed, _MIXED_SLACK * (1.0 + terms), WHOLE_SLACK * terms)
-        rows = (activity >= self.lower - slack) & (activity <= self.upper + slack)
-        slack = np.where(self.integer, 0.0, _MIXED_SLACK * (1.0 + np.abs(points)))
-        bounds = (points >= self.least - slack) & (points <= self.most + slack)
+        of_rows, of_bounds = self.rounding(points)
+        rows = (activity >= self.lower - of_rows) & (activity <= self.upper + of_rows)
+        bounds = (points >= self.least - of_bounds) & (points <= self.most + of_bounds)
         whole = ~self.integer | (points == np.rint(points))
         return rows.all(axis=1) & bounds.all(axis=1) & whole.all(axis=1)
 

@@ -8,9 +8,6 @@ from scipy.optimize import nnls
 from combgrad.errors import SolverFailedError
 from combgrad.solvers.ilp_program import Program
 
-#: A row binds where what is left of it is at most this, for each unit of its terms.
-TIGHT = 1e-6
-
 
 class Cone(NamedTuple):
     """{a R + b L: a >= 0}: rays R (r, n) and lines L (l, n), the largest entry of each +-1."""
@@ -32,12 +29,15 @@ class Cone(NamedTuple):
     def nearest(self, point: np.ndarray) -> np.ndarray:
         """The nearest point of the cone to a point (n,), by non-negative least squares.
 
-        Raises SolverFailedError where those do not end.
+        Their tolerance is that of points whose largest entry is about 1. Raises
+        SolverFailedError where those do not end.
         """
         # What the lines reach leaves nothing of the point; the rays need only reach the rest.
         _, sizes, basis = np.linalg.svd(self.lines, full_matrices=False)
         basis = basis[sizes > 1e-9 * sizes.max(initial=0.0)]
         rest, rays = (x - (x @ basis.T) @ basis for x in (point, self.rays))
+        if not rays.size:  # scipy's nnls frees its memory twice then
+            return np.asarray(point - rest)
         try:
             shares, _ = nnls(rays.T, rest)
         except RuntimeError as error:
@@ -45,7 +45,7 @@ class Cone(NamedTuple):
                 f"the projection onto a cone of {len(rays)} normals did not end ({error}); look "
                 f"for a diverged network."
             ) from error
-        return point - (rest - shares @ rays)
+        return np.asarray(point - (rest - shares @ rays))
 
 
 def normal_cone(program: Program, solution: np.ndarray, cuts: np.ndarray, kept: np.ndarray) -> Cone:
@@ -54,11 +54,11 @@ def normal_cone(program: Program, solution: np.ndarray, cuts: np.ndarray, kept: 
     v is in the cone where <v, y - solution> <= 0 for all y of the program that keep to the cuts:
     the solution is the best one for costs -v. Entries that are not `kept` (n,) are left out.
     """
-    row, slack = program.matrix @ solution, TIGHT * (1 + abs(program.matrix) @ abs(solution))
     matrix, unit = program.matrix.toarray(), np.eye(len(solution))
+    of_rows, of_bounds = program.rounding(solution)
     blocks = (
-        (matrix, row, slack, program.lower, program.upper),
-        (unit, solution, TIGHT * (1 + abs(solution)), program.least, program.most),
+        (matrix, program.matrix @ solution, of_rows, program.lower, program.upper),
+        (unit, solution, of_bounds, program.least, program.most),
     )
     rays, lines = [cuts], []
     for rows, value, reach, low, high in blocks:
