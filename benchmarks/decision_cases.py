@@ -230,9 +230,8 @@ def step_case(name: str, method: str, func: ModuleType) -> Case:
     )
 
 
-def solver_case(name: str, func: ModuleType) -> Case:
+def solver_case(name: str) -> Case:
     """The solver of a step, on what its network predicts."""
-    del func
     size, make = PROBLEMS[name]
     problem = make(size)
     with torch.no_grad():
@@ -276,7 +275,7 @@ def decision_plans(threads: int) -> list[Plan]:
         plan
         for name in PROBLEMS
         for plan in (
-            Plan(f"decisions {name}", partial(solver_case, name, func), quick=True),
+            Plan(f"decisions {name}", partial(solver_case, name), quick=True),
             *(Plan(f"{name} {m}", partial(step_case, name, m, func)) for m in methods),
         )
     ]

@@ -98,6 +98,33 @@ def test_a_barrier_that_is_too_small_is_named():
     costs = 1e12 * random(2, 7)
     with pytest.raises(SolverFailedError, match=r"LogBarrier: Newton.* raise grad.mu, which is"):
         CombinatorialLayer(solvers.TopK(3), LogBarrier(1e-6, steps=5))(costs)
+    # Where double precision holds no such point, no other is given out as one.
+    for size, mu in ((1e30, 1.0), (1e200, 1.0), (1.0, 1e-20), (1.0, 1e-200)):
+        with pytest.raises(
+            SolverFailedError, match=r"LogBarrier: Newton.* raise grad.mu, which is"
+        ):
+            CombinatorialLayer(solvers.TopK(3), LogBarrier(mu))(size * random(2, 7))
+
+
+@pytest.mark.parametrize("mu", [1e-4, 1e-8, 1e-12])
+def test_of_two_entries_a_small_barrier_is_the_root_of_a_quadratic_too(mu):
+    """y = (s, 1 - s) with d s^2 - (d + 4 mu) s + 2 mu = 0 for the difference d > 0 of the costs."""
+    costs = torch.tensor([[0.9, 0.2]], dtype=torch.float64)
+    d, upstream = 0.9 - 0.2, torch.tensor([[1.0, -1.0]], dtype=torch.float64)
+    share = 4 * mu / (d + 4 * mu + (d * d + 16 * mu * mu) ** 0.5)
+    _, slope = answer_and_slope(LogBarrier(mu), solvers.TopK(1), costs, upstream)
+    moved = -1 / (2 * mu * (1 / share**2 + 1 / (1 - share) ** 2))
+    assert float(slope[0, 0]) == pytest.approx(2 * moved, rel=1e-2)
+
+
+def test_a_relaxation_without_an_end_is_refused():
+    free = {"bounds": (-np.inf, np.inf), "integrality": 0}
+    line = solvers.ILP(A_eq=[[1, 1]], b_eq=[5], **free)
+    with pytest.raises(IncompatibleError, match="give its variables bounds"):
+        CombinatorialLayer(line, LogBarrier(1.0))(random(2, 2))
+    ray = solvers.ILP(A_ub=[[1]], b_ub=[5], **free)
+    with pytest.raises(SolverFailedError, match="bound the program's variables"):
+        CombinatorialLayer(ray, LogBarrier(1.0))(torch.ones(1, 1, dtype=torch.float64))
 
 
 @pytest.mark.parametrize("method", [LogBarrier(0.1), QPTL(1.0)], ids=["barrier", "qptl"])

@@ -68,7 +68,8 @@ def test_value_and_gradient_are_those_of_the_formula(seed, length, factor, norma
     torch.testing.assert_close(scores.grad, expected)
     assert not scores.grad[target == 0].any()
     # A target may be of any dtype that tells the relevant candidates.
-    for marks in (target > 0, target.long()):
+    unknown = target.masked_fill(target == 0, math.nan)
+    for marks in (target > 0, target.long(), unknown):
         assert Recall(length)(layer, scores, Labels(marks)).loss == loss
 
 

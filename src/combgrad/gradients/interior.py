@@ -7,15 +7,15 @@ import torch
 from scipy.optimize import linprog
 from torch import Tensor
 
-from combgrad.errors import InfeasibleError, SolverFailedError
+from combgrad.errors import IncompatibleError, InfeasibleError, SolverFailedError
 from combgrad.solvers.ilp_program import Program
 
 #: An inequality that no point leaves more room than this is an equality.
 NO_ROOM = 1e-8
 
-#: The square of Newton's decrement at which a point is the best one, in units of mu, and what
-#: rounding may add to it for each unit of the squared costs over mu.
-CLOSE, ROUNDING = 1e-18, 1e-27
+#: The square of Newton's decrement at which a point is the best one, in units of mu, what rounding
+#: may add to it for each unit of the squared costs over mu, and what it may never exceed.
+CLOSE, ROUNDING, FAR = 1e-18, 1e-27, 1e-4
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,9 @@ class Interior:
         """Z (Z'HZ)^-1 Z' g of slopes g (B, n), H being that of -sum log(slack) at points (B, n)."""
         reduced = (self.rows @ self.basis) / self.slack(points).unsqueeze(2)
         square = reduced.transpose(1, 2) @ reduced
-        return torch.linalg.solve(square, slopes @ self.basis) @ self.basis.T
+        # Where H is singular this answers with inf or NaN, which is no point, and raises nothing.
+        found, _ = torch.linalg.solve_ex(square, slopes @ self.basis)
+        return found @ self.basis.T
 
     def to(self, device: torch.device) -> "Interior":
         """The same on a device."""
@@ -43,14 +45,23 @@ class Interior:
 
 
 def interior_of(program: Program) -> Interior:
-    """The relative interior of a program; InfeasibleError for one without a point."""
+    """The relative interior of a program.
+
+    InfeasibleError for one without a point, IncompatibleError for one that contains a line.
+    """
     rows, sides, equal, values = _inequalities(program)
     room, start = _roomiest(rows, sides, equal, values)
     if room <= NO_ROOM:
         rows, sides, equal, values, start = _without_fixed(rows, sides, equal, values)
     _, sizes, directions = np.linalg.svd(equal, full_matrices=True)
     rank = int((sizes > 1e-9 * sizes.max(initial=1.0)).sum())
-    arrays = start, directions[rank:].T, rows, sides
+    basis = directions[rank:].T
+    if np.linalg.matrix_rank(rows @ basis) < basis.shape[1]:
+        raise IncompatibleError(
+            "LogBarrier: the solver's linear relaxation has a direction without an end on either "
+            "side, along which no point is the best; give its variables bounds."
+        )
+    arrays = start, basis, rows, sides
     return Interior(*(torch.tensor(x, dtype=torch.float64, device="cpu") for x in arrays))
 
 
@@ -118,14 +129,15 @@ def barrier_minimum(interior: Interior, costs: Tensor, mu: float, steps: int) ->
         slope = scaled + (1 / slack) @ interior.rows
         step = -interior.solve(point, slope)
         decrement = -(slope * step).sum(dim=1)
-        if not bool((decrement > CLOSE + ROUNDING * scaled.square().sum(dim=1)).any()):
+        near = decrement <= (CLOSE + ROUNDING * scaled.square().sum(dim=1)).clamp(max=FAR)
+        if bool(near.all()):
             return point
         point = point + _length(scaled, slack, step, step @ interior.rows.T, decrement) * step
-    index = int(decrement.argmax())
+    index = int((~near).nonzero()[0])
     raise SolverFailedError(
         f"LogBarrier: Newton's method has not ended after {steps} steps in batch index {index}; "
         f"raise grad.mu, which is {mu} for costs up to {float(costs[index].abs().max()):.3g}, or "
-        f"grad.steps."
+        f"grad.steps; or bound the program's variables, where its costs fall without end."
     )
 
 

@@ -57,8 +57,9 @@ class Portfolio(Solver):
     to 1. S is the `covariance`, r the `risk_budget`. By the critical line method (Markowitz 1956)
     in time about proportional to n squared for each asset held. Shares are rounded as float64 is;
     each answer is proven, by the Lagrangian, to cost at most 1e-9 of the spread of the costs more
-    than the best within a risk of r - 1e-9 times the largest variance. Among equally cheap
-    portfolios the choice is deterministic, and the least risky one where all costs are equal.
+    than the best within a risk of r - 2e-9 times the largest variance; its own risk may be above r
+    by 3e-9 times that. Among equally cheap portfolios the choice is deterministic, and the least
+    risky one where all costs are equal.
 
     Args:
         covariance: (n, n), symmetric and positive semidefinite, in the square of the returns' unit.
