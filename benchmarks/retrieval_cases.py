@@ -35,7 +35,7 @@ class SortedRanks(Ranking):
     """The same ranks by torch's stable sort."""
 
     def _ranks(self, costs: Tensor) -> Tensor:
-        return ranks_by_sorting(costs)
+        return ranks_by_sorting(costs) / (costs.shape[1] if self.normalised else 1)
 
 
 def relevance(rows: int, columns: int) -> Tensor:

@@ -27,6 +27,7 @@ class Row:
         rounding: how far an entry of an answer may lie from a solution's; more than 0 only where
             solutions are real numbers that no rounding reaches.
         instances: describes a batch of so many, each one otherwise; nothing unless overridden.
+        needed: whether no call goes without a description; the solutions are those of the first.
     """
 
     solver: solvers.Solver
@@ -37,6 +38,11 @@ class Row:
     exact: bool = True
     rounding: float = 0.0
     instances: Callable[[int], Instances] = lambda batch: NOTHING
+    needed: bool = False
+
+    def described(self, batch):
+        """A batch of so many that all have these solutions."""
+        return self.instances(1).repeat(batch) if self.needed else NOTHING
 
 
 def choices(n):
@@ -232,6 +238,7 @@ ROWS = {
     "knapsack-weights": replace(
         knapsack([3, 1, 4, 1, 5, 2], 7),
         solver=solvers.Knapsack(None, 7),
+        needed=True,
         instances=lambda batch: Instances(
             {"weights": np.array([[3, 1 + b % 2, 4, 1, 5, 2] for b in range(batch)]).reshape(-1, 6)}
         ),

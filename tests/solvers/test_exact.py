@@ -94,17 +94,18 @@ def test_no_other_solution_costs_less(name, data):
     costs = laid_out(costs, data.draw(st.sampled_from(["", "strided", "batch last", "expanded"])))
     values = costs.double().reshape(len(costs), -1).numpy()
     best = [least(problem, row) for row in values]
+    instances = problem.described(len(costs))
     if not problem.solver.forbids and np.isinf(values).any():
         with pytest.raises(SolverInputError, match="NaN or inf"):
-            problem.solver(costs)
+            problem.solver(costs, instances)
         return
     if None in best:
         with pytest.raises(InfeasibleError, match=f"batch index {best.index(None)}"):
-            problem.solver(costs)
+            problem.solver(costs, instances)
         return
-    solution = problem.solver(costs)
+    solution = problem.solver(costs, instances)
     assert solution.dtype == dtype
-    assert bool(problem.solver.feasible(solution).all())
+    assert bool(problem.solver.feasible(solution, **instances.entries).all())
     for marks, row, expected in zip(solution.reshape(len(costs), -1), values, best, strict=True):
         used = marks.double().numpy()
         assert not np.isinf(row[used != 0]).any()
@@ -112,7 +113,11 @@ def test_no_other_solution_costs_less(name, data):
         assert sum(int(u) * f for u, f in zip(used, found, strict=True)) == expected
 
 
-@pytest.mark.parametrize("name", [name for name in ROWS if name not in ("ranking", "function")])
+#: A ranking has no marks, a function knows no members, and of schedules only their sums are told.
+WITHOUT_MEMBERS = ("ranking", "function", "energy-scheduling")
+
+
+@pytest.mark.parametrize("name", [name for name in ROWS if name not in WITHOUT_MEMBERS])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_feasible_knows_the_members_from_all_other_marks(name, dtype):
     problem = ROWS[name]
@@ -127,9 +132,11 @@ def test_feasible_knows_the_members_from_all_other_marks(name, dtype):
     rows = np.concatenate([others, solutions, 2 * solutions[:1], 0.5 * solutions[-1:]])
     marks = torch.from_numpy(rows).to(dtype).view(-1, *problem.shape)
     expected = [tuple(row) in members for row in rows.tolist()]
-    assert problem.solver.feasible(marks).tolist() == expected
-    assert problem.solver.feasible(laid_out(marks, "strided")).tolist() == expected
-    assert problem.solver.feasible(marks[:0]).shape == (0,)
+    entries = problem.described(len(marks)).entries
+    assert problem.solver.feasible(marks, **entries).tolist() == expected
+    assert problem.solver.feasible(laid_out(marks, "strided"), **entries).tolist() == expected
+    none = problem.described(0).entries
+    assert problem.solver.feasible(marks[:0], **none).shape == (0,)
 
 
 def has_detour(problem, row):
