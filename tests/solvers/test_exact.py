@@ -135,7 +135,7 @@ def test_feasible_knows_the_members_from_all_other_marks(name, dtype):
     entries = problem.described(len(marks)).entries
     assert problem.solver.feasible(marks, **entries).tolist() == expected
     assert problem.solver.feasible(laid_out(marks, "strided"), **entries).tolist() == expected
-    none = problem.described(0).entries
+    none = problem.described(1).rows([]).entries
     assert problem.solver.feasible(marks[:0], **none).shape == (0,)
 
 
