@@ -42,6 +42,9 @@ class GradientMethod(Part, ABC):
     #: answer in place.
     reads_solution = True
 
+    #: Whether evaluation answers by the solver alone: for methods that sample or relax.
+    plain_in_evaluation = False
+
     def forward(
         self, solver: Solver, costs: Tensor, instances: Instances = NOTHING
     ) -> tuple[Tensor, Saved]:
@@ -52,7 +55,9 @@ class GradientMethod(Part, ABC):
     def evaluate(
         self, solver: Solver, costs: Tensor, instances: Instances = NOTHING
     ) -> tuple[Tensor, Saved]:
-        """`forward` in evaluation; one that samples or relaxes answers by this class's, plainly."""
+        """`forward` in evaluation; the solver's own answer where that is to be plain."""
+        if self.plain_in_evaluation:
+            return GradientMethod.forward(self, solver, costs, instances)
         return self.forward(solver, costs, instances)
 
     def state_dict(self) -> dict[str, float]:

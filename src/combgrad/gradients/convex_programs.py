@@ -42,6 +42,7 @@ class ConvexProgram(GradientMethod):
     """
 
     homogeneous = True
+    plain_in_evaluation = True
     reads_solution = False
 
     #: What diffcp is told beside the program; its own choice where empty.
@@ -68,12 +69,6 @@ class ConvexProgram(GradientMethod):
             found = self._layer(solver, costs.shape[1:])(leaf.flatten(1))[0] if len(costs) else leaf
         answer = found.detach().to(costs).view_as(costs).clone()
         return answer, Saved(costs, answer, instances, (leaf, found))
-
-    def evaluate(
-        self, solver: Solver, costs: Tensor, instances: Instances = NOTHING
-    ) -> tuple[Tensor, Saved]:
-        """The solver's own answer (B, *S), which has no gradient."""
-        return super().forward(solver, costs, instances)
 
     def vjp(self, solver: Solver, saved: Saved, grad_solution: Tensor) -> Tensor:
         """Return dL/dw (B, *S) as cvxpylayers has it."""

@@ -27,6 +27,7 @@ class RegularisedFrankWolfe(GradientMethod):
     """
 
     homogeneous = True
+    plain_in_evaluation = True
     reads_solution = False
 
     def __init__(self, lam: float, steps: int = 1000, tol: float = 1e-8) -> None:
@@ -42,12 +43,6 @@ class RegularisedFrankWolfe(GradientMethod):
         )
         mu = mu.to(costs.dtype, copy=True)
         return mu, Saved(costs, mu, instances, (vertices, shares))
-
-    def evaluate(
-        self, solver: Solver, costs: Tensor, instances: Instances = NOTHING
-    ) -> tuple[Tensor, Saved]:
-        """The solution (B, *S) itself, a member of Y that has no gradient."""
-        return super().forward(solver, costs, instances)
 
     def vjp(self, solver: Solver, saved: Saved, grad_solution: Tensor) -> Tensor:
         """Return the transposed Jacobian of mu times dL/dy, (B, *S)."""

@@ -32,6 +32,7 @@ class LogBarrier(GradientMethod):
     """
 
     homogeneous = True
+    plain_in_evaluation = True
     reads_solution = False
 
     def __init__(self, mu: float, steps: int = 100) -> None:
@@ -51,12 +52,6 @@ class LogBarrier(GradientMethod):
         point = barrier_minimum(interior, costs.double().flatten(1), self.mu, self.steps)
         answer = point.to(costs).view_as(costs).clone()
         return answer, Saved(costs, answer, instances, (point,))
-
-    def evaluate(
-        self, solver: Solver, costs: Tensor, instances: Instances = NOTHING
-    ) -> tuple[Tensor, Saved]:
-        """The solver's own answer (B, *S), which has no gradient."""
-        return super().forward(solver, costs, instances)
 
     def vjp(self, solver: Solver, saved: Saved, grad_solution: Tensor) -> Tensor:
         """Return -M dL/dy, (B, *S)."""

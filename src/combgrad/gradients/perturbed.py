@@ -38,6 +38,7 @@ class Perturbed(GradientMethod):
     """
 
     homogeneous = True
+    plain_in_evaluation = True
 
     def __init__(
         self,
@@ -95,12 +96,6 @@ class Perturbed(GradientMethod):
         solutions = solve_samples(solver, perturbed, instances)
         mean = solutions.mean(dim=0)
         return mean, Saved(costs, mean, instances, (z, solutions))
-
-    def evaluate(
-        self, solver: Solver, costs: Tensor, instances: Instances = NOTHING
-    ) -> tuple[Tensor, Saved]:
-        """The solution (B, *S) without noise, a member of Y that has no gradient."""
-        return super().forward(solver, costs, instances)
 
     def vjp(self, solver: Solver, saved: Saved, grad_solution: Tensor) -> Tensor:
         """Return the transposed Jacobian of the mean solution times dL/dy, (B, *S)."""

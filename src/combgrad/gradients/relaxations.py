@@ -37,6 +37,7 @@ class Relaxation(GradientMethod):
 
     requires = frozenset({Trait.SUBSET_VALUED})
     homogeneous = True
+    plain_in_evaluation = True
 
     def __init__(
         self, tau: float, variant: Variant = "original", generator: torch.Generator | None = None
@@ -55,12 +56,6 @@ class Relaxation(GradientMethod):
         shape = (self.draws(k), *costs.shape)
         noise = Gumbel().sample(shape, costs.dtype, costs.device, self.generator)
         return self._relaxed(costs, noise, k), saved._replace(extras=(noise,))
-
-    def evaluate(
-        self, solver: Solver, costs: Tensor, instances: Instances = NOTHING
-    ) -> tuple[Tensor, Saved]:
-        """The solver's own answer (B, n), without noise."""
-        return super().forward(solver, costs, instances)
 
     def vjp(self, solver: Solver, saved: Saved, grad_solution: Tensor) -> Tensor:
         """Return (dr/dw)^T dL/dr, shape (B, n), by automatic differentiation of `relax`."""

@@ -131,6 +131,7 @@ class SIMPLE(GradientMethod):
 
     requires = frozenset({Trait.SUBSET_VALUED})
     homogeneous = True
+    plain_in_evaluation = True
 
     def __init__(self, tau: float = 1.0, generator: torch.Generator | None = None) -> None:
         self.tau = check_positive("tau", tau)
@@ -144,12 +145,6 @@ class SIMPLE(GradientMethod):
         scaled = costs.double() / self.tau
         sample = sample_subsets(scaled, subset_size(solution), self.generator).to(costs.dtype)
         return sample, Saved(costs, sample, instances)
-
-    def evaluate(
-        self, solver: Solver, costs: Tensor, instances: Instances = NOTHING
-    ) -> tuple[Tensor, Saved]:
-        """The solver's own answer (B, n), the most probable subset."""
-        return super().forward(solver, costs, instances)
 
     def vjp(self, solver: Solver, saved: Saved, grad_solution: Tensor) -> Tensor:
         """Return -Cov(y) dL/dy / tau, shape (B, n)."""

@@ -5,20 +5,14 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from combgrad.errors import SolverInputError, SolverUnavailableError
 from combgrad.solvers.arrays import to_array, to_tensor
-from combgrad.solvers.base import Solver, Trait
-from combgrad.solvers.edges import are_tours, city_count, edge_ends
-from combgrad.solvers.ilp_program import Program
+from combgrad.solvers.edges import city_count, edge_ends
 from combgrad.solvers.threads import Turn
-from combgrad.solvers.tour_relaxation import degree_program, tight_subtour_rows
-from combgrad.solvers.tsp import check_edges, is_node_potential
+from combgrad.solvers.tours import TourSolver
 
-#: Reaching this many cities needs no licence check of ours: the bundled licence stops at k = 63.
-MOST_CITIES = 200
 _LARGEST = float(np.finfo(np.float64).max)
 
 #: The least share of the largest cost that the dearest edge of a tour may have.
@@ -100,7 +94,7 @@ class _TourModel:
         return (self.edges.X > 0.5).astype(np.uint8)
 
 
-class GurobiTSP(Solver):
+class GurobiTSP(TourSolver):
     """The shortest tour by branch and cut with lazy sub-tour elimination, for any k.
 
     Costs and solutions as in `TSP`. One thread, the model of each k is built once and reused. The
@@ -114,36 +108,12 @@ class GurobiTSP(Solver):
     above the least one, as it is where large numbers stand for forbidden edges; +inf forbids them.
     """
 
-    traits = frozenset({Trait.SHIFT_INVARIANT, Trait.SCALE_INVARIANT})
-    forbids = True
-    unrelaxed = None
-
     def __init__(self) -> None:
         super().__init__()
         self._gurobi = import_gurobi()
         self._models: dict[int, _TourModel] = {}
         self._environment: Any = None
         self._turn = Turn()
-
-    def _check_shape(self, shape: torch.Size) -> None:
-        check_edges(self, shape, MOST_CITIES)
-
-    def is_constant_on(self, normal: Tensor) -> bool:
-        """True for a_ij = u_i + u_j: every city has two edges in every tour."""
-        return is_node_potential(normal)
-
-    def relaxation(self, shape: torch.Size) -> Program:
-        """Two edges at every city and 0 <= y <= 1; `cuts` has what forbids smaller rings."""
-        self._check_shape(shape)
-        return degree_program(city_count(shape[0]))
-
-    def cuts(self, solution: np.ndarray) -> np.ndarray:
-        """The rows (m, E) of subtours that a tour (E,) uses up."""
-        return tight_subtour_rows(solution)
-
-    def feasible(self, solution: Tensor) -> Tensor:
-        """Which of (B, E) are tours, (B,) bool."""
-        return are_tours(solution)
 
     def __getstate__(self) -> dict[str, Any]:
         # A Gurobi environment belongs to its process; a copy builds its own.
