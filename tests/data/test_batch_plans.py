@@ -54,6 +54,20 @@ def test_an_evaluation_sees_every_row_once_in_order(rows, each, world):
         assert batches == [mine[start : start + each] for start in range(0, len(mine), each)]
 
 
+def test_each_pass_over_a_loader_is_the_next_epoch():
+    plan = Shuffled(10, 4, 7)
+    epochs = [[batch.tolist() for batch in plan.batches(epoch)] for epoch in range(6)]
+    assert epochs[0] != epochs[1]
+    batches = loader(Table({"row": torch.arange(10)}), plan, even=True)
+
+    def passed():
+        return [batch["row"].tolist() for batch in batches]
+
+    assert [passed(), passed(), passed()] == epochs[:3]
+    batches.sampler.set_epoch(4)
+    assert [passed(), passed()] == epochs[4:]
+
+
 def test_fresh_numbers_never_come_twice():
     plan = Fresh(10, 4)
     epochs = [[batch.tolist() for batch in plan.batches(epoch)] for epoch in range(3)]

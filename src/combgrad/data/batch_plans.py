@@ -183,6 +183,9 @@ def different(labels: Tensor) -> Tensor:
 class PlanSampler(Sampler[Tensor]):
     """The share that one of `world` processes has of the batches of a plan: every world-th row.
 
+    The first pass has the batches of epoch 0, or of that which `set_epoch` chose, and each pass
+    after it those of the next, so that a loop of one's own sees another order every time.
+
     Args:
         plan: of the batches.
         rank, world: which process this is, of how many.
@@ -205,7 +208,8 @@ class PlanSampler(Sampler[Tensor]):
         return sum(self._share(size) > 0 for size in self.plan.sizes)
 
     def __iter__(self) -> Iterator[Tensor]:
-        for batch in self.plan.batches(self.epoch):
+        epoch, self.epoch = self.epoch, self.epoch + 1
+        for batch in self.plan.batches(epoch):
             share = batch[self.rank :: self.world][: self._share(len(batch))]
             if len(share):
                 yield share
