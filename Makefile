@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test lint format report reproduction times docs bench fuzz check-wheel clean
+.PHONY: help run test quick lint format report reproduction times docs bench fuzz check-wheel clean
 
 help:  ## this list
 	@grep -E '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -19,6 +19,11 @@ run: $(VENV)/installed  ## set up, train TSP(5) on the embedded data for about a
 
 test: $(VENV)/installed  ## set up and run all tests
 	$(BIN)/python -m pytest -n 2
+
+# The contracts of all parts, solvers against enumeration, gradients, configurations, one training.
+QUICK := tests/unit/test_gradients.py tests/unit/test_losses_contract.py tests/unit/test_projections.py
+quick: $(VENV)/installed  ## the tests that find most mistakes, in under two minutes
+	$(BIN)/python -m pytest -n 2 $(QUICK)
 
 lint: $(VENV)/installed  ## style and types
 	$(BIN)/ruff check .

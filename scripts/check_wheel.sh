@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Builds the wheel and uses it as somebody without this repository would: in a fresh environment and
-# from an empty folder. PYTHON names the interpreter (python3.11).
+# Builds the source archive and of it the wheel, checks what they hold and say of themselves, and uses
+# the wheel as somebody without this repository would: in a fresh environment and from an empty folder.
+# PYTHON names the interpreter (python3.11).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -15,8 +16,15 @@ fail() {
 
 "${PYTHON:-python3.11}" -m venv "$work/venv"
 pip() { "$work/venv/bin/python" -m pip --disable-pip-version-check "$@"; }
-pip wheel --quiet --no-deps --wheel-dir "$work/dist" "$root"
+
+echo "check_wheel: the source archive and the wheel built of it"
+"${PYTHON:-python3.11}" -m venv "$work/tools"
+"$work/tools/bin/python" -m pip --disable-pip-version-check install --quiet build twine
+"$work/tools/bin/python" -m build --outdir "$work/dist" "$root" >"$work/build" 2>&1 ||
+    fail "building: $(tail -20 "$work/build")"
+"$work/tools/bin/python" -m twine check --strict "$work"/dist/*
 wheel=$(ls "$work"/dist/combgrad-*.whl)
+"$work/tools/bin/python" "$root/scripts/check_archives.py" "$work"/dist/*
 mkdir "$work/empty"
 cd "$work/empty"
 export NUMBA_CACHE_DIR=$work/kernels OMP_NUM_THREADS=1

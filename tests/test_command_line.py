@@ -51,9 +51,22 @@ def test_loggers_write_into_the_run_folder(tmp_path, logger, file):
     assert max(log.stat().st_size for log in logs) > 100
 
 
+def test_several_loggers_write_at_once(tmp_path):
+    words = ["experiment=tsp5", "profile=smoke", "logger=[csv,tensorboard]", "pictures=false"]
+    train(tmp_path, *words)
+    (folder,) = (tmp_path / "outputs").glob("tsp5-*")
+    assert "test/edge_accuracy" in (folder / "csv" / "metrics.csv").read_text()
+    assert max(log.stat().st_size for log in folder.glob("tensorboard/events*")) > 100
+    (record,) = load_records(tmp_path / "results" / "own")
+    assert record.choices["logger"] == "csv,tensorboard"
+    assert record.command == f"python train.py {shlex.join(words)}"
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["logger=[csv,banana]"], "there is no logger=banana. There are: csv, none"),
+        (["logger=wandb", "logger.offline=false"], "Did you mean logger.wandb.offline?"),
         (["grad=banana"], "there is no grad=banana. There are: adaptive_imle"),
         (["margin=noise", "margin.alfa=1"], "Did you mean margin.alpha?"),
         (["proj=plane", "proj.a=[1,2,3,4,5,6,7,8,9,10]"], "Choose another `a`"),
@@ -91,15 +104,15 @@ def test_no_secret_reaches_any_file(tmp_path, monkeypatch):
     monkeypatch.setenv("MY_SECRET", "hunter2")
     words = ["experiment=tsp5", "profile=smoke", "logger=wandb", "pictures=false"]
     secrets = [
-        "+logger.notes=${oc.env:MY_SECRET}",
-        "logger.job_type='https://me:hunter2@example.org/x?token=hunter2'",
+        "+logger.wandb.notes=${oc.env:MY_SECRET}",
+        "logger.wandb.job_type='https://me:hunter2@example.org/x?token=hunter2'",
     ]
     train(tmp_path, *words, *secrets)
     (record,) = load_records(tmp_path / "results" / "own")
     assert shlex.split(record.command) == [
         *("python", "train.py", *words),
-        "+logger.notes=${oc.env:MY_SECRET}",
-        "logger.job_type='https://example.org/x'",
+        "+logger.wandb.notes=${oc.env:MY_SECRET}",
+        "logger.wandb.job_type='https://example.org/x'",
     ]
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert any(path.suffix == ".wandb" for path in files)

@@ -91,7 +91,7 @@ MISTAKES = {
     "experiment=dvae data.split=70": "data.split is 70",
     "trainer.devices=two": "trainer",
     "trainer=gpu": "trainer",
-    "+logger.notes=${oc.env:NOWHERE_SET}": "logger.notes takes its value from the environment",
+    "+logger.wandb.notes=${oc.env:NOWHERE_SET}": "logger.wandb.notes takes its value",
     "pictures=maybe": "pictures is 'maybe'; it must be true or false.",
     "model.hidden=0": "model.hidden is 0",
     "optimizer._target_=torch.optim.Adamm": "optimizer._target_ is 'torch.optim.Adamm'",

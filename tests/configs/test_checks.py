@@ -37,7 +37,7 @@ def test_all_keys_of_every_experiment_with_every_method_are_read(experiment):
 
 @pytest.mark.parametrize("experiment", ["tsp5", "warcraft12", "dvae", "l2x_k5"])
 def test_all_keys_of_every_other_choice_are_read(experiment):
-    for group in ("margin", "trainer", "logger", "profile"):
+    for group in ("margin", "trainer", "logger", "profile", "debug"):
         for option in options(group):
             config = compose_lazily([f"experiment={experiment}", f"{group}={option}"])
             check_configuration(config)
@@ -63,7 +63,7 @@ def read_in_code() -> set[str]:
 
 
 def test_the_list_of_what_the_code_reads_is_what_it_reads():
-    config = compose_lazily(["logger=wandb", "margin=noise"])
+    config = compose_lazily(["logger=wandb", "margin=noise", "debug=fast"])
     keys = set(dict(leaves(OmegaConf.to_container(config, resolve=False))))
     keys |= {key.rpartition(".")[0] for key in keys}
     in_code = {
@@ -72,7 +72,7 @@ def test_the_list_of_what_the_code_reads_is_what_it_reads():
         if key in keys and key.partition(".")[0] not in (*BUILT, "hydra")
     }
     # Nodes as a whole, which the code looks into by further names.
-    in_code -= {"budget", "corruption", "margin", "monitor", "paths", "profile", "size"}
+    in_code -= {"budget", "corruption", "debug", "margin", "monitor", "paths", "profile", "size"}
     in_code -= {"corruption.label_rho"}  # for the run's name alone
     in_code |= {*OWN_WORDS, "progress_bar"}  # the words of sweeps
     in_code = {"choices" if key.startswith("choices") else key for key in in_code}
@@ -112,15 +112,27 @@ def test_the_list_of_what_the_code_reads_is_what_it_reads():
         ("+trainer.callbacks=[]", "trainer.callbacks would be ignored"),
         ("+trainer.default_root_dir=x", "trainer.default_root_dir would be ignored"),
         ("+trainer.epochs=1", "trainer.epochs is unknown to Trainer"),
-        ("+logger.x=1", "logger.x is unknown to CSVLogger"),
-        ("logger=wandb +logger.note=x", "Did you mean logger.notes?"),
-        ("logger=tensorboard +logger.x=1", "logger.x is unknown to TensorBoardLogger"),
+        ("+logger.csv.x=1", "logger.csv.x is unknown to CSVLogger"),
+        ("+logger.x=1", "logger.x is 1, which is no option"),
+        ("logger=wandb +logger.wandb.note=x", "Did you mean logger.wandb.notes?"),
+        (
+            "logger=tensorboard +logger.tensorboard.x=1",
+            "x is unknown to TensorBoardLogger",
+        ),
         ("+callbacks.mine.patience=1", "callbacks.mine.patience would be ignored"),
         ("+callbacks.progress.metrics=1", "Did you mean callbacks.progress.metric?"),
         ("schedule=null +schedule.at=[1]", "schedule.at would be ignored"),
         ("solver=from_function solver.f.path=math.sqrt +solver.f.x=1", "solver.f.x is unknown"),
         ("solver=from_function", "solver.f.path has no value and needs one"),
         ("model._target_=combgrad.networks.Nothing", "model._target_ is"),
+        ("mode=test", "mode=test needs a checkpoint; write checkpoint=<file>"),
+        ("checkpoint=x.ckpt", "checkpoint would be ignored: mode=test reads it"),
+        ("mode=test checkpoint=x resume=true", "leave out resume=true"),
+        ("mode=test checkpoint=x debug=fast", "leave out debug=fast"),
+        ("debug=fast resume=true", "neither resumes a run nor can be resumed"),
+        ("debug=fast trainer.max_epochs=3", "Set debug.epochs instead"),
+        ("debug=fast debug.batches=0", "debug.batches is 0; it must be a whole number"),
+        ("debug=fast +debug.x=1", "debug.x=1 would be ignored"),
     ],
 )
 def test_what_no_run_would_read_is_refused_in_one_line(words, message):
@@ -141,8 +153,8 @@ def test_what_no_run_would_read_is_refused_in_one_line(words, message):
         "budget.paper.epochs=3 profile=paper",
         "experiment=dvae noise=gumbel",
         "+task.epoch_metrics_every=2",
-        "logger=wandb +logger.notes=x +logger.resume=allow",
-        "logger=tensorboard +logger.max_queue=5",
+        "logger=wandb +logger.wandb.notes=x +logger.wandb.resume=allow",
+        "logger=tensorboard +logger.tensorboard.max_queue=5",
         "+trainer.gradient_clip_val=1.0",
         "+callbacks.x={_target_:pytorch_lightning.callbacks.LearningRateMonitor}",
         "optimizer._target_=torch.optim.SGD +optimizer.momentum=0.9",
@@ -153,6 +165,9 @@ def test_what_no_run_would_read_is_refused_in_one_line(words, message):
         "optimizer.lr='${oc.decode:${oc.env:NOWHERE_SET,0.1}}'",
         "model.hidden=${data.batch_size}",
         "hydra.job.chdir=true",
+        "logger=[csv,tensorboard] logger.csv.version=x",
+        "debug=overfit debug.batches=null",
+        "mode=test checkpoint=x.ckpt",
     ],
 )
 def test_what_a_run_reads_passes(words):
@@ -188,7 +203,9 @@ def test_what_a_run_reads_passes(words):
         ("pictures=maybe", "pictures is 'maybe'; it must be true or false."),
         ("resume=yes", "resume is 'yes'; it must be true or false."),
         ("threads=two", "threads is 'two'; it must be a whole number."),
-        ("logger=wandb logger.offline=maybe", "logger.offline is 'maybe'"),
+        ("mode=tset", "mode is 'tset'; it must be train or test."),
+        ("debug=fast debug.same=maybe", "debug.same is 'maybe'"),
+        ("logger=wandb logger.wandb.offline=maybe", "logger.wandb.offline is 'maybe'"),
     ],
 )
 def test_a_value_of_the_wrong_kind_is_refused_by_its_key(words, message):

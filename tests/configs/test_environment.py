@@ -5,7 +5,7 @@ from omegaconf import OmegaConf
 
 from combgrad.runs.checks import ConfigurationError
 from combgrad.runs.configuration import compose, scientific
-from combgrad.runs.environment import for_logger, literal, written
+from combgrad.runs.environment import for_loggers, literal, written
 
 SECRET = "hunter2"
 
@@ -22,27 +22,28 @@ def test_the_run_has_the_values_and_what_is_written_the_texts():
     config = compose(
         [
             "logger=wandb",
-            "logger.entity=${oc.env:MY_SECRET}",
-            "+logger.notes=told by ${oc.env:MY_SECRET,nobody}",
+            "logger.wandb.entity=${oc.env:MY_SECRET}",
+            "+logger.wandb.notes=told by ${oc.env:MY_SECRET,nobody}",
             "data.url='https://me:pass@host/x?token=abc'",
         ]
     )
-    assert config.logger.entity == SECRET
-    assert config.logger.notes == f"told by {SECRET}"
+    assert config.logger.wandb.entity == SECRET
+    assert config.logger.wandb.notes == f"told by {SECRET}"
     assert config.data.path == "/data/of/mine"
     assert config.data.url == "https://me:pass@host/x?token=abc"
     shown = OmegaConf.to_container(written(config), resolve=True)
-    assert shown["logger"]["entity"] == "${oc.env:MY_SECRET}"
-    assert shown["logger"]["notes"] == "told by ${oc.env:MY_SECRET,nobody}"
+    assert shown["logger"]["wandb"]["entity"] == "${oc.env:MY_SECRET}"
+    assert shown["logger"]["wandb"]["notes"] == "told by ${oc.env:MY_SECRET,nobody}"
     assert shown["data"]["path"] == shown["paths"]["data"] == "${oc.env:COMBGRAD_DATA,null}"
     assert shown["data"]["url"] == "https://host/x"
     assert shown["overrides"][1:] == [
-        "logger.entity=${oc.env:MY_SECRET}",
-        "+logger.notes=told by ${oc.env:MY_SECRET,nobody}",
+        "logger.wandb.entity=${oc.env:MY_SECRET}",
+        "+logger.wandb.notes=told by ${oc.env:MY_SECRET,nobody}",
         "data.url='https://host/x'",
     ]
-    assert for_logger(config).entity == SECRET  # an address, which the logger must know
-    assert for_logger(config).notes == "told by ${oc.env:MY_SECRET,nobody}"
+    (logger,) = for_loggers(config)
+    assert logger.entity == SECRET  # an address, which the logger must know
+    assert logger.notes == "told by ${oc.env:MY_SECRET,nobody}"
 
 
 def test_a_number_from_the_environment_decides_the_result_and_is_recorded():

@@ -98,3 +98,14 @@ def test_the_dry_sweeps_of_the_tutorial_run_nothing(tmp_path):
     assert "tsp5-identity-std-noise0.1" in typed(tmp_path, *first)
     assert "tsp5-blackbox-norm" in typed(tmp_path, *own)
     assert load_records(tmp_path / "results" / "own") == []
+
+
+def test_the_search_for_settings_leaves_records_and_goes_on(tmp_path):
+    pytest.importorskip("optuna")
+    (code,) = blocks("tuning.md")
+    assert len([line for line in code.splitlines() if line.strip()]) <= 25
+    call(tmp_path, "-c", code)
+    records = load_records(tmp_path / "results" / "own")
+    assert len({record.config["grad"]["lam"] for record in records}) == 2
+    best = max(max(record.curves["val/edge_accuracy"]) for record in records)
+    assert str(best) in call(tmp_path, "-c", code.replace("n_trials=2", "n_trials=0"))

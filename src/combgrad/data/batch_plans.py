@@ -80,6 +80,18 @@ class Fresh(BatchPlan):
         yield from torch.arange(start, start + self.count).split(self.batch_size)
 
 
+class FirstEpoch(BatchPlan):
+    """The batches that another plan has in its first epoch, in every epoch."""
+
+    def __init__(self, plan: BatchPlan) -> None:
+        self.plan, self.sizes = plan, plan.sizes
+
+    def batches(self, epoch: int) -> Iterator[Tensor]:
+        """Those of epoch 0."""
+        del epoch
+        yield from self.plan.batches(0)
+
+
 class ClassBalanced(BatchPlan):
     """Batches of `classes` different classes with `samples` rows of each, class by class.
 

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from combgrad.arguments import LARGEST_SEED
 from combgrad.data.base import Source, check_path
-from combgrad.data.batch_plans import BatchPlan, InOrder, Shuffled
+from combgrad.data.batch_plans import BatchPlan, FirstEpoch, InOrder, Shuffled
 from combgrad.data.batches import Column, Table, loader
 from combgrad.data.files.web import check_address
 from combgrad.guards.lightning import pl
@@ -123,6 +123,9 @@ class TensorDataModule(pl.LightningDataModule, ABC):
     #: An evaluation takes more rows at once than a training step, unless they are large.
     eval_batch_size = 500
 
+    #: Whether every epoch of a training has the batches of the first, in the same order.
+    same_batches = False
+
     def __init__(
         self, train_size: int, eval_size: int, batch_size: int, order_seed: int, workers: int = 0
     ) -> None:
@@ -169,6 +172,7 @@ class TensorDataModule(pl.LightningDataModule, ABC):
             )
         table = self.table("train")
         plan = self.train_plan(len(table))  # type: ignore[arg-type]
+        plan = FirstEpoch(plan) if self.same_batches else plan
         return loader(table, plan, even=True, rank=rank, world=world, workers=self.workers)
 
     def _eval_batches(self, split: str) -> DataLoader[Any]:

@@ -114,11 +114,13 @@ class Saved:
         run_key: of the run it belongs to, or "" where an older version wrote it.
         epoch: the last finished one, counted from 0.
         best_epoch: the best up to it.
+        run: which run that is, as `History.run` has it, or {} where an older version wrote it.
     """
 
     run_key: str
     epoch: int
     best_epoch: int | None
+    run: dict[str, Any]
 
 
 def read(path: Path) -> Saved:
@@ -131,8 +133,9 @@ def read(path: Path) -> Saved:
         checkpoint = torch.load(content, map_location="cpu", weights_only=True)
         states = checkpoint["callbacks"]
         best = states.get(Checkpoints.__qualname__, {})
-        key = states.get(History.__qualname__, {}).get("run_key", "") if best else ""
-        saved = Saved(key, int(checkpoint["epoch"]), best.get("best_epoch"))
+        history = states.get(History.__qualname__, {}) if best else {}
+        key, run = history.get("run_key", ""), history.get("run", {})
+        saved = Saved(key, int(checkpoint["epoch"]), best.get("best_epoch"), run)
     except Exception as error:  # whatever a damaged file may lead the reader to
         raise ValueError(f"{path} is no whole checkpoint ({type(error).__name__})") from error
     if damaged is not None:

@@ -17,13 +17,14 @@ class History(pl.callbacks.Checkpoint):
     `curves` maps a metric to its values and `epochs` to the epochs, counted from 0, that these are
     of: all, but for metrics that are not measured in each. `steps` has the steps done by an epoch;
     `seconds` has `train`, `eval` and `solver`, the solver's share of `train`; `run_key` ties a
-    checkpoint to the run that may resume from it; `stopped` is whether a callback ended the
-    training early.
+    checkpoint to the run that may resume from it, and `run` says in plain values which one that is;
+    `stopped` is whether a callback ended the training early.
     """
 
     def __init__(self, run_key: str = "") -> None:
         super().__init__()
         self.run_key = run_key
+        self.run: dict[str, Any] = {}
         self.curves: dict[str, list[float]] = {}
         self.epochs: dict[str, list[int]] = {}
         self.seconds = {"train": 0.0, "eval": 0.0, "solver": 0.0}
@@ -39,6 +40,7 @@ class History(pl.callbacks.Checkpoint):
         """What a checkpoint holds of the history."""
         return {
             "run_key": self.run_key,
+            "run": self.run,
             "curves": self.curves,
             "epochs": self.epochs,
             "seconds": self.seconds,

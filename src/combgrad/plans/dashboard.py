@@ -84,7 +84,7 @@ def outline(
         f"{runs} with the profile {chosen}; the plan asks for {plan.seeds} seeds a cell. A bar or "
         "a line is the mean over the seeds of one cell. Runs on different data (original, "
         "regenerated, stand-in) are never averaged.",
-        f"{program()} -m {kind}={number} profile={chosen} logger=wandb logger.offline=false",
+        f"{program()} -m {kind}={number} profile={chosen} logger=wandb logger.wandb.offline=false",
         *map(str, plan.layout.get("notes", ())),
     )
     title = f"{called(plan.name, plan.layout)}: {plan.title}"

@@ -29,12 +29,15 @@ NEUTRAL_NODES = frozenset(
     {
         "budget",
         "callbacks",
+        "checkpoint",
         "choices",
+        "debug",
         "dry",
         "environment",
         "figure",
         "group",
         "logger",
+        "mode",
         "name",
         "overrides",
         "paths",
@@ -102,7 +105,11 @@ def _plain(value: Any) -> Any:
 
 def chosen_options(config: DictConfig) -> dict[str, str]:
     """The chosen option of each config group, Hydra's own left out."""
-    return {str(key): str(value) for key, value in config.choices.items() if "hydra" not in key}
+    return {
+        str(key): ",".join(value) if OmegaConf.is_list(value) else str(value)
+        for key, value in config.choices.items()
+        if "hydra" not in key
+    }
 
 
 def profile_label(config: DictConfig) -> str:
@@ -118,7 +125,8 @@ def profile_label(config: DictConfig) -> str:
 def run_name(config: DictConfig) -> str:
     """A readable name such as `tsp5-identity-std-noise0.2-sigma0.5-paper-seed0`.
 
-    What else differs from the usual stands before the profile: `...-std-none-lr0.01-paper-seed0`.
+    What else differs from the usual stands before the profile: `...-std-none-lr0.01-paper-seed0`;
+    that it is no training for a record at the end: `...-seed0-test`, `...-seed0-debug_fast`.
     """
     choices = config.choices
     margin = str(choices.margin)
@@ -130,7 +138,10 @@ def run_name(config: DictConfig) -> str:
         *(f"{name}{amount:g}" for name, amount in wrong.items() if amount),
     )
     more = [shortened(text)] if (text := "-".join(distinctions(config))) else []
-    return "-".join(map(str, (*parts, *more, profile_label(config), f"seed{config.seed}")))
+    apart = [f"debug_{config.debug.name}"] if config.debug else []
+    apart += ["test"] if config.mode == "test" else []
+    told = (*parts, *more, profile_label(config), f"seed{config.seed}", *apart)
+    return "-".join(map(str, told))
 
 
 def distinctions(config: DictConfig) -> list[str]:
@@ -273,7 +284,8 @@ def resolved(config: DictConfig) -> DictConfig:
 def _settled(config: DictConfig) -> DictConfig:
     """Resolved, with absolute paths and the words as they were typed."""
     environment = from_environment(config)
-    for key in (*(f"paths.{name}" for name in config.paths), "data.path", "data.cache"):
+    places = (*(f"paths.{name}" for name in config.paths), "checkpoint", "data.path", "data.cache")
+    for key in places:
         path = OmegaConf.select(config, key)
         if isinstance(path, str):
             OmegaConf.update(config, key, literal(absolute(path, start_folder())))

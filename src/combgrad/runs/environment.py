@@ -91,20 +91,21 @@ def written(config: DictConfig) -> DictConfig:
     return shown
 
 
-def for_logger(config: DictConfig) -> DictConfig:
-    """The logger's node, with the texts of what it would only show to people."""
-    keys = [f"logger.{name}" for name in FOR_READERS]
+def for_loggers(config: DictConfig) -> list[DictConfig]:
+    """The nodes of the loggers, with the texts of what they would only show to people."""
+    keys = [f"logger.{logger}.{name}" for logger in config.logger for name in FOR_READERS]
     known = [
         str(key)
         for key in config.environment
         if any(key == name or str(key).startswith(f"{name}.") for name in keys)
     ]
-    shown = _with_texts(config, known).logger
-    for name in FOR_READERS:
-        text = shown.get(name)
-        if isinstance(text, str) and redacted(text) != text:
-            shown[name] = literal(redacted(text))
-    return shown
+    nodes = list(_with_texts(config, known).logger.values())
+    for node in nodes:
+        for name in FOR_READERS:
+            text = node.get(name)
+            if isinstance(text, str) and redacted(text) != text:
+                node[name] = literal(redacted(text))
+    return nodes
 
 
 def literal(value: Any) -> Any:

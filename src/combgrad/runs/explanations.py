@@ -20,7 +20,7 @@ from omegaconf.errors import (
 
 from combgrad.errors import CombgradError, redacted
 from combgrad.files.installation import extra, program
-from combgrad.runs.checks.options import no_option, options_with
+from combgrad.runs.checks.options import no_option, option_names, options_with
 from combgrad.runs.checks.unknown_keys import valid_keys
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -116,13 +116,15 @@ def _place(error: BaseException) -> str:
 
 def _of_missing_option(error: MissingConfigException) -> str:
     group, _, option = str(error.missing_cfg_file or "").rpartition("/")
-    if not error.options:
+    # Hydra does not say what there is where one of several options, as in logger=[a,b], is missing.
+    names = list(error.options or option_names(group))
+    if not names:
         text = " ".join(part.strip() for part in str(error).splitlines() if part.strip())
         missing = text.partition(" Config search path")[0]
         return f"{missing} {LAUNCHERS_MISSING}" if "hydra/launcher" in missing else missing
     if "hydra/launcher" in group:
         return f"there is no {group}={option}. {LAUNCHERS_MISSING}"
-    return no_option(group, option, list(error.options))
+    return no_option(group, option, names)
 
 
 def _of_interpolation(error: InterpolationKeyError) -> str:

@@ -39,6 +39,7 @@ def describe(config: Any, data: Any) -> dict[str, Any]:
         "data_source": data.source,
         "data_fingerprint": data.data_fingerprint,
         "commit": provenance.commit(),
+        **({"debug": str(config.debug.name)} if config.debug else {}),
     }
 
 
@@ -103,7 +104,9 @@ def _open(logger: Any, description: dict[str, Any]) -> None:
         for curve in CURVES:
             run.define_metric(curve, step_metric="epoch")
         # Only now known: the profile may be `custom`, and the data module says what it found.
-        run.tags = (*(run.tags or ()), description["profile"], description["data_source"])
+        told = [description[key] for key in ("profile", "data_source")]
+        told += ["debug"] if "debug" in description else []
+        run.tags = (*(run.tags or ()), *told)
 
 
 def _opened(logger: Any) -> Any:
@@ -114,7 +117,7 @@ def _opened(logger: Any) -> Any:
             raise
         raise LoggerError(
             f"W&B cannot be used: {str(error).strip()} Run `wandb login` once, or set "
-            f"WANDB_API_KEY; or write logger.offline=true, which needs no account."
+            f"WANDB_API_KEY; or write logger.wandb.offline=true, which needs no account."
         ) from error
 
 

@@ -16,9 +16,11 @@ from combgrad.files.installation import program
 from combgrad.gradients.noise import GradientNoise
 from combgrad.guards.lightning import pl
 from combgrad.layer import CombinatorialLayer
-from combgrad.results.identity import run_key
+from combgrad.results.identity import digest, run_key
+from combgrad.results.migrations import FORMAT
 from combgrad.runs.configuration import scientific
-from combgrad.runs.environment import for_logger, hidden_environment
+from combgrad.runs.debugging import repeat_batches, trainer_arguments
+from combgrad.runs.environment import for_loggers, hidden_environment
 from combgrad.runs.stopping import AnswersSignals
 
 #: How Lightning says that it cannot do what it was asked for.
@@ -82,10 +84,13 @@ def build_trainer(config: DictConfig, callbacks: list[pl.Callback], by_command: 
     own = (config.trainer.get("plugins") and instantiate(config.trainer.plugins)) or []
     plugins = [WholeFiles(), *(own if isinstance(own, list | ListConfig) else [own])]
     with hidden_environment():  # instantiate() resolves texts that were to stay
-        logger = instantiate(for_logger(config)) if config.logger else False
+        loggers = [instantiate(node) for node in for_loggers(config)]
     make = instantiate(config.trainer, default_root_dir=config.paths.output)
+    debugging = trainer_arguments(config)
     try:
-        trainer: pl.Trainer = make(logger=logger, callbacks=callbacks, plugins=plugins)
+        trainer: pl.Trainer = make(
+            **{**debugging, "logger": loggers, "callbacks": callbacks, "plugins": plugins}
+        )
     except REFUSALS as error:
         raise ValueError(
             f"trainer: {str(error).strip()} (trainer=default takes whatever device is at hand)"
@@ -111,5 +116,15 @@ def build(config: DictConfig, by_command: bool = False) -> Parts:
     others = [instantiate(node) for node in config.callbacks.values()]
     trainer = build_trainer(config, [AnswersSignals(), *others, history, checkpoints], by_command)
     data = instantiate(config.data)
-    history.run_key = run_key(scientific(config), checked_fingerprint(data))
+    repeat_batches(data, config)
+    describe_run(history, config, checked_fingerprint(data))
     return Parts(experiment, data, trainer, history, folder, history.run_key)
+
+
+def describe_run(history: History, config: DictConfig, fingerprint: str) -> None:
+    """Tell a history of which run it is; one with a debug option has a key of its own."""
+    chosen = scientific(config)
+    debug = str(config.debug.name) if config.debug else ""
+    key = run_key(chosen, fingerprint)
+    history.run_key = digest(key, debug) if debug else key
+    history.run = {"config": chosen, "data": fingerprint, "debug": debug, "format": FORMAT}

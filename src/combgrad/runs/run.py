@@ -4,7 +4,8 @@ import datetime
 import logging
 import os
 import warnings
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import torch
@@ -136,6 +137,8 @@ def make_record(config: DictConfig, parts: Parts, started: str) -> RunRecord:
 def run(config: DictConfig, by_command: bool = False) -> RunRecord:
     """Train, test and record what `config` describes; the record lies in `paths.results`.
 
+    With a debug option the record is only returned, and written nowhere.
+
     `by_command` is whether the command line of this process means this very run, so that Lightning
     can start further processes by it.
 
@@ -146,13 +149,8 @@ def run(config: DictConfig, by_command: bool = False) -> RunRecord:
     cannot be, both before any data is touched; Stopped where SIGINT or SIGTERM ends it.
     """
     config = resolved(config)
-    check_settings(config.seed, config.threads, config.trainer)
-    torch.set_num_threads(config.threads)
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     output = Path(config.paths.output)
-    with warnings.catch_warnings(), stoppable():
-        for message in MISPLACED_ADVICE:
-            warnings.filterwarnings("ignore", message=message)
+    with prepared_process(config):
         parts = build(config, by_command)
         with (
             claim(output, sweep=config.sweep or "") if first_process() else nullcontext(),
@@ -160,6 +158,21 @@ def run(config: DictConfig, by_command: bool = False) -> RunRecord:
             stoppable(),  # once more, so that the claim hears of the signal
         ):
             return _run(config, parts)
+
+
+@contextmanager
+def prepared_process(config: DictConfig) -> Iterator[None]:
+    """Threads, warnings and answers to signals as a run needs them.
+
+    Raises ValueError for numbers that cannot be.
+    """
+    check_settings(config.seed, config.threads, config.trainer)
+    torch.set_num_threads(config.threads)
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    with warnings.catch_warnings(), stoppable():
+        for message in MISPLACED_ADVICE:
+            warnings.filterwarnings("ignore", message=message)
+        yield
 
 
 def first_process() -> bool:
@@ -173,7 +186,8 @@ def _run(config: DictConfig, parts: Parts) -> RunRecord:
     if finished is not None and finished.path is not None:
         note_record(output, finished.path, found=True)
         return finished
-    check_writable(Path(config.paths.results))
+    if not config.debug:
+        check_writable(Path(config.paths.results))
     OmegaConf.save(written(config), output / "config.yaml")
     trainer = parts.trainer
     with loggers.session(trainer.loggers, loggers.describe(config, parts.data)):
@@ -182,9 +196,10 @@ def _run(config: DictConfig, parts: Parts) -> RunRecord:
         with loggers.silence(trainer):
             record = make_record(config, parts, started)
         if trainer.is_global_zero:
-            path = save_record(record, Path(config.paths.results))
-            note_record(output, path)
-            log.info("record: %s", path)
+            if not config.debug:
+                path = save_record(record, Path(config.paths.results))
+                note_record(output, path)
+                log.info("record: %s", path)
             told = config.sweep is None  # a sweep has other things to say
             pictures = draw_pictures(parts, output, told) if config.pictures else []
             loggers.conclude(trainer.loggers, record, pictures, trainer.global_step)

@@ -4,6 +4,7 @@ from rich.console import Console
 from rich.table import Table
 
 from combgrad.results.record import RunRecord
+from combgrad.runs.evaluation import Evaluation
 
 
 def print_summary(record: RunRecord) -> None:
@@ -19,4 +20,30 @@ def print_summary(record: RunRecord) -> None:
     table.caption = (
         f"{seconds['train']:.0f} s of training, {seconds['solver']:.0f} s of them in the solver"
     )
+    Console().print(table)
+
+
+def print_debugged(record: RunRecord, option: str, folder: str) -> None:
+    """Print how the metrics of a run with a debug option went, from its first epoch to its last."""
+    epochs = max(map(len, record.curves.values()))
+    table = Table(title=f"{record.name}  (debug={option}: no record)")
+    table.add_column("metric")
+    for epoch in dict.fromkeys((1, epochs)):
+        table.add_column(f"epoch {epoch}", justify="right")
+    for name, curve in record.curves.items():
+        table.add_row(name, *(f"{value:.4f}" for value in dict.fromkeys((curve[0], curve[-1]))))
+    table.caption = f"{record.seconds['train']:.1f} s of training; the run's folder is {folder}"
+    Console().print(table)
+
+
+def print_evaluation(evaluation: Evaluation) -> None:
+    """Print the metrics of a checkpoint on validation and test data."""
+    table = Table(title=f"{evaluation.name}  (after epoch {evaluation.epoch + 1})")
+    for column, side in (("metric", "left"), ("validation", "right"), ("test", "right")):
+        table.add_column(column, justify=side)  # type: ignore[arg-type]
+    metrics = evaluation.metrics
+    for name in dict.fromkeys(key.split("/", 1)[1] for key in metrics):
+        values = (metrics.get(f"{stage}/{name}") for stage in ("val", "test"))
+        table.add_row(name, *("" if value is None else f"{value:.4f}" for value in values))
+    table.caption = str(evaluation.checkpoint)
     Console().print(table)

@@ -15,6 +15,9 @@ from combgrad.runs.configuration import NEUTRAL_NODES
 #: Words for the sweep itself, which no job sees.
 OWN_WORDS = frozenset({*KINDS, "seeds", "dry", "rerun"})
 
+#: Words for a single run, which makes no record that a sweep could count.
+SINGLE_WORDS = frozenset({"debug", "mode", "checkpoint"})
+
 #: key -> its values as Hydra writes them, such as {"seed": ["0", "1"]}
 Choices = dict[str, list[str]]
 
@@ -39,11 +42,16 @@ def is_sweep(arguments: Sequence[str]) -> bool:
 def arranged(arguments: Sequence[str]) -> list[str]:
     """The arguments as Hydra can take them; SweepWordError for a sweep's word in a single run.
 
+    Likewise for a single run's word in a sweep.
+
     In a sweep every scientific `key=value` becomes `key=choice(value)`: Hydra composes the words
     once with the defaults before any job, where `margin.alpha=0.1` is an error unless the default
     margin has an `alpha`. Choices it leaves to the jobs. A `table=6` it takes for a config group.
     """
     if is_sweep(arguments):
+        for word in arguments:
+            if word.partition("=")[0].partition(".")[0] in SINGLE_WORDS:
+                raise SweepWordError(f"{word} is for a single run; leave out -m.")
         return [_deferred(word) for word in arguments]
     for word in arguments:
         if word.partition("=")[0] in OWN_WORDS:

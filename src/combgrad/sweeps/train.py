@@ -39,18 +39,26 @@ def main() -> None:
 
 def train(config: DictConfig) -> float:
     """Run one composed configuration and return the metric it is judged by."""
+    from combgrad.runs.evaluation import evaluate_checkpoint
     from combgrad.runs.run import run
-    from combgrad.runs.terminal import print_summary
+    from combgrad.runs.terminal import print_debugged, print_evaluation, print_summary
 
+    judged_by = config.monitor.metric.replace("val/", "test/")
     try:
+        if config.mode == "test":
+            evaluation = evaluate_checkpoint(config, by_command=True)
+            print_evaluation(evaluation)
+            return evaluation.metrics[judged_by]
         record = run(config, by_command=True)
     except Exception as error:
         if config.sweep is not None:  # the sweep will say what became of its jobs
             raise
         stop(error)
-    if config.sweep is None:  # a sweep prints one table for all its jobs
+    if config.debug:
+        print_debugged(record, config.debug.name, config.paths.output)
+    elif config.sweep is None:  # a sweep prints one table for all its jobs
         print_summary(record)
-    return record.metrics[config.monitor.metric.replace("val/", "test/")]
+    return record.metrics[judged_by]
 
 
 def stop(error: Exception) -> NoReturn:

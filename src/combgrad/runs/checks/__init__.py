@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from combgrad.errors import CombgradError
 from combgrad.runs.checks.arguments import faulty_arguments, faulty_values
+from combgrad.runs.checks.modes import faulty_mode
 from combgrad.runs.checks.options import missing_options
 from combgrad.runs.checks.reads import unread
 
@@ -30,7 +31,8 @@ def check_configuration(config: DictConfig) -> None:
     faults = missing_options(config)
     if not faults:
         values = _values(config)
-        faults = [*faulty_arguments(values, config), *faulty_values(values), *unread(config)]
+        faults = [*faulty_arguments(values, config), *faulty_values(values)]
+        faults += [*faulty_mode(values, config), *unread(config)]
     if faults:
         raise ConfigurationError("\n".join(faults))
 

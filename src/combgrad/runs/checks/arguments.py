@@ -24,6 +24,9 @@ GIVEN_BY_RUN = {
     "optimizer": frozenset({"params"}),
 }
 
+#: Nodes that hold any number of parts, each under a name of its own.
+SEVERAL = frozenset({"callbacks", "logger"})
+
 #: Where the further keyword arguments of a class of another package go.
 FORWARDS = {
     "pytorch_lightning.loggers.WandbLogger": "wandb.init",
@@ -35,8 +38,12 @@ TAKE_NOTHING = frozenset({"object.__init__", "Module.__init__"})
 
 #: Values that the code reads without building anything of them.
 PLAIN_VALUES: dict[str, Any] = {
+    "checkpoint": str | None,
     "corruption.gradient_sigma": float,
     "corruption.label_rho": float,
+    "debug.profiled": bool | None,
+    "debug.same": bool | None,
+    "mode": Literal["train", "test"],
     "monitor.metric": str,
     "monitor.mode": Literal["min", "max"],
     "pictures": bool,
@@ -66,8 +73,8 @@ def faulty_arguments(values: dict[str, Any], config: DictConfig) -> list[str]:
     texts = OmegaConf.to_container(config, resolve=False)
     for key in BUILT:
         nodes = {key: values.get(key)}
-        if key == "callbacks":
-            nodes = {f"callbacks.{name}": node for name, node in (values.get(key) or {}).items()}
+        if key in SEVERAL:
+            nodes = {f"{key}.{name}": node for name, node in (values.get(key) or {}).items()}
         for place, node in nodes.items():
             if node is None or node == {}:
                 continue
@@ -93,7 +100,8 @@ def _nothing_to_set(key: str, node: Any, config: DictConfig) -> str:
     chosen = f"{key}={choice}" if choice is not None else key
     if not isinstance(node, dict):
         return (
-            f"{key} is {node!r}, which is no option and builds nothing; choose an option of {key}."
+            f"{key} is {node!r}, which is no option and builds nothing; choose an option of "
+            f"{key.partition('.')[0]}."
         )
     name = next(iter(node))
     others = options_with(re.compile(rf"^{re.escape(str(name))}:", re.MULTILINE))

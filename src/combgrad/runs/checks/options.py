@@ -59,10 +59,14 @@ def missing_options(config: DictConfig) -> list[str]:
     assert isinstance(words, list)
     faults = []
     for word in OverridesParser.create().parse_overrides([str(word) for word in words]):
-        group, option = str(word.key_or_group), str(word.value())
+        group, value = str(word.key_or_group), word.value()
         names = option_names(group) if group in (config.get("choices") or {}) else []
-        if names and option not in (*names, "None"):
-            faults.append(no_option(group, option, names))
+        options = map(str, value if isinstance(value, list) else [value])
+        faults += [
+            no_option(group, option, names)
+            for option in options
+            if names and option not in (*names, "None")
+        ]
     return faults
 
 

@@ -18,7 +18,9 @@ BUILT = (
 #: What the code reads by itself; a test compares this with the code.
 READ_BY_CODE = frozenset(
     {
-        *("choices", "dry", "figure", "group", "name", "overrides", "pictures", "profile.name"),
+        *("checkpoint", "choices", "debug.batches", "debug.epochs", "debug.name"),
+        *("debug.profiled", "debug.same", "dry", "figure", "group", "mode", "name"),
+        *("overrides", "pictures", "profile.name"),
         *("paths.committed", "paths.output", "paths.results", "paths.root"),
         *("corruption.gradient_sigma", "monitor.metric", "monitor.mode", "progress_bar"),
         *("rerun", "resume", "seed", "seeds", "sweep", "table", "threads"),

@@ -104,6 +104,9 @@ def _of_others(parent: str, name: str, config: DictConfig) -> str:
     having = [option for option in having if option.startswith(f"{parent}=")]
     choice = value_of(config, f"hydra.runtime.choices.{parent}")
     chosen = f" ({parent}={choice})" if choice is not None else ""
+    inside = [k for k in keys if isinstance(node[k], DictConfig) and name in node[k]]
+    if inside:
+        return f"Did you mean {' or '.join(f'{parent}.{key}.{name}' for key in inside)}?"
     if not keys:
         remedy = f"choose {' or '.join(having)}" if having else "choose another option of the group"
         return f"{parent!r}{chosen} has no keys; {remedy} first."
