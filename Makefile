@@ -21,7 +21,11 @@ test: $(VENV)/installed  ## set up and run all tests
 	$(BIN)/python -m pytest -n 2
 
 # The contracts of all parts, solvers against enumeration, gradients, configurations, one training.
-QUICK := tests/unit/test_gradients.py tests/unit/test_losses_contract.py tests/unit/test_projections.py
+QUICK := $(addprefix tests/, \
+	solvers/test_contract.py solvers/test_traits.py solvers/test_topk.py solvers/test_assignment.py \
+	solvers/test_knapsack.py unit/test_gradients.py unit/test_projections.py \
+	unit/test_losses_contract.py configs/test_compose.py test_public_names.py \
+	experiments/test_smoke.py::test_the_record_says_everything)
 quick: $(VENV)/installed  ## the tests that find most mistakes, in under two minutes
 	$(BIN)/python -m pytest -n 2 $(QUICK)
 
