@@ -1,5 +1,6 @@
 """What a run does beside training for a record: testing a checkpoint, and debug options."""
 
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -156,7 +157,10 @@ def test_a_debug_option_takes_few_batches_and_leaves_no_record(
     assert [found.key for found in load_records(root / "results" / "own")] == [record.key]
     assert texts(checkpoints.parent) == before
     print_debugged(debugged, "fast", "somewhere")
-    assert "no record" in capsys.readouterr().out
+    assert "folder: somewhere" in capsys.readouterr().out
+    same = dataclasses.replace(debugged, curves={"train/loss": [0.25, 0.5, 0.25]})
+    print_debugged(same, "fast", "somewhere")
+    assert capsys.readouterr().out.count("0.2500") == 2
     mine = Path(config.paths.output) / "checkpoints"
     assert mine != checkpoints
     with pytest.raises(CheckpointError, match="debug=fast, and no result"):

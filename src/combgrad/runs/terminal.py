@@ -31,9 +31,11 @@ def print_debugged(record: RunRecord, option: str, folder: str) -> None:
     for epoch in dict.fromkeys((1, epochs)):
         table.add_column(f"epoch {epoch}", justify="right")
     for name, curve in record.curves.items():
-        table.add_row(name, *(f"{value:.4f}" for value in dict.fromkeys((curve[0], curve[-1]))))
-    table.caption = f"{record.seconds['train']:.1f} s of training; the run's folder is {folder}"
+        ends = (curve[0], curve[-1])
+        table.add_row(name, *(f"{value:.4f}" for value in ends[: len(table.columns) - 1]))
+    table.caption = f"{record.seconds['train']:.1f} s of training"
     Console().print(table)
+    Console().print(f"the run's folder: {folder}", soft_wrap=True, highlight=False)
 
 
 def print_evaluation(evaluation: Evaluation) -> None:
@@ -45,5 +47,5 @@ def print_evaluation(evaluation: Evaluation) -> None:
     for name in dict.fromkeys(key.split("/", 1)[1] for key in metrics):
         values = (metrics.get(f"{stage}/{name}") for stage in ("val", "test"))
         table.add_row(name, *("" if value is None else f"{value:.4f}" for value in values))
-    table.caption = str(evaluation.checkpoint)
     Console().print(table)
+    Console().print(f"of {evaluation.checkpoint}", soft_wrap=True, highlight=False)
