@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from combgrad.results import load_records
 from combgrad.runs.command_line import in_order
@@ -42,6 +43,15 @@ def test_the_loop_is_as_short_as_it_says_and_learns():
     statements = [line for line in first.splitlines() if line.strip()]
     assert len(statements) <= 20
     assert run("tutorials/torch-loop.md")["right"] > 0.9
+
+
+def test_the_first_block_of_the_readme_learns_most_edges(capsys):
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```python\n(.*?)```$", text, re.MULTILINE | re.DOTALL)
+    torch.manual_seed(0)
+    exec(compile(code, "README.md", "exec"), {})
+    right = float(re.search(r"tensor\((.*)\)", capsys.readouterr().out)[1])
+    assert right > 0.8
 
 
 def commands(page):
