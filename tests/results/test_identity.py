@@ -2,6 +2,7 @@
 
 import functools
 import json
+import re
 import runpy
 import shlex
 import shutil
@@ -11,7 +12,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from combgrad.results import load_records
-from combgrad.results.identity import identity, public_name, run_key, signature
+from combgrad.results.identity import WITHIN_A_CELL, identity, public_name, run_key, signature
 from combgrad.results.migrations import FORMAT, STEPS, changes, migrated
 from combgrad.runs.configuration import CONFIG_FOLDER, compose, compose_lazily, resolved, scientific
 
@@ -104,6 +105,20 @@ def test_seed_and_source_do_not_count_for_the_cell_and_all_else_does():
     assert cell("seed=3") == cell("data.source=original") == cell()
     assert cell("data.seed=1") != cell()
     assert cell(*EARLY_STOPPING) != cell()
+
+
+def test_whatever_follows_the_seed_does_not_count_for_the_cell():
+    lines = re.compile(r"^(?P<indent> *)(?P<key>\w+): *(?P<value>[^#\n]*)", re.MULTILINE)
+    found = set()
+    for path in sorted(CONFIG_FOLDER.glob("*/*.yaml")):
+        parents: list[tuple[int, str]] = [(-1, path.parent.name)]
+        for line in lines.finditer(path.read_text(encoding="utf-8")):
+            parents = [parent for parent in parents if parent[0] < len(line["indent"])]
+            if line["value"].strip() == "${seed}":
+                found.add((*(key for _, key in parents), line["key"]))
+            parents.append((len(line["indent"]), line["key"]))
+    assert ("data", "collection", "draw_seed") in found
+    assert found <= set(WITHIN_A_CELL)
 
 
 def test_callbacks_count_but_for_those_that_only_look_on():

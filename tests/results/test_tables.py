@@ -335,6 +335,14 @@ def test_the_best_of_each_experiment_is_marked():
     assert [cell_of(table, p).best for p in tsp5] == [False, False, True, False]
 
 
+def test_a_ranking_marks_the_best_of_each_of_its_tasks_whatever_the_experiment():
+    ranking = {"metric": "test/accuracy", "methods": "{experiment}", "tasks": "{grad}"}
+    points = [p for p in POINTS if p["margin"] == "none"]  # tsp5 and tsp10, each by two methods
+    records = [a_record(p, 0, a) for p, a in zip(points, (0.5, 0.9, 0.6, 0.8), strict=True)]
+    table = only(make_tables(layout(ranking=ranking), asked_for(points), records, []))
+    assert [cell_of(table, p).best for p in points] == [False, True, True, False]
+
+
 def test_heads_are_grouped_as_first_met():
     heads = [("a", "x"), ("b", "x"), ("a", "y"), ("b", "y"), ("a", "x")]
     assert in_order(heads) == [("a", "x"), ("a", "y"), ("b", "x"), ("b", "y")]

@@ -18,6 +18,7 @@ WITHIN_A_CELL = (
     ("data", "split_seed"),
     ("data", "source"),
     ("data", "collection", "draw_seed"),
+    ("model", "seed"),
 )
 
 #: Up to here every whole number has a float of its own.

@@ -55,7 +55,7 @@ class Cell:
         std: the population standard deviation, None for fewer than two runs.
         paper: what the paper printed, if anything.
         mark: how the mean compares with it.
-        best: whether no other mean of the same experiment and metric is better.
+        best: whether no other mean of the same task and metric is better, see `with_best`.
     """
 
     point: Mapping[str, Any]
@@ -167,7 +167,7 @@ def _table(
         for point, marks in asked
     ]
     places: dict[tuple[Head, Head], Cell] = {}
-    for cell in with_best(cells):
+    for cell in with_best(cells, layout):
         for place in layout.places(cell.point, cell.metric):
             if place in places:
                 raise LayoutError(
@@ -268,13 +268,21 @@ def mark_of(cell: Cell, source: str | None, printed_on: str = "") -> Mark:
     return Mark.INSIDE if away <= TOLERANCE * cell.paper.std + ROUNDING else Mark.OUTSIDE
 
 
-def with_best(cells: list[Cell]) -> list[Cell]:
-    """The cells, the best of each experiment and metric marked where there are two to compare."""
+def with_best(cells: list[Cell], layout: Layout) -> list[Cell]:
+    """The cells, the best of each task and metric marked where there are two to compare.
+
+    A task is an experiment, or in a table that ranks methods whatever that calls one.
+    """
+
+    def task(cell: Cell) -> str:
+        if layout.ranking:
+            return layout.head((layout.ranking.tasks,), cell.point, cell.metric)[0]
+        return str(cell.point.get("experiment"))
+
     contests: dict[tuple[str, str], list[Cell]] = {}
     for cell in cells:
         if cell.metric.best and cell.mean is not None and math.isfinite(cell.mean):
-            contest = (str(cell.point.get("experiment")), cell.metric.name)
-            contests.setdefault(contest, []).append(cell)
+            contests.setdefault((task(cell), cell.metric.name), []).append(cell)
     winners: set[int] = set()
     for rivals in contests.values():
         shown = {id(cell): cell.metric.format(cell.mean or 0.0) for cell in rivals}
