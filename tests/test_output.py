@@ -69,6 +69,8 @@ def test_every_script_writes_anywhere():
     files = [Path(importlib.util.find_spec(home).origin) for home in homes]
     for path in [*files, *(ROOT / "scripts").glob("*.py")]:
         text = path.read_text(encoding="utf-8")
+        if "combgrad import" not in text and "from combgrad" not in text:
+            continue  # it runs where combgrad is not installed
         passed_on = any(f"from {home} import main\n" in text for home in homes)
         assert passed_on or "    write_anywhere()\n" in text, path
 

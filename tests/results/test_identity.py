@@ -210,6 +210,15 @@ def test_the_baseline_of_warcraft_was_an_option_of_its_task():
     assert migrated({"config": others, "format": 4})["config"] == others
 
 
+def test_the_rate_of_a_trained_backbone_is_said_where_its_default_was_another():
+    command = "python train.py experiment=cub2010_trained grad=identity"
+    config = {"task": {"backbone_rate": 1e-4}}
+    fields = {"experiment": "cub2010_trained", "config": config, "command": command, "format": 9}
+    assert migrated(fields)["command"] == f"{command} task.backbone_rate=0.0001"
+    for kept in ({"experiment": "cub2010"}, {"command": f"{command} task.backbone_rate=1e-5"}):
+        assert migrated(fields | kept)["command"] == (fields | kept)["command"]
+
+
 def test_flags_were_standardised_where_a_record_does_not_say_how():
     place = "combgrad.experiments.GlobeTSPExperiment"
     for given, expected in (({}, "standardised"), ({"pixels": "raw"}, "raw")):

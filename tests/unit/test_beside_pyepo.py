@@ -441,7 +441,7 @@ def test_every_method_of_pyepo_has_a_row(func):
 
 
 def test_the_program_of_fifteen_lines_learns():
-    quick, _ = PROGRAMS
+    quick, *_ = PROGRAMS
     assert len([line for line in quick.splitlines() if line]) == 15
     torch.manual_seed(0)
     names = {}
@@ -454,7 +454,7 @@ def test_the_program_of_fifteen_lines_learns():
 
 
 def test_the_program_with_a_model(models):
-    _, adapter = PROGRAMS
+    *_, adapter = PROGRAMS
     model = models["path"]
     native = CombinatorialLayer(solver_of("path", model), Identity())
     predicted, true = drawn(4, model, 2).requires_grad_(), drawn(4, model, 1)

@@ -102,6 +102,17 @@ def losses_without_a_pool(fields: Fields) -> Fields:
     return fields
 
 
+def rate_of_a_trained_backbone(fields: Fields) -> Fields:
+    """Format 9 left out of the command of `cub2010_trained` a rate whose default is another now."""
+    config, command, word = fields.get("config"), fields.get("command"), "task.backbone_rate"
+    task = config.get("task") if isinstance(config, dict) else None
+    if fields.get("experiment") != "cub2010_trained" or not isinstance(task, dict):
+        return fields
+    if isinstance(command, str) and command and word not in command:
+        fields["command"] = f"{command} {word}={task.get('backbone_rate')}"
+    return fields
+
+
 STEPS: tuple[Callable[[Fields], Fields], ...] = (
     key_from_identity,
     labels_by_the_exact_solver,
@@ -111,6 +122,7 @@ STEPS: tuple[Callable[[Fields], Fields], ...] = (
     pixels_of_every_size,
     margin_on_nodes,
     losses_without_a_pool,
+    rate_of_a_trained_backbone,
 )
 
 #: The format that this version writes.

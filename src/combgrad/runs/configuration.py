@@ -105,11 +105,7 @@ def _plain(value: Any) -> Any:
 
 def chosen_options(config: DictConfig) -> dict[str, str]:
     """The chosen option of each config group, Hydra's own left out."""
-    return {
-        str(key): ",".join(value) if OmegaConf.is_list(value) else str(value)
-        for key, value in config.choices.items()
-        if "hydra" not in key
-    }
+    return {str(key): str(value) for key, value in config.choices.items() if "hydra" not in key}
 
 
 def profile_label(config: DictConfig) -> str:
