@@ -115,12 +115,14 @@ class Saved:
         epoch: the last finished one, counted from 0.
         best_epoch: the best up to it.
         run: which run that is, as `History.run` has it, or {} where an older version wrote it.
+        weights: the state of the experiment, on the CPU.
     """
 
     run_key: str
     epoch: int
     best_epoch: int | None
     run: dict[str, Any]
+    weights: dict[str, Any]
 
 
 def read(path: Path) -> Saved:
@@ -134,8 +136,13 @@ def read(path: Path) -> Saved:
         states = checkpoint["callbacks"]
         best = states.get(Checkpoints.__qualname__, {})
         history = states.get(History.__qualname__, {}) if best else {}
-        key, run = history.get("run_key", ""), history.get("run", {})
-        saved = Saved(key, int(checkpoint["epoch"]), best.get("best_epoch"), run)
+        saved = Saved(
+            run_key=history.get("run_key", ""),
+            epoch=int(checkpoint["epoch"]),
+            best_epoch=best.get("best_epoch"),
+            run=history.get("run", {}),
+            weights=checkpoint["state_dict"],
+        )
     except Exception as error:  # whatever a damaged file may lead the reader to
         raise ValueError(f"{path} is no whole checkpoint ({type(error).__name__})") from error
     if damaged is not None:

@@ -1,10 +1,8 @@
 """The metrics of a checkpoint on validation and test data, without any training or record."""
 
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from omegaconf import DictConfig
 
 from combgrad.errors import CombgradError
@@ -15,8 +13,6 @@ from combgrad.runs import loggers
 from combgrad.runs.configuration import resolved, scientific
 from combgrad.runs.parts import Parts, build
 from combgrad.runs.run import prepared_process
-
-log = logging.getLogger(__name__)
 
 #: So many differences between two configurations are told.
 MANY = 8
@@ -58,12 +54,11 @@ def evaluate_checkpoint(config: DictConfig, by_command: bool = False) -> Evaluat
     with prepared_process(config):
         parts = build(config, by_command)
         check_same_run(path, saved, config, parts.data.data_fingerprint)
-        return _measure(config, parts, path, saved.epoch)
+        return _measure(config, parts, path, saved)
 
 
-def _measure(config: DictConfig, parts: Parts, path: Path, epoch: int) -> Evaluation:
-    content = torch.load(path, map_location="cpu", weights_only=True)
-    parts.experiment.load_state_dict(content["state_dict"])
+def _measure(config: DictConfig, parts: Parts, path: Path, saved: Saved) -> Evaluation:
+    parts.experiment.load_state_dict(saved.weights)
     trainer = parts.trainer
     metrics: dict[str, float] = {}
     with loggers.session(trainer.loggers, loggers.describe(config, parts.data)):
@@ -73,7 +68,7 @@ def _measure(config: DictConfig, parts: Parts, path: Path, epoch: int) -> Evalua
                 metrics |= {name: float(v) for name, v in trainer.callback_metrics.items()}
         for logger in trainer.loggers:
             logger.log_metrics(metrics, step=0)
-    return Evaluation(str(config.name), path, epoch, dict(sorted(metrics.items())))
+    return Evaluation(str(config.name), path, saved.epoch, dict(sorted(metrics.items())))
 
 
 def _read(path: Path) -> Saved:
