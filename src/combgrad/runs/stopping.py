@@ -25,6 +25,12 @@ def _stop(number: int, frame: FrameType | None) -> NoReturn:
     raise Stopped(number)
 
 
+def _behind(error: BaseException) -> Stopped | None:
+    """The `Stopped` that an error was raised from, directly or by way of others."""
+    cause = error.__cause__
+    return cause if cause is None or isinstance(cause, Stopped) else _behind(cause)
+
+
 @contextmanager
 def stoppable() -> Iterator[None]:
     """Raise `Stopped` where SIGINT or SIGTERM comes.
@@ -47,6 +53,11 @@ def stoppable() -> Iterator[None]:
             raise end.__context__ from None
         if isinstance(end, pl.utilities.exceptions.SIGTERMException):
             raise Stopped(signal.SIGTERM) from None
+        raise
+    except SystemError as error:
+        # What becomes of a signal that comes while Python enters or leaves compiled code.
+        if (stopped := _behind(error)) is not None:
+            raise stopped from None
         raise
     finally:
         for number, handler in former.items():
