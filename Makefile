@@ -47,7 +47,7 @@ $(VENV)/docs: $(VENV)/installed mkdocs.yml
 
 docs: $(VENV)/docs  ## the documentation site, build/site/index.html
 	$(BIN)/python docs/tools/excerpts.py
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 reproduction: $(VENV)/installed  ## every printed number and what has become of it, docs/reproduction.md
 	$(BIN)/python scripts/reproduction.py
