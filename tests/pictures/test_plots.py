@@ -77,6 +77,19 @@ def test_a_metric_against_a_value_has_lines_bands_and_a_marker_for_each_x():
     assert legend == ["Identity (2 to 3 seeds)", "Blackbox (1 seed)"]
 
 
+def test_several_panels_share_one_legend_below_them_that_names_each_line_once():
+    panels = (Panel("correct edges (%)", (IDENTITY, BLACKBOX)), Panel("seconds", (IDENTITY,)))
+    figure = draw_figure(values(panels=panels))
+    assert [axes.get_legend() for axes in figure.axes] == [None, None]
+    (legend,) = figure.legends
+    names = [text.get_text() for text in legend.get_texts()]
+    assert names == ["Identity (2 to 3 seeds)", "Blackbox (1 seed)"]
+    below = legend.get_window_extent()
+    assert all(axes.get_tightbbox().y0 >= below.y1 for axes in figure.axes)
+    footer_of_figure = figure.texts[-1].get_window_extent()
+    assert below.y0 >= footer_of_figure.y1
+
+
 def test_a_band_may_be_the_confidence_interval_of_the_mean():
     """Of five numbers t is 2.776, of two 12.706, as tables of Student's distribution have it."""
     seeds = np.array([1.0, 2.0, 4.0, 5.0, 8.0])

@@ -9,6 +9,7 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -37,6 +38,7 @@ _LINES_OF_A_BOX = ("boxprops", "whiskerprops", "capprops", "medianprops")
 # Inches.
 _PANEL_WIDTH, _PANEL_HEIGHT, _LINE = 7.0, 4.0, 0.19
 _LETTERS_AN_INCH = {"title": 11, "footer": 15}
+_LEGEND: dict[str, Any] = {"fontsize": 9, "labelcolor": INK, "edgecolor": "none"}
 
 
 def draw_figure(data: FigureData) -> Figure:
@@ -45,12 +47,20 @@ def draw_figure(data: FigureData) -> Figure:
     lines = footer(data, int(_LETTERS_AN_INCH["footer"] * width))
     title = textwrap.wrap(data.title, int(_LETTERS_AN_INCH["title"] * width))
     foot, head = _LINE * (len(lines) + 0.6), _LINE * (1.2 * len(title) + 0.6)
-    height = _PANEL_HEIGHT + foot + head
-    figure = Figure(figsize=(width, height), dpi=150, facecolor="white")
+    figure = Figure(dpi=150, facecolor="white")
     FigureCanvasAgg(figure)
     boxes = figure.subplots(1, len(data.panels), squeeze=False)[0]
     for axes, panel in zip(boxes, data.panels, strict=True):
         _draw_panel(axes, data, panel)
+    names = _names_below(data, boxes)
+    columns = max(1, int(width / (0.7 + 0.072 * max(map(len, names), default=0))))
+    below = _LINE * -(-len(names) // columns)
+    height = _PANEL_HEIGHT + below + foot + head
+    figure.set_size_inches(width, height)
+    if names:
+        place: dict[str, Any] = {"loc": "lower center", "bbox_to_anchor": (0.5, foot / height)}
+        figure.legend(names.values(), names, ncols=columns, borderaxespad=0, **place, **_LEGEND)
+        foot += below
     top = 1 - 0.12 / height
     # Names of files stand in there, which may hold dollars.
     plain: dict[str, Any] = {"parse_math": False}
@@ -151,7 +161,20 @@ def _draw_panel(axes: Axes, data: FigureData, panel: Panel) -> None:
         # Between the last epoch with a margin and the first one without.
         label = "end of the margin" if number == 0 else None
         axes.axvline(end + 0.5, color=FAINT, linestyle=":", linewidth=1.2, zorder=1, label=label)
-    axes.legend(fontsize=9, labelcolor=INK, edgecolor="none", framealpha=0.85)
+
+
+def _names_below(data: FigureData, boxes: Sequence[Axes]) -> dict[str, Artist]:
+    """The lines of all panels by their names, where no panel has a corner free for a legend.
+
+    A lone panel of lines has its legend within itself, and none is left.
+    """
+    if data.empty:
+        return {}
+    if len(boxes) == 1 and data.band != "box":
+        boxes[0].legend(framealpha=0.85, **_LEGEND)
+        return {}
+    pairs = [zip(*axes.get_legend_handles_labels(), strict=True) for axes in boxes]
+    return {str(name): line for panel in pairs for line, name in panel}
 
 
 def half_width(series: Series, band: str) -> np.ndarray:
