@@ -6,7 +6,7 @@ from itertools import combinations
 import pytest
 from scipy.stats import friedmanchisquare, wilcoxon
 
-from combgrad.results.ranking import holm, rank
+from combgrad.results.ranking import holm, of_all_tasks, rank
 
 #: Table 6 there: areas under the curve of C4.5, with m, with cf, with both, on 14 data sets.
 #: (0.9751 is printed as 0.975, with the ranks 2 and 3.)
@@ -59,6 +59,19 @@ def test_equal_methods_share_the_middle_rank():
     same = {(str(i), 0): dict.fromkeys(NAMES, 1.0) for i in range(3)}
     found = rank(same, "max")
     assert (found.ranks, found.friedman, found.beside_best) == ((2.5,) * 4, 1.0, (1.0,) * 3)
+
+
+def test_methods_that_lack_a_task_may_be_left_out_in_place_of_the_task():
+    extra = {(task, seed): {**row, "half": 1.0} for (task, seed), row in BLOCKS.items()}
+    extra["other", 0] = dict.fromkeys(NAMES, 0.5)
+    blocks, lacking = of_all_tasks(extra)
+    assert lacking == ["half"]
+    assert blocks == {**BLOCKS, ("other", 0): dict.fromkeys(NAMES, 0.5)}
+    assert (rank(extra, "max").blocks, rank(blocks, "max").blocks) == (14, 15)
+    # One run of a task is enough to have it; a block without another is left out as ever.
+    seeds = {**BLOCKS, ("set 0", 1): dict.fromkeys(NAMES[1:], 0.5)}
+    assert of_all_tasks(seeds) == (seeds, [])
+    assert rank(seeds, "max") == rank(BLOCKS, "max")
 
 
 def test_too_little_is_not_ranked():

@@ -623,6 +623,23 @@ def test_the_text_below_a_table_ranks_its_methods():
     )
 
 
+def test_a_method_without_a_task_may_be_left_out_of_a_ranking_by_name():
+    ranking = {"metric": "test/accuracy", "methods": "{grad} {margin}", "tasks": "{experiment}"}
+    points = [
+        point for point in POINTS if tuple(point.values())[:3] != ("tsp5", "identity", "noise")
+    ]
+    records = [a_record(point, seed, 0.1 * n) for n, point in enumerate(points) for seed in (0, 1)]
+
+    def text(**more):
+        made = make_tables(layout(ranking=ranking | more), asked_for(points), records, [])
+        return to_markdown(only(made))
+
+    assert "over the 2 pairs of a task and a seed that all 4 methods have" in text()
+    left = text(left_out="methods")
+    assert "over the 4 pairs of a task and a seed that all 3 methods have" in left
+    assert "Not ranked, as they lack a task: identity noise." in left
+
+
 @pytest.mark.parametrize(
     ("ranking", "message"),
     [
@@ -631,6 +648,10 @@ def test_the_text_below_a_table_ranks_its_methods():
         (
             {"metric": "other", "methods": "", "tasks": ""},
             "must be a metric of the table whose best",
+        ),
+        (
+            {"metric": "test/accuracy", "methods": "", "tasks": "", "left_out": "seeds"},
+            "ranking.left_out is 'seeds'; where a method lacks a task, leave out tasks or methods",
         ),
     ],
 )

@@ -59,11 +59,18 @@ class Metric:
 
 
 class Ranked(NamedTuple):
-    """Which methods a table ranks, by which metric, and on what: templates of labels."""
+    """Which methods a table ranks, by which metric, and on what.
+
+    Attributes:
+        metric: its name.
+        methods, tasks: templates of the labels that tell them apart.
+        left_out: where a method lacks a task, the `tasks` that some lack, or the `methods`.
+    """
 
     metric: str
     methods: str
     tasks: str
+    left_out: str = "tasks"
 
 
 class PrintedAs(NamedTuple):
@@ -233,7 +240,8 @@ def _ranking(name: str, document: Mapping[str, Any], metrics: tuple[Metric, ...]
     said = document.get("ranking")
     if said is None:
         return None
-    if not isinstance(said, dict) or set(said) != set(Ranked._fields):
+    needed, known = {"metric", "methods", "tasks"}, set(Ranked._fields)
+    if not isinstance(said, dict) or not needed <= set(said) <= known:
         raise LayoutError(
             f"{name}: ranking is {said!r}; give a metric and what tells methods and tasks apart, "
             f"{{metric: test/regret, methods: '{{loss}}', tasks: '{{experiment}}'}}."
@@ -242,6 +250,11 @@ def _ranking(name: str, document: Mapping[str, Any], metrics: tuple[Metric, ...]
         raise LayoutError(
             f"{name}: ranking by {said['metric']!r}; it must be a metric of the table whose best "
             f"is max or min."
+        )
+    if said.get("left_out", "tasks") not in ("tasks", "methods"):
+        raise LayoutError(
+            f"{name}: ranking.left_out is {said['left_out']!r}; where a method lacks a task, leave "
+            f"out tasks or methods."
         )
     return Ranked(**{key: str(value) for key, value in said.items()})
 

@@ -114,16 +114,36 @@ def blocks_of(table: Table, ranked: Ranked) -> dict[tuple[str, int], dict[str, f
     return found
 
 
+def of_all_tasks(blocks: Blocks) -> tuple[Blocks, list[str]]:
+    """Blocks with those methods alone that have a number of every task; the others' names."""
+    tasks = {task for task, _ in blocks}
+    of: dict[str, set[str]] = {}
+    for (task, _), values in blocks.items():
+        for method in values:
+            of.setdefault(method, set()).add(task)
+    lacking = [method for method, there in of.items() if there < tasks]
+    kept = {
+        block: {method: value for method, value in values.items() if method not in lacking}
+        for block, values in blocks.items()
+    }
+    return kept, lacking
+
+
 def sentences(table: Table) -> list[str]:
     """What a table's text says of the order of its methods; nothing where it ranks none."""
     ranked = table.layout.ranking
     if ranked is None:
         return []
     (metric,) = (m for m in table.layout.metrics if m.name == ranked.metric)
-    found = rank(blocks_of(table, ranked), str(metric.best))
+    blocks: Blocks = blocks_of(table, ranked)
+    lacking: list[str] = []
+    if ranked.left_out == "methods":
+        blocks, lacking = of_all_tasks(blocks)
+    found = rank(blocks, str(metric.best))
     if found is None:
         return [f"No ranking by {metric.label}: it takes three methods that share two runs."]
-    return [_in_order(found, metric), _beside_best(found)]
+    left_out = f"Not ranked, as they lack a task: {', '.join(lacking)}."
+    return [_in_order(found, metric), _beside_best(found), *([left_out] if lacking else [])]
 
 
 def _in_order(found: Ranking, metric: Metric) -> str:
