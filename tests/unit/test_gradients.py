@@ -14,7 +14,6 @@ from combgrad.gradients import (
     Blackbox,
     Identity,
     Perturbed,
-    RegularisedFrankWolfe,
     SoftSub,
     StraightThrough,
 )
@@ -163,16 +162,6 @@ class TestContract:
         loss = CombinatorialLayer(solver, method)(costs).square().sum()
         with pytest.raises(DoubleBackwardError, match="create_graph"):
             torch.autograd.grad(loss, costs, create_graph=True)
-
-    @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-    def test_cuda_equals_cpu(self, method, solver):
-        if isinstance(method, Perturbed):
-            pytest.skip("has no gradient in evaluation, and devices draw other noise")
-        costs, upstream = random_costs(), random_costs(seed=1)
-        layer = CombinatorialLayer(solver, method, Std()).eval()  # without noise
-        layer.train(isinstance(method, RegularisedFrankWolfe))  # which draws none, and needs it
-        on_gpu = gradient_of(layer, costs.cuda(), upstream.cuda())
-        torch.testing.assert_close(on_gpu.cpu(), gradient_of(layer, costs, upstream))
 
 
 @pytest.mark.parametrize("lam", [0, -1, float("inf"), float("nan")])

@@ -1,0 +1,34 @@
+"""The devices that these tests run on: a card where there is one, and one that is pretended."""
+
+import pytest
+import torch
+from torch.utils import backend_registration
+
+from combgrad.gradients import base
+from pretended import Card, set_up
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(
+            "cuda",
+            marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
+        ),
+        pytest.param(
+            "pretended",
+            marks=pytest.mark.skipif(
+                not hasattr(backend_registration, "_setup_privateuseone_for_python_backend"),
+                reason="this torch knows no device written in Python",
+            ),
+        ),
+    ]
+)
+def device(request, monkeypatch):
+    if request.param == "cuda":
+        yield torch.device("cuda")
+        return
+    # Its tensors have no memory of their own, of which one could be asked whether it is shared.
+    monkeypatch.setattr(base, "_apart_from", lambda answer, tensor: tensor.clone())
+    card = set_up()
+    with Card():
+        yield card
