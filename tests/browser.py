@@ -71,15 +71,15 @@ class Browser:
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 
-    def until(self, expression):
-        deadline = time.monotonic() + 20
+    def until(self, expression, seconds=20):
+        deadline = time.monotonic() + seconds
         while not self.ask(expression):
             assert time.monotonic() < deadline, f"never true: {expression}"
             time.sleep(0.02)
 
-    def open(self, path):
+    def open(self, path, seconds=20):
         self.call("Page.navigate", url=path.as_uri())
-        self.until("location.protocol === 'file:' && document.readyState === 'complete'")
+        self.until("location.protocol === 'file:' && document.readyState === 'complete'", seconds)
 
     def click(self, selector):
         # The page may still be scrolling to where the last click has led.

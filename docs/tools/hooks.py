@@ -42,8 +42,17 @@ def on_files(files: Files, config: MkDocsConfig, **_: Any) -> Files:
     for pattern in SHOWN:
         for path in sorted((ROOT / "results").glob(pattern)):
             place = path.relative_to(ROOT).as_posix()
-            files.append(File.generated(config, place, abs_src_path=str(path)))
+            if path.suffix == ".html":
+                text = within_site(path.read_text(encoding="utf-8"))
+                files.append(File.generated(config, place, content=text))
+            else:
+                files.append(File.generated(config, place, abs_src_path=str(path)))
     return files
+
+
+def within_site(report: str) -> str:
+    """The report with its links to pages of docs/ as they are within the site."""
+    return re.sub(r'href="((?:\.\./)+)docs/([\w/-]+)\.md"', r'href="\1\2.html"', report)
 
 
 def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:

@@ -143,5 +143,9 @@ def test_make_docs_builds_a_site_that_loads_nothing_from_elsewhere(tmp_path):
         assert [place for place in loaded if not place.startswith("data:")] == [], path
     assert "&lt;w, y&gt;" in (tmp_path / "api" / "solvers.html").read_text(encoding="utf-8")
     assert (tmp_path / "results" / "figures" / "figure2.png").is_file()
+    report = tmp_path / "results" / "report" / "index.html"
+    led = set(re.findall(r'href="(\.\./\.\./[\w/.-]+)"', report.read_text(encoding="utf-8")))
+    assert led == {"../../protocols.html", "../../reproduction.html"}
+    assert all((report.parent / place).is_file() for place in led)
     assert "<math" in (tmp_path / "mathematics.html").read_text(encoding="utf-8")
     assert combgrad.__version__ in (tmp_path / "index.html").read_text(encoding="utf-8")

@@ -11,10 +11,12 @@ import pytest
 
 from combgrad.plans import grids
 from combgrad.results import RunRecord, report_runs, save_record
+from combgrad.results.drawings import Drawing
 from combgrad.results.identity import signature
 from combgrad.results.layout import read_layout
 from combgrad.results.paper import PaperValue
-from combgrad.results.report import Drawing, Report, to_page
+from combgrad.results.questions import Question
+from combgrad.results.report import Report, to_page
 from combgrad.results.report_runs import duration, group_id, headline, natural, run_id, short_commit
 from combgrad.results.series import groups, read_sketch
 from combgrad.results.tables import make_tables
@@ -247,8 +249,9 @@ def test_the_overview_counts_cells(tree):
     # 50.5 is inside 50 ± 2, and 90 and 70 are not.
     assert rows == [
         ["Table 6: Title of table6", "paper", "regenerated", "2 of 4", "1", "1"],
-        ["Table 6: Title of table6", "smoke", "regenerated", "1 of 4", "0", "1"],
         ["Figure 4a: Title of figure4a", "paper", "regenerated", "2 of 2", "", ""],
+        # What is of profile smoke comes last.
+        ["Table 6: Title of table6", "smoke", "regenerated", "1 of 4", "0", "1"],
     ]
 
 
@@ -273,11 +276,14 @@ def test_a_run_tells_everything(tree):
         "Seconds": "train 90",
         "Finished": "2026-01-01T01:00:00+00:00",
         "Commit": "0123456789ab with changes",
-        "Hardware": "cores 2",
-        "Versions": "torch 2.13",
         "Counts in": "Table 6 (tsp5, identity); Figure 4a",
     }
     assert {name: facts[name] for name in expected} == expected
+    # What it was made with stands once for all runs that share it.
+    setup = run.one("a", href="#setup-1")
+    assert setup.text == facts["Made with"] == "setup 1"
+    assert tree.one("div", id="setup-1").one("dd").text == "cores 2; torch 2.13"
+    assert not tree.all("div", id="setup-2")
     assert [c.text for c in run.one("tbody").one("tr").all("td")] == ["0.51", "0.25"]
     assert run.one("code").text == "python train.py experiment=tsp5 seed=1"
     assert run.one("button").text == "Copy"
@@ -393,6 +399,12 @@ def test_what_was_not_run_is_one_short_list():
 
 def test_a_page_without_any_run_says_so():
     root = Tree(a_page([])).root
+    assert not root.all("ul", id="findings")
+    commands = [code.text for code in root.one("p", id="start").all("code")]
+    assert commands == [
+        "python train.py -m experiment=tsp5 profile=reduced seeds=2",
+        "python scripts/report.py",
+    ]
     assert "No table or figure has a run yet." in root.one("section", id="overview").text
     assert root.one("section", id="runs").text.split() == ["Runs", "None", "yet."]
     assert [option["value"] for option in root.all("option")] == ["", "", ""]
@@ -403,7 +415,7 @@ def test_a_figure_is_embedded_and_names_its_runs(tree):
     kind, _, data = article.one("img")["src"].partition(",")
     assert kind == "data:image/svg+xml;base64"
     assert base64.b64decode(data).decode("utf-8") == "<svg>§ & more</svg>"
-    lines = [item.text for item in article.all("li")]
+    lines = [item.text for item in article.one("details").all("li")]
     assert lines == [
         "experiment=tsp5 grad=identity: seeds 0, 1",
         "experiment=tsp5 grad=blackbox: seed 0",
@@ -424,7 +436,11 @@ def test_tables_and_figures_of_the_companion_paper_stand_in_a_section_of_their_o
     assert "Generalized Gradients of Linear Programs" in section.one("cite").text
     headings = [h.text.partition(":")[0] for h in section.all("h3")]
     table, figure = "The companion paper, Table 1", "The companion paper, Figure 1"
-    assert headings == [table] * 2 + [figure]
+    # The page begins with its figure, to which the section leads.
+    assert headings == [table] * 2
+    first = root.one("section", id="pictures").one("article", id=drawing.id)
+    assert first.one("h3").text.startswith(figure)
+    assert section.one("a", href=f"#{drawing.id}").text == first.one("h3").text
     for place in ("tables", "figures"):
         assert "companion" not in root.one("section", id=place).text
     (item,) = root.one("section", id="not-run").all("code")
@@ -469,8 +485,8 @@ def test_curves_of_a_group_share_one_axis():
         "0.0,75.0 150.0,25.0 300.0,50.0",
     ]
     assert [run.one("line")["x1"] for run in runs] == ["150.0", "300.0"]
-    for run in runs:
-        assert run.one("use")["href"] == f"#{run.one('g')['id']}"
+    # Each is there once, and large where the run is open.
+    assert [len(run.all("svg")) for run in runs] == [1, 1]
 
 
 def test_a_curve_breaks_where_it_is_not_finite():
@@ -539,7 +555,122 @@ def test_a_thousand_runs_are_looked_at_once_each(monkeypatch):
     assert len(calls) == 1000
 
 
-def test_how_much_is_reproduced_stands_at_the_top(tmp_path):
+def order(root):
+    """The ids of the page's parts as a reader meets them."""
+    return [e["id"] for e in root.all("section") if e.parent.tag == "main"]
+
+
+def test_the_page_is_a_story(tree):
+    assert order(tree) == [
+        *("pictures", "how-to-read", "overview", "tables", "figures", "not-run", "runs", "setups"),
+    ]
+    findings = [item.text for item in tree.one("header").one("ul", id="findings").all("li")]
+    assert findings == [
+        "The best numbers here: 90.00 % right answers in tsp5, blackbox, where the paper prints "
+        "50.0 ± 1.0.",
+        "Of the 3 numbers that can be compared with printed ones, 1 lies within 2 of the printed "
+        "standard deviations; of the 2 that were trained as long as the paper's, 1.",
+    ]
+
+
+def test_what_holds_for_all_tables_is_said_once(page, tree):
+    assert page.count("population standard deviation over the seeds") == 1
+    facts = [p.text for p in tree.all("p", **{"class": "table-facts"})]
+    assert "Profile paper, data regenerated. Shown: right answers in %; 3 seeds are planned." in (
+        facts
+    )
+    assert "not compared" not in page
+
+
+def test_what_says_little_is_hidden_and_nothing_is_lost(tree):
+    section = tree.one("section", id="tables")
+    (less,) = section.all("details", **{"class": "less"})
+    assert less.children[0].text == "Hidden: 1 table of profile smoke"
+    assert "open" not in less.attributes
+    assert [s["id"] for s in less.all("section")] == ["table6-smoke-regenerated"]
+    (shown,) = [s for s in section.all("section") if s not in less.all("section")]
+    assert shown["id"] == "table6-paper-regenerated"
+    # Of 2 rows and 2 columns one row has no run.
+    assert [len(row.all("td", **{"data-runs": True})) for row in shown.all("tr")] == [0, 2]
+    (aside,) = shown.all("details")
+    assert aside.one("summary").text == "Not run, and not shown: 2 of 4 numbers"
+    assert [item.text for item in aside.all("li")] == ["tsp10, identity", "tsp10, blackbox"]
+    assert "open" not in aside.attributes
+
+
+def test_a_figure_of_one_point_is_hidden_and_none_of_many():
+    many = Drawing(a_sketch(), "paper", "regenerated", svg="<svg/>")
+    one = Drawing(a_sketch(name="figure4b"), "paper", "regenerated", svg="<svg/>", single=True)
+    quick = Drawing(a_sketch(name="figure4c"), "smoke", "regenerated", svg="<svg/>")
+    root = Tree(a_page(RECORDS, [one, quick, many])).root
+    assert [a["id"] for a in root.one("section", id="pictures").all("article")] == [many.id]
+    (less,) = root.one("section", id="figures").all("details", **{"class": "less"})
+    said = "Hidden: 1 figure of one point a line, 1 figure of profile smoke"
+    assert less.children[0].text == said
+    assert [a["id"] for a in less.all("article")] == [one.id, quick.id]
+
+
+def test_the_words_of_a_figure_are_text_and_not_picture(tmp_path):
+    drawing = Drawing(a_sketch(), "paper", "regenerated", svg="<svg/>", words=("Line: a <mean>.",))
+    article = Tree(a_page(RECORDS, [drawing])).root.one("article", id=drawing.id)
+    assert [item.text for item in article.one("ul", **{"class": "table-notes"}).all("li")] == [
+        "Line: a <mean>."
+    ]
+
+
+def test_where_nothing_is_printed_is_told_below_and_not_in_each_cell():
+    points = [*POINTS, {"experiment": "tsp5", "grad": "imle"}]
+    records = [a_record(point) for point in points]
+    (other,) = tables(records, points, "table7")
+    table = Tree(a_page(records, more=[other])).root.one("section", id=other.id)
+    # The printed numbers are of another table.
+    assert table.one("p", **{"class": "small"}).text == "Nothing is printed beside these numbers."
+    assert not table.all("span", **{"class": "paper"})
+    assert "nothing printed" not in table.text
+    (printed,) = tables(records, points)
+    report = Report(records, [printed], [], [], Path("index.html"), "now", "abc")
+    shown = Tree(to_page(report)).root.one("section", id=printed.id)
+    (aside,) = shown.all("details")
+    assert aside.one("summary").text == "Nothing is printed beside 1 of 5 numbers"
+    assert [item.text for item in aside.all("li")] == ["tsp5, imle"]
+    assert len(shown.all("span", **{"class": "paper"})) == 4
+
+
+def test_every_number_of_an_open_question_leads_to_it(tmp_path):
+    document = {"metrics": [ACCURACY], "rows": ["{experiment}"], "columns": ["{grad}"]}
+    notes = [f"By <A-01> and A-02 (A-{77})."]
+    layout = read_layout("table7", "T", "paper", 3, document | {"notes": notes})
+    known = {
+        "A-01": Question("What is <open>?", "Set `a=b`."),
+        "A-02": Question("Two.", "Both."),
+        "A-03": Question("Of nobody.", "None."),
+    }
+    report = Report(
+        RECORDS, make_tables(layout, asked_for(POINTS), RECORDS, []), [], [],
+        tmp_path / "results" / "report" / "index.html", "now", "abc",
+        questions=known, protocols=tmp_path / "docs" / "protocols.md",
+    )  # fmt: skip
+    root = Tree(to_page(report)).root
+    note = (
+        root.one("section", id="table7-paper-regenerated")
+        .one("ul", **{"class": "table-notes"})
+        .all("li")[0]
+    )
+    assert note.text == notes[0]
+    assert [(a["href"], a.text) for a in note.all("a")] == [("#A-01", "A-01"), ("#A-02", "A-02")]
+    section = root.one("section", id="open-questions")
+    assert [d["id"] for d in section.all("div")] == ["A-01", "A-02"]
+    answer = section.one("div", id="A-01").one("dd")
+    assert answer.text == "What is <open>? Here: Set a=b."
+    assert answer.one("code").text == "a=b"
+    assert section.one("a")["href"] == "../../docs/protocols.md"
+    # A wheel has no page of them: then a number is text.
+    plain = Tree(to_page(dataclasses.replace(report, questions={}, protocols=None))).root
+    assert not plain.all("section", id="open-questions")
+    assert not [a for a in plain.all("a", href=True) if a["href"].startswith("#A-")]
+
+
+def test_how_much_is_reproduced_is_told_before_the_tables(tmp_path):
     given = Report([], [], [], [], tmp_path / "results" / "report" / "index.html", "now", "abc")
     assert not Tree(to_page(given)).root.all("p", id="shares")
     told = dataclasses.replace(given, shares=["Of 2 <cells> 1.", "Of 3 none."])

@@ -8,9 +8,11 @@ import pytest
 
 from browser import PROGRAM, Browser
 from combgrad.results import RunRecord
+from combgrad.results.drawings import Drawing
 from combgrad.results.identity import signature
 from combgrad.results.layout import read_layout
-from combgrad.results.report import Drawing, Report, to_page
+from combgrad.results.paper import PaperValue
+from combgrad.results.report import Report, to_page
 from combgrad.results.series import read_sketch
 from combgrad.results.tables import make_tables
 
@@ -18,6 +20,8 @@ pytestmark = pytest.mark.skipif(
     not PROGRAM, reason="no Chromium or Chrome here; on Debian: apt-get install chromium"
 )
 
+#: The report on the records that came with the project.
+COMMITTED = Path(__file__).parents[2] / "results" / "report" / "index.html"
 
 POINTS = [
     {"experiment": experiment, "grad": f"method{number}"}
@@ -58,6 +62,11 @@ def a_record(point, seed=0, **changes):
     return RunRecord(**(values | changes))
 
 
+def a_printed(point, table, mean, std, text):
+    words = {key: str(value) for key, value in point.items()}
+    return PaperValue(frozenset({table}), words, "test/accuracy", mean, std, text, 3, "somewhere")
+
+
 RECORDS = [
     *(a_record(point, seed) for point in POINTS for seed in range(2)),
     a_record({"experiment": "cub", "grad": "other"}, profile="smoke"),
@@ -71,10 +80,12 @@ def browser(tmp_path_factory):
     lines = {"draw": "curves", "metrics": [ACCURACY], "series": ["{grad}"]}
     figure = read_sketch("figure4a", "A figure", "paper", 2, lines, asked[:6])
     svg = '<svg xmlns="http://www.w3.org/2000/svg" width="700" height="400"></svg>'
+    printed = [a_printed(point, "6", 89.0, 1.0, "89.0 ± 1.0") for point in POINTS]
+    layout = read_layout("table6", "A", "paper", 2, rows)
     text = to_page(
         Report(
             records=RECORDS,
-            tables=make_tables(read_layout("table6", "A", "paper", 2, rows), asked, RECORDS, []),
+            tables=make_tables(layout, asked, RECORDS, printed),
             drawings=[Drawing(figure, "paper", "regenerated", svg)],
             waiting=[replace(figure, layout=replace(figure.layout, name="figure8b"))],
             page=Path("results/report/index.html"),
@@ -139,7 +150,7 @@ def test_choosing_an_experiment_hides_the_others(page):
     )
     assert shown == ["tsp5"] * 6
     assert seen(page, "#tables section") == ["table6-paper-regenerated"]
-    assert seen(page, "#figures article") == ["figure4a-paper-regenerated"]
+    assert seen(page, "#pictures article") == ["figure4a-paper-regenerated"]
     faded = page.ask(
         "[...document.querySelectorAll('td.cell.faded')].map(it => it.dataset.point.split(' ')[0])"
     )
@@ -148,8 +159,9 @@ def test_choosing_an_experiment_hides_the_others(page):
     choose(page, "experiment", 1)
     page.until("document.getElementById('shown').textContent === '12 of 25 runs shown'")
     assert seen(page, "#tables section") == ["table6-paper-regenerated"]
-    assert seen(page, "#figures article") == []
-    assert seen(page, "#figures .nothing") == ["Nothing here fits the filter."]
+    assert seen(page, "#pictures article") == []
+    assert seen(page, "#pictures .nothing") == ["Nothing here fits the filter."]
+    page.ask("document.querySelector('#not-run details').open = true")
     assert seen(page, "#not-run li") == []
 
     page.click("button[type=reset]")
@@ -161,8 +173,11 @@ def test_choosing_an_experiment_hides_the_others(page):
 def test_choosing_a_profile_hides_the_others(page):
     choose(page, "profile", 2)
     page.until("document.getElementById('shown').textContent === '1 of 25 runs shown'")
-    assert seen(page, "#tables section, #figures article") == []
+    assert seen(page, "#tables section, #pictures article, #figures article") == []
     # What was not run is missing in every profile.
+    assert seen(page, "#not-run li") == []
+    page.click("#not-run summary")
+    page.until("document.querySelector('#not-run details').open")
     assert len(seen(page, "#not-run li")) == 1
 
 
@@ -199,8 +214,8 @@ def test_a_run_opens_by_keyboard_and_shows_its_curve(page):
     assert not page.ask("document.querySelector('details.run').open")
     page.press("Enter", 13, "\r")
     page.until("document.querySelector('details.run').open")
-    page.ask("document.querySelector('.training svg').scrollIntoView({block: 'center'})")
-    curve = page.photograph(".training svg")
+    page.ask("document.querySelector('.run[open] svg').scrollIntoView({block: 'center'})")
+    curve = page.photograph(".run[open] svg")
     height, width, _ = curve.shape
     assert height > 100
     # It rises to the middle and falls again: a line, so that below is the same as above it.
@@ -230,13 +245,134 @@ def test_a_command_that_cannot_be_copied_is_selected(page):
     assert page.ask("document.querySelector('.copy').textContent") == "Selected: press Ctrl+C"
 
 
-def test_a_phone_scrolls_tables_and_not_the_page(page):
-    page.resize(390, 844)
+#: Of each cell with text: where its letters lie, how tall they are, and what may cut them off.
+CELLS = """
+[...document.querySelectorAll("td, th")].filter((it) => it.checkVisibility()).flatMap((it) => {
+  const range = document.createRange();
+  range.selectNodeContents(it);
+  const rows = [...range.getClientRects()].filter((box) => box.width && box.height);
+  if (!rows.length) return [];
+  let [left, right] = [0, innerWidth];
+  for (let box = it; box; box = box.parentElement) {
+    const style = getComputedStyle(box);
+    if (style.overflowX === "visible" || box === document.documentElement) continue;
+    const edge = box.getBoundingClientRect();
+    const inside = edge.left + box.clientLeft - box.scrollLeft;
+    // What scrolls can bring whatever is no wider than itself into view.
+    const scrolls = ["auto", "scroll"].includes(style.overflowX);
+    left = inside;
+    right = inside + (scrolls ? box.scrollWidth : box.clientWidth);
+    if (edge.left < 0 || edge.right > innerWidth + 0.5) return [{text: it.textContent, out: true}];
+    break;
+  }
+  const small = [...it.querySelectorAll("*"), it].filter((part) => part.innerText?.trim())
+    .map((part) => parseFloat(getComputedStyle(part).fontSize));
+  return [{
+    text: it.textContent.trim(), number: it.matches("td"), size: Math.min(...small), out: rows.some(
+      (box) => box.left < left - 0.5 || box.right > right + 0.5 || box.width > innerWidth),
+  }];
+})
+"""
+
+
+def read_on_a_phone(page):
+    """The cells of all tables of the open page at 390 pixels, all parts of it open."""
     page.ask("document.querySelectorAll('details').forEach(it => it.open = true)")
-    assert page.ask("document.documentElement.scrollWidth") == 390
-    box = "document.querySelector('.result-table .scroll')"
-    assert page.ask(f"{box}.scrollWidth > {box}.clientWidth")
-    assert page.ask(f"{box}.tabIndex") == 0
+    # Groups of runs out of view have no layout otherwise.
+    page.ask(
+        "document.querySelectorAll('.group').forEach(it => it.style.contentVisibility = 'visible')"
+    )
+    assert page.ask("document.documentElement.scrollWidth") <= 390
+    assert page.ask("[innerWidth, visualViewport.scale]") == [390, 1]
+    return page.ask(CELLS)
+
+
+def a_wide_table():
+    """A table of many columns and levels, with long heads and numbers, all beside printed ones."""
+    points = [
+        {"experiment": f"experiment_{n}", "grad": f"a method of a name {m}", "alpha": a, "proj": p}
+        for n in range(2) for m in range(4) for a in (0, 0.125) for p in ("none", "standardised")
+    ]  # fmt: skip
+    rows = {
+        "metrics": [ACCURACY | {"digits": 7, "scale": 1e7}],
+        "rows": ["{experiment}", "alpha = {alpha}"],
+        "columns": ["{grad}", "projection {proj}"],
+    }
+    records = [
+        a_record(p, s, metrics={"test/accuracy": 0.5 + s / 7}) for p in points for s in (0, 1)
+    ]
+    asked = [(p, {"paper": signature(a_record(p).config)}) for p in points]
+    printed = [a_printed(p, "9", 6e6, 1.5, "6000000.0000000 ± 1.5") for p in points[::2]]
+    layout = read_layout("table9", "A wide table", "paper", 2, rows)
+    return records, make_tables(layout, asked, records, printed)
+
+
+def test_a_phone_shows_every_number_of_every_table(browser, tmp_path):
+    records, tables = a_wide_table()
+    page = tmp_path / "index.html"
+    report = Report(records, tables, [], [], page, "today", "unknown")
+    page.write_text(to_page(report), encoding="utf-8")
+    browser.events.clear()
+    browser.resize(390, 844)
+    browser.open(page)
+    cells = read_on_a_phone(browser)
+    numbers = [cell for cell in cells if "± 714285.7142857" in cell["text"]]
+    assert len(numbers) == 32
+    assert sum("paper 6000000.0000000 ± 1.5" in cell["text"] for cell in numbers) == 16
+    # With the overview and the metrics of the runs.
+    assert sum(cell["number"] for cell in cells) > 32 + 64
+    assert [cell for cell in cells if cell["out"] or cell["size"] < 11] == []
+    # None of them needs a box that scrolls.
+    boxes = "[...document.querySelectorAll('.result-table .scroll, .scroll:has(.overview)')]"
+    assert browser.ask(f"{boxes}.every(it => it.scrollWidth <= it.clientWidth)")
+    # Each is told what column it is of, as the heads are not shown.
+    labels = browser.ask(
+        "[...document.querySelectorAll('td.cell')]"
+        ".map(it => getComputedStyle(it, '::before').content)"
+    )
+    assert labels[1] == '"a method of a name 0, projection standardised"'
+    assert all(label.startswith('"a method of a name') for label in labels)
+    assert browser.complaints() == []
+
+
+@pytest.mark.skipif(not COMMITTED.is_file(), reason="the report has not been made here")
+def test_a_phone_shows_every_number_of_the_committed_report(browser):
+    browser.resize(390, 844)
+    # It has a thousand runs.
+    browser.open(COMMITTED, seconds=120)
+    cells = read_on_a_phone(browser)
+    assert len(cells) > 1000
+    assert [cell for cell in cells if cell["out"] or cell["size"] < 11] == []
+
+
+def test_the_check_of_a_phone_sees_what_cannot_be_read(browser, tmp_path):
+    """A number that is cut off, one beside the page, and one too small, and one that scrolls in."""
+    line = "<table><tr><td style='{}'>{}</td></tr></table>"
+    wide = "<div style='width: 9em; padding-left: {}px'>{}</div>"
+    box = "<div style='overflow: {}; width: 100px'>{}</div>"
+    body = [
+        box.format("hidden", line.format("", wide.format(90, "cut"))),
+        line.format("font-size: 10px", "tiny"),
+        box.format("auto", line.format("", wide.format(90, "fine"))),
+    ]
+    page = tmp_path / "index.html"
+    head = '<!DOCTYPE html><meta name="viewport" content="width=device-width, initial-scale=1">'
+    page.write_text(head + "".join(body), encoding="utf-8")
+    browser.resize(390, 844)
+    browser.open(page)
+    seen_of = {cell["text"]: cell for cell in read_on_a_phone(browser)}
+    assert {text: (cell["out"], cell["size"] < 11) for text, cell in seen_of.items()} == {
+        "cut": (True, False),
+        "tiny": (False, True),
+        "fine": (False, False),
+    }
+
+
+def test_a_link_to_what_is_closed_opens_it(page):
+    page.ask("document.querySelector('details.run').open = true")
+    assert seen(page, "#setup-1") == []
+    page.click("details.run[open] a[href='#setup-1']")
+    page.until(in_view("#setup-1"))
 
 
 SCRIPTS = (
@@ -334,8 +470,9 @@ CONTRAST = """
       if (!colour.endsWith(", 0)")) return colour;
     }
   };
-  const places = ["h1", ".lead", "label", "select", "td.cell a", ".paper", ".table-facts", "dt",
-    ".small", "thead th", "code", ".headline", ".places a"];
+  const places = ["h1", "#findings li", ".lead", "label", "select", "td.cell a", ".paper",
+    ".difference", ".table-facts", "dt", ".small", "thead th", "code", ".headline",
+    ".places a", ".less > summary"];
   return places.map((place) => {
     const it = document.querySelector(place);
     const [a, b] = [light(getComputedStyle(it).color), light(ground(it))];

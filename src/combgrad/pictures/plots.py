@@ -41,11 +41,14 @@ _LETTERS_AN_INCH = {"title": 11, "footer": 15}
 _LEGEND: dict[str, Any] = {"fontsize": 9, "labelcolor": INK, "edgecolor": "none"}
 
 
-def draw_figure(data: FigureData) -> Figure:
-    """One figure, a panel for each metric; it says so where nothing was run."""
+def draw_figure(data: FigureData, words: bool = True) -> Figure:
+    """One figure, a panel for each metric; it says so where nothing was run.
+
+    Without `words` it has neither title nor footer, for a page that has both as text.
+    """
     width = _PANEL_WIDTH if len(data.panels) == 1 else 5.6 * len(data.panels)
-    lines = footer(data, int(_LETTERS_AN_INCH["footer"] * width))
-    title = textwrap.wrap(data.title, int(_LETTERS_AN_INCH["title"] * width))
+    lines = footer(data, int(_LETTERS_AN_INCH["footer"] * width)) if words else []
+    title = textwrap.wrap(data.title, int(_LETTERS_AN_INCH["title"] * width)) if words else []
     foot, head = _LINE * (len(lines) + 0.6), _LINE * (1.2 * len(title) + 0.6)
     figure = Figure(dpi=150, facecolor="white")
     FigureCanvasAgg(figure)
@@ -84,6 +87,12 @@ def save_plot(figure: Figure, folder: Path, name: str) -> list[Path]:
 
 def footer(data: FigureData, width: int) -> list[str]:
     """What a reader must know of the numbers, in lines of at most `width` letters."""
+    texts = map(writable, (*reading(data), *data.notes))
+    return [line for text in texts for line in textwrap.wrap(text, width)]
+
+
+def reading(data: FigureData) -> list[str]:
+    """What a reader must know of the numbers of a figure, but for its notes."""
     made = f"Profile {data.profile}" + (f", data {data.source}" if data.source else "")
     if data.empty:
         words = [f"{made}: no run of this figure has a record."]
@@ -115,7 +124,7 @@ def footer(data: FigureData, width: int) -> list[str]:
             words.append(
                 f"Left out, without the numbers that others have: {', '.join(data.unfit)}."
             )
-    return [line for text in (*words, *data.notes) for line in textwrap.wrap(writable(text), width)]
+    return words
 
 
 def series_label(series: Series) -> str:

@@ -2,6 +2,7 @@
 
 import argparse
 import datetime
+import re
 import sys
 import tempfile
 import warnings
@@ -9,14 +10,19 @@ from pathlib import Path
 
 from combgrad.errors import CombgradError
 from combgrad.files.writing import write_text_atomically
-from combgrad.pictures.plots import draw_figure, save_plot
+from combgrad.pictures.plots import draw_figure, reading, save_plot
 from combgrad.plans import grids
 from combgrad.plans.reproduction import place, shares, shown_as
-from combgrad.results.report import Drawing, Report, to_page
+from combgrad.results.drawings import Drawing
+from combgrad.results.questions import PROTOCOLS, read_questions
+from combgrad.results.report import Report, to_page
 from combgrad.results.selection import Selection, add_arguments, chosen
 from combgrad.results.series import FigureError, Sketch, collect, groups
 from combgrad.runs import provenance
 from combgrad.runs.output import write_anywhere
+
+#: A number of more digits than a picture of any size needs, but for the scale of its letters.
+LONG = re.compile(r"(?<!scale\()(?<![\d.])\d+\.\d{3,}")
 
 
 def arguments() -> argparse.Namespace:
@@ -41,14 +47,22 @@ def drawing(wanted: Sketch, selection: Selection, profile: str, source: str) -> 
     """A figure as SVG, or why it could not be drawn, on the page and as a warning."""
     try:
         data = collect(wanted, selection.records, profile, source, selection.own)
-        figure = draw_figure(data)
+        figure = draw_figure(data, words=False)
     except FigureError as error:
         warnings.warn(str(error), stacklevel=2)
         return Drawing(wanted, profile, source, problem=str(error))
     with tempfile.TemporaryDirectory() as folder:
         svg, _ = save_plot(figure, Path(folder), "-".join((wanted.name, profile, source)))
-        text = svg.read_text(encoding="utf-8")
-        return Drawing(wanted, profile, source, text, unfit=data.unfit)
+        text = LONG.sub(lambda number: f"{float(number[0]):.2f}", svg.read_text(encoding="utf-8"))
+    return Drawing(
+        sketch=wanted,
+        profile=profile,
+        source=source,
+        svg=text,
+        unfit=data.unfit,
+        words=tuple(reading(data)),
+        single=all(len(line.x) <= 1 for panel in data.panels for line in panel.series),
+    )
 
 
 def make(asked: argparse.Namespace) -> Report:
@@ -76,6 +90,8 @@ def make(asked: argparse.Namespace) -> Report:
         hidden=selection.hidden,
         shares=shares(shown_as(plan, tables[plan.name]) for plan in plans),
         details=details if details.is_file() else None,
+        questions=read_questions(),
+        protocols=PROTOCOLS if PROTOCOLS.is_file() else None,
     )
 
 

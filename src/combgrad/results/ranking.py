@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -129,17 +130,33 @@ def of_all_tasks(blocks: Blocks) -> tuple[Blocks, list[str]]:
     return kept, lacking
 
 
-def sentences(table: Table) -> list[str]:
-    """What a table's text says of the order of its methods; nothing where it ranks none."""
+class Order(NamedTuple):
+    """What a table ranks by, the ranking, None of too few runs, and the methods not ranked."""
+
+    metric: Metric
+    ranking: Ranking | None
+    left_out: list[str]
+
+
+def order_of(table: Table) -> Order | None:
+    """The order of a table's methods; None where it ranks none."""
     ranked = table.layout.ranking
     if ranked is None:
-        return []
+        return None
     (metric,) = (m for m in table.layout.metrics if m.name == ranked.metric)
     blocks: Blocks = blocks_of(table, ranked)
     lacking: list[str] = []
     if ranked.left_out == "methods":
         blocks, lacking = of_all_tasks(blocks)
-    found = rank(blocks, str(metric.best))
+    return Order(metric, rank(blocks, str(metric.best)), lacking)
+
+
+def sentences(table: Table) -> list[str]:
+    """What a table's text says of the order of its methods; nothing where it ranks none."""
+    order = order_of(table)
+    if order is None:
+        return []
+    metric, found, lacking = order
     if found is None:
         return [f"No ranking by {metric.label}: it takes three methods that share two runs."]
     left_out = f"Not ranked, as they lack a task: {', '.join(lacking)}."

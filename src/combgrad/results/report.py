@@ -3,68 +3,41 @@
 import base64
 import hashlib
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from combgrad.files.installation import program
+from combgrad.results import drawings, report_tables
+from combgrad.results.drawings import Drawing, leading, title_of
 from combgrad.results.layout import told
 from combgrad.results.paper import PAPERS, Paper, paper_of
+from combgrad.results.questions import Question, answered, cited, linked
 from combgrad.results.record import RunRecord
 from combgrad.results.report_runs import (
     About,
     Place,
+    Setups,
+    first_of,
     group_id,
     link_to,
     natural,
     run_groups,
     short_commit,
 )
-from combgrad.results.selection import counted
-from combgrad.results.series import Sketch, own
-from combgrad.results.table_markup import cell_id, to_html
-from combgrad.results.table_text import title
-from combgrad.results.tables import Cell, Mark, Table
+from combgrad.results.report_tables import about, asides, little, trimmed
+from combgrad.results.series import Sketch
+from combgrad.results.story import distinct, findings
+from combgrad.results.table_markup import Setting, cell_id, to_html
+from combgrad.results.table_text import notes, title
+from combgrad.results.tables import TOLERANCE, Cell, Mark, Table
 from combgrad.results.templates import address, templates
 
 FOLDER = Path(__file__).with_name("pages")
 
 #: What the filter of the page calls the fields of a record.
 FILTERS = {"experiment": "Experiment", "profile": "Profile", "source": "Data"}
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """A figure of one profile and data source: its SVG, or the problem that it has none for.
-
-    `unfit` are the files of records without the numbers that it draws.
-    """
-
-    sketch: Sketch
-    profile: str
-    source: str
-    svg: str = ""
-    problem: str = ""
-    unfit: tuple[str, ...] = ()
-
-    @property
-    def id(self) -> str:
-        """Unique among all figures, such as `figure4a-paper-regenerated`."""
-        return f"{self.sketch.name}-{self.profile}-{self.source}"
-
-    @property
-    def about(self) -> About:
-        """What the page's filter looks at."""
-        return About(_sketched(self.sketch), self.profile, self.source)
-
-    def runs(self, records: Sequence[RunRecord]) -> list[tuple[list[RunRecord], list[RunRecord]]]:
-        """Of each of its cells, the runs that count and those left out."""
-        kept = [r for r in records if (r.profile, r.data_source) == (self.profile, self.source)]
-        counting, left_out = counted(kept)
-        fitting = [run for run in counting if run.file_name not in self.unfit]
-        others = [*left_out, *(run for run in counting if run.file_name in self.unfit)]
-        return [(own(marks, fitting), own(marks, others)) for _, marks in self.sketch.asked]
 
 
 @dataclass(frozen=True)
@@ -83,6 +56,8 @@ class Report:
         hidden: a sentence on the runs that are not shown, empty where all are.
         shares: a sentence for each paper on how much of it is reproduced.
         details: the page that tells so cell by cell, None where there is none.
+        questions: what the paper leaves open, by the numbers that notes name.
+        protocols: the page that has them at length, None where there is none.
     """
 
     records: Sequence[RunRecord]
@@ -96,6 +71,8 @@ class Report:
     hidden: str = ""
     shares: Sequence[str] = ()
     details: Path | None = None
+    questions: Mapping[str, Question] = field(default_factory=dict)
+    protocols: Path | None = None
     by_file: dict[str, RunRecord] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -111,6 +88,11 @@ def to_page(report: Report) -> str:
     number = len(report.records)
     shown = [table for table in report.tables if table.data_source is not None]
     empty = [table for table in report.tables if table.data_source is None]
+    known = cited(_notes(report, shown), report.questions)
+    first = leading(report.drawings, report.records)
+    setups = Setups()
+    places = _places(report, shown)
+    groups = run_groups(report.records, places, report.page.parent, report.own, setups)
     script = _part("report.js")
     return (
         templates(FOLDER)
@@ -120,24 +102,39 @@ def to_page(report: Report) -> str:
             script=script,
             script_hash=_fingerprint(script),
             paper=PAPERS[0].citation,
+            tolerance=TOLERANCE,
             runs=f"{number} run{'' if number == 1 else 's'}",
             count=number,
             experiments=", ".join(_experiments(report.records)) or "none",
             when=report.made,
             commit=short_commit(report.commit),
+            start=f"{program()} -m experiment=tsp5 profile=reduced seeds=2",
+            again=program("report"),
+            findings=findings(shown),
+            pictures=[_figure(report, drawing, known) for drawing in first],
             filters=_filters(report.records),
             overview=_overview(report, shown),
-            papers=[_of_paper(paper, report, shown) for paper in PAPERS],
+            papers=[_of_paper(paper, report, shown, first, known) for paper in PAPERS],
             waiting=_waiting(empty, report.waiting),
             own=sum(record.key in report.own for record in report.records),
             hidden=report.hidden,
             shares=report.shares,
             details=report.details and link_to(report.details, report.page.parent),
-            groups=run_groups(
-                report.records, _places(report, shown), report.page.parent, report.own
-            ),
+            questions=[
+                (number, answered(one.open, known), answered(one.here, known))
+                for number, one in known.items()
+            ],
+            protocols=report.protocols and link_to(report.protocols, report.page.parent),
+            groups=groups,
+            setups=setups.found,
         )
     )
+
+
+def _notes(report: Report, tables: Sequence[Table]) -> list[str]:
+    """Every sentence that may name an open question."""
+    below = [note for table in tables for note in notes(table)]
+    return [*below, *(note for drawing in report.drawings for note in drawing.sketch.layout.notes)]
 
 
 def _part(name: str) -> str:
@@ -152,20 +149,6 @@ def _fingerprint(script: str) -> str:
 
 def _experiments(records: Sequence[RunRecord]) -> list[str]:
     return sorted({record.experiment for record in records}, key=natural)
-
-
-def _asked(table: Table) -> list[str]:
-    """The experiments of a table."""
-    return list(dict.fromkeys(str(cell.point["experiment"]) for _, _, cell in table.cells()))
-
-
-def _sketched(sketch: Sketch) -> list[str]:
-    """The experiments of a figure."""
-    return list(dict.fromkeys(str(point["experiment"]) for point, _ in sketch.asked))
-
-
-def _title(sketch: Sketch) -> str:
-    return f"{sketch.layout.called}: {sketch.layout.title}"
 
 
 def _filters(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
@@ -188,46 +171,56 @@ def _overview(report: Report, tables: Sequence[Table]) -> list[dict[str, Any]]:
     """How much of each table and figure there is, and how it compares."""
     rows: list[dict[str, Any]] = []
     for table in tables:
-        marks = Counter(cell.mark for cell in _cells(table))
+        marks = Counter(cell.mark for cell in distinct(table))
         run = sum(marks.values()) - marks[Mark.NO_RUN]
         numbers = (f"{run} of {sum(marks.values())}", marks[Mark.INSIDE], marks[Mark.OUTSIDE])
-        about = About(_asked(table), table.profile, str(table.data_source))
-        rows.append({"id": table.id, "title": title(table), "about": about, "numbers": numbers})
+        row = {"id": table.id, "title": title(table), "about": about(table), "numbers": numbers}
+        rows.append(row | {"little": little(table)})
     for drawing in report.drawings:
         runs = drawing.runs(report.records)
         share = f"{sum(bool(kept) for kept, _ in runs)} of {len(runs)}"
-        name = _title(drawing.sketch)
-        rows.append(
-            {"id": drawing.id, "title": name, "about": drawing.about, "numbers": (share, "", "")}
-        )
+        row = {"id": drawing.id, "title": drawing.title, "about": drawing.about}
+        rows.append(row | {"numbers": (share, "", ""), "little": drawing.little})
     return rows
 
 
-def _cells(table: Table) -> list[Cell]:
-    """Each cell once, wherever and however often it stands."""
-    cells = {(str(cell.point), cell.metric.name): cell for _, _, cell in table.cells()}
-    return list(cells.values())
-
-
-def _of_paper(paper: Paper, report: Report, tables: Sequence[Table]) -> dict[str, Any]:
-    """What is shown of one paper's tables and figures."""
+def _of_paper(
+    paper: Paper,
+    report: Report,
+    tables: Sequence[Table],
+    first: Sequence[Drawing],
+    known: Mapping[str, Question],
+) -> dict[str, Any]:
+    """What is shown of one paper's tables and figures, those with little to see apart."""
+    here = [t for t in tables if paper_of(t.layout.number) is paper]
+    drawn = [d for d in report.drawings if paper_of(d.sketch.layout.number) is paper]
+    later = [d for d in drawn if d not in first]
     return {
         "name": paper.name,
         "prefix": paper.prefix,
         "citation": paper.citation,
-        "tables": [_table(report, t) for t in tables if paper_of(t.layout.number) is paper],
-        "figures": [
-            _figure(report, d) for d in report.drawings if paper_of(d.sketch.layout.number) is paper
-        ],
+        "tables": [_table(report, t, known) for t in here if not little(t)],
+        "small_tables": [_table(report, t, known) for t in here if little(t)],
+        "small_tables_are": _counted("table", map(little, here)),
+        "at_the_top": [(d.id, d.title) for d in drawn if d in first],
+        "figures": [_figure(report, d, known) for d in later if not d.little],
+        "small_figures": [_figure(report, d, known) for d in later if d.little],
+        "small_figures_are": _counted("figure", (d.little for d in later)),
     }
 
 
-def _table(report: Report, table: Table) -> dict[str, Any]:
-    about = About(_asked(table), table.profile, table.data_source)
-    return {"about": about, "markup": to_html(table, report.link)}
+def _counted(what: str, reasons: Iterable[str]) -> str:
+    """`2 figures of profile smoke, 1 figure of one point a line`; empty reasons are not counted."""
+    counts = Counter(filter(None, reasons))
+    return ", ".join(f"{n} {what}{'' if n == 1 else 's'} {why}" for why, n in counts.items())
 
 
-def _figure(report: Report, drawing: Drawing) -> dict[str, Any]:
+def _table(report: Report, table: Table, known: Mapping[str, Question]) -> dict[str, Any]:
+    setting = Setting(report.link, lambda note: linked(note, known), asides(table))
+    return {"about": about(table), "markup": to_html(trimmed(table), setting)}
+
+
+def _figure(report: Report, drawing: Drawing, known: Mapping[str, Question]) -> dict[str, Any]:
     cells = [
         {
             "point": " ".join(f"{key}={value}" for key, value in point.items()),
@@ -242,44 +235,49 @@ def _figure(report: Report, drawing: Drawing) -> dict[str, Any]:
     ]
     return {
         "id": drawing.id,
-        "title": _title(drawing.sketch),
+        "title": drawing.title,
         "about": drawing.about,
         "problem": drawing.problem,
+        "words": drawing.words,
+        "notes": [linked(note, known) for note in drawing.sketch.layout.notes],
         "svg": base64.b64encode(drawing.svg.encode()).decode("ascii"),
         "cells": cells,
     }
 
 
 def _waiting(tables: Sequence[Table], sketches: Sequence[Sketch]) -> list[dict[str, Any]]:
-    items = [(t.layout.name, title(t), len(_cells(t)), _asked(t)) for t in tables]
-    items += [(s.name, _title(s), len(s.asked), _sketched(s)) for s in sketches]
+    items = [
+        (t.layout.name, title(t), len(distinct(t)), report_tables.experiments_of(t)) for t in tables
+    ]
+    items += [(s.name, title_of(s), len(s.asked), drawings.experiments_of(s)) for s in sketches]
     lines = []
     for name, text, count, experiments in items:
         command = f"{program()} -m {'='.join(told(name))}"
-        about = About(experiments, None, None)
-        lines.append({"title": text, "cells": count, "command": command, "about": about})
+        fits = About(experiments, None, None)
+        lines.append({"title": text, "cells": count, "command": command, "about": fits})
     return lines
 
 
 def _places(report: Report, tables: Sequence[Table]) -> dict[str, list[Place]]:
-    """Where each run is shown, by the name of its file."""
-    places: dict[str, list[Place]] = {}
+    """Where each run is shown, by the name of its file: once in each table and figure."""
+    places: dict[str, dict[tuple[str, bool], list[Place]]] = {}
 
-    def add(counts: bool, files: Iterable[str], name: str, label: str) -> None:
+    def add(counts: bool, files: Iterable[str], of: str, name: str, label: str) -> None:
         for file in files:
-            places.setdefault(file, []).append(Place(name, label, counts))
+            there = places.setdefault(file, {}).setdefault((of, counts), [])
+            there.append(Place(name, label, counts))
 
-    for table in tables:
+    for table in map(trimmed, tables):
         for row, line in enumerate(table.grid):
             for column, cell in enumerate(line):
                 if cell is not None:
-                    heads = ", ".join((*table.rows[row], *table.columns[column]))
+                    heads = ", ".join(filter(None, (*table.rows[row], *table.columns[column])))
                     name, label = cell_id(table, row, column), f"{table.layout.called} ({heads})"
-                    add(True, cell.runs, name, label)
-                    add(False, cell.left_out + cell.lacking, name, label)
+                    add(True, cell.runs, table.id, name, label)
+                    add(False, cell.left_out + cell.lacking, table.id, name, label)
     for drawing in report.drawings:
         label = drawing.sketch.layout.called
         for kept, left_out in drawing.runs(report.records):
-            add(True, (run.file_name for run in kept), drawing.id, label)
-            add(False, (run.file_name for run in left_out), drawing.id, label)
-    return places
+            add(True, (run.file_name for run in kept), drawing.id, drawing.id, label)
+            add(False, (run.file_name for run in left_out), drawing.id, drawing.id, label)
+    return {file: [first_of(there) for there in of.values()] for file, of in places.items()}

@@ -5,7 +5,7 @@ import math
 import os
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -32,6 +32,25 @@ class Place:
     id: str
     label: str
     counts: bool = True
+
+
+def first_of(places: Sequence[Place]) -> Place:
+    """The first of several places in one table, with how many more there are."""
+    more = len(dict.fromkeys(places)) - 1
+    first = places[0]
+    return replace(first, label=f"{first.label} and {more} more") if more else first
+
+
+class Setups:
+    """The machines and the versions that runs were made with, each once."""
+
+    def __init__(self) -> None:
+        self.found: dict[tuple[str, str], str] = {}
+
+    def of(self, run: RunRecord) -> str:
+        """The id of a run's own."""
+        both = _listed(run.hardware), _listed(run.versions)
+        return self.found.setdefault(both, f"setup-{len(self.found) + 1}")
 
 
 #: The file name of a record -> where it is shown.
@@ -61,18 +80,23 @@ def natural(text: str) -> list[tuple[int, str]]:
 
 
 def run_groups(
-    records: Sequence[RunRecord], places: Places, folder: Path, own: Collection[str]
+    records: Sequence[RunRecord],
+    places: Places,
+    folder: Path,
+    own: Collection[str],
+    setups: Setups,
 ) -> list[dict[str, Any]]:
     """All runs, those of one configuration together.
 
-    `folder` is that of the page, `own` the keys of the user's own records.
+    `folder` is that of the page, `own` the keys of the user's own records; `setups` gathers what
+    the runs were made with.
     """
     groups: dict[str, list[RunRecord]] = {}
     for record in sorted(records, key=lambda record: (natural(record.name), record.file_name)):
         groups.setdefault(group_id(record), []).append(record)
     shown = [runs for runs in groups.values() if _places_of(runs, places)]
     others = [runs for runs in groups.values() if not _places_of(runs, places)]
-    return [_group(runs, places, folder, own) for runs in shown + others]
+    return [_group(runs, places, folder, own, setups) for runs in shown + others]
 
 
 def _places_of(runs: Sequence[RunRecord], places: Places) -> list[Place]:
@@ -80,7 +104,11 @@ def _places_of(runs: Sequence[RunRecord], places: Places) -> list[Place]:
 
 
 def _group(
-    runs: Sequence[RunRecord], places: Places, folder: Path, own: Collection[str]
+    runs: Sequence[RunRecord],
+    places: Places,
+    folder: Path,
+    own: Collection[str],
+    setups: Setups,
 ) -> dict[str, Any]:
     first = runs[0]
     count = f"{len(runs)} run{'s' if len(runs) > 1 else ''}"
@@ -95,7 +123,10 @@ def _group(
         "asked": " ".join(word for word in words if not word.startswith("seed=")),
         "facts": f"Profile {first.profile}, data {first.data_source}, {count}.",
         "places": [place for place in _places_of(runs, places) if place.counts],
-        "runs": [_run(run, places.get(run.file_name, ()), axis, folder, own) for run in runs],
+        "runs": [
+            _run(run, places.get(run.file_name, ()), axis, folder, own) | {"setup": setups.of(run)}
+            for run in runs
+        ],
     }
 
 
@@ -204,23 +235,22 @@ def _curve_words(run: RunRecord, axis: tuple[float, float]) -> str:
 
 
 def _facts(run: RunRecord, origin: str) -> list[tuple[str, str]]:
-    def listed(values: Mapping[str, Any]) -> str:
-        return ", ".join(f"{name} {value}" for name, value in values.items())
-
     facts = {
         "From": origin,
         "Seed": str(run.seed),
         "Profile": run.profile,
         "Data": f"{run.data_source}, fingerprint {run.data_fingerprint[:12]}",
-        "Seconds": listed({name: f"{seconds:.6g}" for name, seconds in run.seconds.items()}),
+        "Seconds": _listed({name: f"{seconds:.6g}" for name, seconds in run.seconds.items()}),
         "Started": run.started,
         "Finished": run.finished,
         "Resumed after": ", ".join(f"epoch {epoch}" for epoch in run.resumed_at),
         "Commit": short_commit(run.commit),
-        "Hardware": listed(run.hardware),
-        "Versions": listed(run.versions),
     }
     return [(name, text) for name, text in facts.items() if text]
+
+
+def _listed(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items())
 
 
 def _metrics(run: RunRecord) -> dict[str, Any]:

@@ -1,12 +1,14 @@
 """Tables as LaTeX and as HTML."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from combgrad.results.layout import Head, spans
 from combgrad.results.table_text import (
+    brief_facts,
     compared,
     facts,
     lines_of,
@@ -140,24 +142,55 @@ def cell_id(table: Table, row: int, column: int) -> str:
     return f"{table.id}-{row}-{column}"
 
 
-def to_html(table: Table, link: Callable[[Cell], str | None] = lambda cell: None) -> str:
+@dataclass(frozen=True)
+class Aside:
+    """What stands below a table: a line, and closed what it is about, if that needs a list."""
+
+    said: str
+    items: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a page that has several tables gives to each.
+
+    Attributes:
+        link: the address of the runs behind a cell, None where there is none.
+        note: a sentence with the links that the page has for its words.
+        asides: below the table.
+    """
+
+    link: Callable[[Cell], str | None]
+    note: Callable[[str], str]
+    asides: Sequence[Aside] = ()
+
+
+def to_html(table: Table, setting: Setting | None = None) -> str:
     """A `<section>` for a page to embed, in ASCII; ids and classes are listed below.
 
     `section.result-table` has the table's id; cells are `td.cell.mark-<mark>` (`.best` too) with
     the id of `cell_id`, `data-runs` (file names of records, separated by spaces), `data-mark`,
-    `data-seeds` and `data-point`, and hold `span.ours`, `.paper` and `.difference`. The first of
-    them is a link where `link` knows an address for the cell. `div.scroll` is for wide tables.
+    `data-seeds` and `data-point`, and hold `span.ours`, `.paper` and `.difference`. `div.scroll` is
+    for wide tables.
+
+    In a `setting` the first span is a link where there are runs, cells have `data-column`, the
+    heads of their column, and what the page says once, or that nothing is printed, is left out.
     """
     page = templates(FOLDER).get_template("table.html")
+    note = setting.note if setting else str
     text = page.render(
         table=table,
         title=title(table),
-        facts=facts(table),
-        notes=notes(table),
+        facts=brief_facts(table) if setting else facts(table),
+        notes=[note(sentence) for sentence in notes(table)],
+        asides=setting.asides if setting else (),
         depth=len(table.layout.rows),
         columns=[spans(table.columns, level) for level in range(len(table.layout.columns))],
         rows=[
-            (heads, [_html_cell(table, row, column, link) for column in range(len(table.columns))])
+            (
+                heads,
+                [_html_cell(table, row, column, setting) for column in range(len(table.columns))],
+            )
             for row, heads in enumerate(_html_row_heads(table.rows, len(table.layout.rows)))
         ],
     )
@@ -177,7 +210,7 @@ def _html_row_heads(rows: tuple[Head, ...], levels: int) -> list[list[tuple[str,
 
 
 def _html_cell(
-    table: Table, row: int, column: int, link: Callable[[Cell], str | None]
+    table: Table, row: int, column: int, setting: Setting | None
 ) -> dict[str, Any] | None:
     cell = table.grid[row][column]
     if cell is None:
@@ -189,8 +222,10 @@ def _html_cell(
         "seeds": len(cell.seeds),
         "runs": " ".join(cell.runs),
         "point": " ".join(f"{key}={value}" for key, value in cell.point.items()),
-        "address": link(cell),
+        "address": setting.link(cell) if setting else None,
+        "column": ", ".join(filter(None, table.columns[column])) if setting else None,
         "ours": ours(cell),
+        "beside": setting is None or cell.paper is not None,
         "paper": printed(cell),
         "paper_word": paper_word(table),
         "source": cell.paper.source if cell.paper else "",

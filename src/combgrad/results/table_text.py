@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Callable, Iterable
 
 from combgrad.results.comparisons import ratio_notes, reading_notes
-from combgrad.results.layout import Head
+from combgrad.results.layout import Head, Layout
 from combgrad.results.paper import paper_of
 from combgrad.results.ranking import sentences
 from combgrad.results.tables import TOLERANCE, Cell, Mark, Table, is_stand_in
@@ -119,18 +119,14 @@ def title(table: Table) -> str:
 def facts(table: Table) -> list[str]:
     """What must be known to read the numbers: profile, data, seeds, and what the words mean."""
     layout = table.layout
-    source = table.data_source or "none, for there is no such run yet"
-    said = [f"Profile {table.profile}, data {source}."]
-    if is_stand_in(table.data_source):
-        said.append("The data are a stand-in: nothing here is a reproduction of the paper.")
-    elif table.data_source not in (None, "original"):
+    said = [_made_of(table), *_stand_in(table)]
+    if table.data_source not in (None, "original") and not is_stand_in(table.data_source):
         said.append("The data are not the paper's, so a difference may be theirs.")
     if table.profile != "paper":
         said.append("The training is shorter or smaller than the paper's.")
-    shown = ", ".join(metric.title for metric in layout.metrics)
     said.append(
-        f"Shown: {shown}; mean ± population standard deviation over the seeds, their number in "
-        f"brackets (planned: {layout.seeds})."
+        f"Shown: {_shown(layout)}; mean ± population standard deviation over the seeds, their "
+        f"number in brackets (planned: {layout.seeds})."
     )
     if any(cell.own for _, _, cell in table.cells()):
         said.append("Own: runs of the user's, which are not among the committed ones.")
@@ -147,6 +143,33 @@ def facts(table: Table) -> list[str]:
         else:
             said.append(f"Inside: at most {TOLERANCE} of its standard deviations from its mean.")
     return said
+
+
+def brief_facts(table: Table) -> list[str]:
+    """The facts that are this table's own, for a page that says once what holds for all."""
+    layout = table.layout
+    said = [_made_of(table), *_stand_in(table)]
+    said.append(f"Shown: {_shown(layout)}; {layout.seeds} seeds are planned.")
+    if layout.printed_on and any(cell.paper for _, _, cell in table.cells()):
+        said.append(
+            f"The paper's numbers are of {layout.printed_on}, other data than ours, and are not "
+            f"compared."
+        )
+    return said
+
+
+def _made_of(table: Table) -> str:
+    source = table.data_source or "none, for there is no such run yet"
+    return f"Profile {table.profile}, data {source}."
+
+
+def _stand_in(table: Table) -> list[str]:
+    said = "The data are a stand-in: nothing here is a reproduction of the paper."
+    return [said] if is_stand_in(table.data_source) else []
+
+
+def _shown(layout: Layout) -> str:
+    return ", ".join(metric.title for metric in layout.metrics)
 
 
 def notes(table: Table) -> list[str]:
