@@ -86,6 +86,15 @@ class Row:
     exact: bool | None
 
 
+@dataclass(frozen=True)
+class Probe:
+    """Rows that are measured in a way of their own, and whether `--quick` includes them."""
+
+    title: str
+    take: Callable[[], list[Row]]
+    quick: bool = False
+
+
 @dataclass
 class Findings:
     """What measuring leaves: rows, notes, and what first calls cost beyond a later one, seconds."""

@@ -3,7 +3,7 @@
 import os
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -13,8 +13,9 @@ import numba
 from tqdm import tqdm
 
 from benchmarks.bag_cases import bag_plans
-from benchmarks.cases import Findings, Plan, measure
+from benchmarks.cases import Findings, Plan, Probe, measure
 from benchmarks.decision_cases import decision_plans
+from benchmarks.first_minute import first_minute_plans
 from benchmarks.graph_matching_cases import graph_matching_plans
 from benchmarks.grid_cases import grid_plans
 from benchmarks.matching_cases import alignment_plans, assignment_plans
@@ -30,7 +31,7 @@ from benchmarks.tsp_cases import tsp_plans
 from combgrad.runs import provenance
 
 #: What `--only` knows; each makes its cases for up to so many threads.
-PROBLEMS: dict[str, Callable[[int], list[Plan]]] = {
+PROBLEMS: Mapping[str, Callable[[int], Sequence[Plan | Probe]]] = {
     "tsp": tsp_plans,
     "shortest_path": grid_plans,
     "topk": topk_plans,
@@ -47,6 +48,7 @@ PROBLEMS: dict[str, Callable[[int], list[Plan]]] = {
     "bags": bag_plans,
     "decisions": decision_plans,
     "peers": peer_plans,
+    "first_minute": first_minute_plans,
 }
 
 #: Packages behind the references and peers, besides those of every record.
@@ -111,7 +113,7 @@ def collect(problems: Sequence[str], quick: bool) -> Findings:
     """Measure the cases of these problems, with a progress bar."""
     findings = Findings()
     threads = min(MOST_THREADS, os.cpu_count() or 1)
-    plans: list[Plan] = []
+    plans: list[Plan | Probe] = []
     for name in problems:
         all_plans = PROBLEMS[name](threads)
         chosen = [plan for plan in all_plans if plan.quick or not quick]
@@ -123,7 +125,10 @@ def collect(problems: Sequence[str], quick: bool) -> Findings:
     with tqdm(plans, unit="case", disable=None) as progress:
         for plan in progress:
             progress.set_description(plan.title)
-            measure(plan.build(), QUICK if quick else FULL, findings)
+            if isinstance(plan, Probe):
+                findings.rows += plan.take()
+            else:
+                measure(plan.build(), QUICK if quick else FULL, findings)
     findings.notes += [
         f"{row.what}, {row.size}: {row.impl} does not agree with the reference"
         for row in findings.rows

@@ -108,6 +108,17 @@ assert not heavy, heavy
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 
 
+def test_compilers_and_optimisers_are_loaded_by_the_call_that_needs_them():
+    """Each of them takes longer to import than the whole core."""
+    code = """
+import sys
+from combgrad import CombinatorialLayer, gradients, losses, margins, projections, sampling, solvers
+slow = {"numba", "scipy.optimize", "scipy.sparse", "scipy.special", "scipy.interpolate"}
+assert not slow & {*sys.modules}, slow & {*sys.modules}
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
 def test_hydra_finds_the_sweeper_without_loading_torch():
     """Hydra imports every plugin at every start, `--help` included."""
     code = """

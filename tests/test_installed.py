@@ -58,11 +58,18 @@ def test_an_installation_speaks_of_its_own_command(installed):
     assert "cities: 10" in shown.stdout, shown.stderr
 
 
-@pytest.mark.parametrize("word", ["tables", "figures", "report"])
+@pytest.mark.parametrize("word", ["tables", "figures", "report", "warmup"])
 def test_the_first_word_chooses_what_is_shown(word):
     shown = called([word, "--help"])
     assert shown.returncode == 0, shown.stderr
     assert f"usage: combgrad {word} " in shown.stdout
+
+
+def test_the_bare_library_can_compile_its_solvers():
+    bare = "import sys; sys.modules.update(dict.fromkeys(['hydra', 'tqdm', 'pandas', 'rich']))\n"
+    done = called(["warmup", "--help"], before=bare)
+    assert done.returncode == 0, done.stderr
+    assert "graph_matching" in done.stdout
 
 
 def test_without_the_experiments_extra_its_name_is_told():

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import UnknownProblemError, references, run
+from benchmarks import UnknownProblemError, first_minute, references, run
 from benchmarks.cases import (
     Case,
     Findings,
     Implementation,
+    Probe,
     Row,
     function,
     is_as_good,
@@ -302,6 +303,8 @@ def test_every_implementation_of_every_case_has_its_own_label():
         if name in ("tsp", "peers"):
             continue
         for plan in plans(2):
+            if isinstance(plan, Probe):
+                continue
             labels = [impl.label for impl in plan.build().implementations]
             assert len(set(labels)) == len(labels), plan.title
 
@@ -318,6 +321,26 @@ def test_a_problem_without_a_quick_case_is_a_note():
     findings = collect(["step"], quick=True)
     assert not findings.rows
     assert findings.notes == ["step: no case of it is small enough for --quick"]
+
+
+def test_a_first_call_is_timed_with_nothing_compiled_and_once_it_is(monkeypatch):
+    asked, times = [], iter(("2.0", "0.5"))
+
+    def process(*words, **variables):
+        folder = Path(variables["NUMBA_CACHE_DIR"])
+        asked.append((words[2:], folder, os.listdir(folder)))
+        (folder / "code").touch()
+        return next(times)
+
+    monkeypatch.setattr(first_minute, "_process", process)
+    (probe,) = [p for p in PROBLEMS["first_minute"](2) if p.title == "first call of tsp, 12 cities"]
+    rows = probe.take()
+    assert [(row.impl, row.ms_median, row.ratio_to_reference) for row in rows] == [
+        ("nothing compiled", 2000.0, 1.0),
+        ("compiled before", 500.0, 0.25),
+    ]
+    assert asked[0] == (("tsp", "2"), asked[0][1], [])
+    assert asked[1] == (("tsp", "2"), asked[0][1], ["code"])
 
 
 def test_quick_run_from_the_command_line(tmp_path):

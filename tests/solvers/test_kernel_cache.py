@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-import combgrad.solvers.kernels as kernels
+from combgrad.solvers.kernels import compiling, keeping, kernel
 
-ROOM = Path(kernels.__file__).parent
+ROOM = Path(keeping.__file__).parent
+#: What compiles and keeps kernels; all other files of the room are kernels.
+MACHINERY = ("__init__.py", "compiling.py", "keeping.py")
 CALLED = """
 from combgrad.solvers.kernels import kernel
 
@@ -32,11 +34,12 @@ RUN = """
 import warnings
 with warnings.catch_warnings(record=True) as said:
     warnings.simplefilter("always")
-    from combgrad.solvers.kernels import is_kept
     from combgrad.solvers.kernels.caller import total
     answer = total(3)
-assert is_kept() == (not any("no folder" in str(one.message) for one in said))
-print(answer, len(total.stats.cache_hits), len(said), *(str(one.message) for one in said))
+    from combgrad.solvers.kernels.keeping import place
+assert (place() is not None) == (not any("no folder" in str(one.message) for one in said))
+hits = len(total.dispatcher.stats.cache_hits)
+print(answer, hits, len(said), *(str(one.message) for one in said))
 """
 
 
@@ -48,7 +51,9 @@ class Copy:
         self.room.mkdir(parents=True)
         for package in (self.room.parent, self.room.parent.parent):
             (package / "__init__.py").touch()
-        shutil.copy(ROOM / "__init__.py", self.room)
+        for name in MACHINERY:
+            shutil.copy(ROOM / name, self.room)
+        shutil.copy(ROOM.parent / "notices.py", self.room.parent)
         (self.room / "caller.py").write_text(CALLER)
         self.weigh(2)
         self.environment = {
@@ -129,18 +134,18 @@ def test_a_home_that_nobody_knows_is_no_folder_named_tilde(package, monkeypatch,
     block(package.room / "__pycache__")
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    monkeypatch.setattr(kernels.numba.config, "CACHE_DIR", "")
+    monkeypatch.setattr(keeping.numba.config, "CACHE_DIR", "")
     monkeypatch.setattr(os.path, "expanduser", lambda path: path)
     with pytest.warns(RuntimeWarning, match="compiles its solvers anew"):
-        assert kernels.find_place(package.room) is None
+        assert keeping.find_place(package.room) is None
     assert not Path("~").exists()
 
 
 def test_a_folder_of_another_user_is_not_used(package, monkeypatch, tmp_path):
     """Loading compiled code runs it, and what another user kept may be unreadable."""
     asked = tmp_path / "asked"
-    monkeypatch.setattr(kernels.numba.config, "CACHE_DIR", str(asked))
-    mine = kernels.find_place(package.room)
+    monkeypatch.setattr(keeping.numba.config, "CACHE_DIR", str(asked))
+    mine = keeping.find_place(package.room)
     assert mine.parent == asked
     assert mine.stat().st_mode & 0o777 == 0o700
     other = os.getuid() + 1
@@ -149,7 +154,7 @@ def test_a_folder_of_another_user_is_not_used(package, monkeypatch, tmp_path):
     block(package.room / "__pycache__")
     monkeypatch.setenv("XDG_CACHE_HOME", str(package.room / "__pycache__"))
     with pytest.warns(RuntimeWarning):
-        assert kernels.find_place(package.room) is None
+        assert keeping.find_place(package.room) is None
 
 
 @pytest.mark.parametrize("trouble", ["cut", "unwritable"])
@@ -179,7 +184,70 @@ assert TopK(1, threads=2)(torch.tensor([[3.0, 1.0], [1.0, 2.0]])).tolist() == [[
     subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=120)
 
 
+@kernel()
+def _twice(n):
+    return 2 * n
+
+
+@kernel()
+def _some_twice(n):
+    return _twice(1) + _twice(n)
+
+
+def test_a_constant_needs_no_code_of_its_own():
+    assert _some_twice(3) == 8
+    assert len(_twice.signatures) == 1
+
+
+#: A module of its own, as a first call prepares all kernels of a module.
+POWERS = """
+@kernel()
+def squared(n):
+    return n * n
+
+
+@kernel()
+def fourth_power(n):
+    return squared(squared(n))
+"""
+
+
+def test_a_first_call_that_is_interrupted_can_be_made_again(monkeypatch):
+    module = {"kernel": kernel, "__name__": "powers"}
+    exec(POWERS, module)
+    fourth_power, real, made = module["fourth_power"], compiling.make, []
+
+    def interrupted(function, options):
+        made.append(function)
+        if len(made) > 1:
+            raise KeyboardInterrupt
+        return real(function, options)
+
+    monkeypatch.setattr(compiling, "make", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fourth_power(2)
+    monkeypatch.undo()
+    assert fourth_power(2) == 16
+
+
+def test_threads_may_make_the_first_call_together():
+    code = """
+import threading
+import torch
+from combgrad.solvers import TopK
+answers, start = [], threading.Barrier(4)
+def solve():
+    start.wait()
+    answers.append(TopK(1)(torch.tensor([[3.0, 1.0]])).tolist())
+threads = [threading.Thread(target=solve) for _ in range(4)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+assert answers == 4 * [[[0.0, 1.0]]], answers
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=240)
+
+
 def test_every_kernel_is_kept_in_that_place():
     for path in ROOM.glob("*.py"):
-        if path.name != "__init__.py":
+        if path.name not in MACHINERY:
             assert "njit" not in path.read_text(encoding="utf-8"), path

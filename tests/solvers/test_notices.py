@@ -12,6 +12,7 @@ from numba import njit
 from numba.core import event
 
 from combgrad.solvers import Solver, notices
+from combgrad.solvers.kernels import compiling
 
 
 class Waiting(Solver):
@@ -45,6 +46,7 @@ def stderr(monkeypatch):
 
 
 def broadcast(status):
+    assert compiling  # which listens
     event.broadcast(event.Event("numba:compile", status))
 
 
@@ -69,7 +71,7 @@ def test_numba_says_when_it_compiles_a_path_and_when_it_does_not():
 
     class Listener(event.Listener):
         def on_start(self, event):
-            seen.append(notices._compilation.depth)
+            seen.append(notices.compilation.depth)
 
         def on_end(self, event):
             pass
@@ -80,7 +82,7 @@ def test_numba_says_when_it_compiles_a_path_and_when_it_does_not():
         double(np.float32(1.0))
     assert len(seen) == 2
     assert all(depth >= 1 for depth in seen)
-    assert notices._compilation.depth == 0
+    assert notices.compilation.depth == 0
 
 
 def test_a_call_that_takes_long_is_told_once_for_each_solver(stderr, monkeypatch):

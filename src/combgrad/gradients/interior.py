@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 import torch
-from scipy.optimize import linprog
 from torch import Tensor
 
 from combgrad.errors import IncompatibleError, InfeasibleError, SolverFailedError
@@ -82,7 +82,7 @@ def _roomiest(
 ) -> tuple[float, np.ndarray]:
     """The most that all slacks can have, at most 1, and a point (n,) where they do."""
     n = rows.shape[1]
-    found = linprog(
+    found = scipy.optimize.linprog(
         np.append(np.zeros(n), -1.0),
         A_ub=np.hstack([rows, np.ones((len(rows), 1))]),
         b_ub=sides,
@@ -107,7 +107,7 @@ def _without_fixed(
     for row, side in zip(rows, sides, strict=True):
         # No more than 1 of its slack is asked for: some have no end.
         matrix, limits = np.vstack([rows, -row]), np.append(sides, 1.0 - side)
-        found = linprog(row, matrix, limits, equal, values, free, method="highs")
+        found = scipy.optimize.linprog(row, matrix, limits, equal, values, free, method="highs")
         points.append(found.x)
     start = np.mean(points, axis=0)
     fixed = sides - rows @ start <= NO_ROOM

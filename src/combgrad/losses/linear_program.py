@@ -3,8 +3,8 @@
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy
 import torch
-from scipy.optimize import Bounds, LinearConstraint, OptimizeResult, linprog, milp
 from torch import Tensor
 
 from combgrad.errors import (
@@ -143,9 +143,9 @@ def _optimum(index: int, whole: np.ndarray, *arrays: np.ndarray) -> tuple[np.nda
         )
     rows = {"A_ub": A_ub, "b_ub": b_ub, "A_eq": A_eq, "b_eq": b_eq}
     bounds = np.stack([least, most], axis=1)
-    found = linprog(costs, **rows, bounds=bounds, method="highs-ds")
+    found = scipy.optimize.linprog(costs, **rows, bounds=bounds, method="highs-ds")
     if found.status == IN_DOUBT:  # with its presolve HiGHS may not tell these two apart
-        found = linprog(
+        found = scipy.optimize.linprog(
             costs, **rows, bounds=bounds, method="highs-ds", options={"presolve": False}
         )
     _check_outcome(index, found)
@@ -157,7 +157,7 @@ def _optimum(index: int, whole: np.ndarray, *arrays: np.ndarray) -> tuple[np.nda
     return point, *(side.marginals for side in sides)
 
 
-def _check_outcome(index: int, found: OptimizeResult) -> None:
+def _check_outcome(index: int, found: "scipy.optimize.OptimizeResult") -> None:
     if found.status == INFEASIBLE:
         raise InfeasibleError(
             f"linear_program_value: batch index {index} has no solution; its rows and bounds "
@@ -176,16 +176,16 @@ def _check_outcome(index: int, found: OptimizeResult) -> None:
 
 
 def _whole_point(
-    index: int, whole: np.ndarray, relaxed: OptimizeResult, *arrays: np.ndarray
+    index: int, whole: np.ndarray, relaxed: "scipy.optimize.OptimizeResult", *arrays: np.ndarray
 ) -> np.ndarray:
     """A whole point (n,) that costs no more than the relaxation's; NoPricesError without one."""
     costs, A_ub, b_ub, A_eq, b_eq, least, most = arrays
     rows = [(A, low, b) for A, low, b in ((A_ub, -np.inf, b_ub), (A_eq, b_eq, b_eq)) if len(b)]
-    found = milp(
+    found = scipy.optimize.milp(
         costs,
         integrality=whole.astype(int),
-        bounds=Bounds(least, most),
-        constraints=[LinearConstraint(A, low, b) for A, low, b in rows],
+        bounds=scipy.optimize.Bounds(least, most),
+        constraints=[scipy.optimize.LinearConstraint(A, low, b) for A, low, b in rows],
     )
     size = np.abs(costs) @ np.abs(relaxed.x) + 1.0
     if found.x is not None and found.fun <= relaxed.fun + EQUAL * size:

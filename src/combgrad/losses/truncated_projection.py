@@ -4,7 +4,7 @@ import importlib
 from typing import Any
 
 import numpy as np
-from scipy.sparse import csc_array, eye_array, triu
+import scipy
 
 from combgrad.errors import MissingPackageError
 
@@ -23,8 +23,8 @@ def stopped_short(point: np.ndarray, normals: np.ndarray, steps: int) -> np.ndar
     settings.verbose, settings.max_threads, settings.max_iter = False, 1, steps
     # Both would change where the first steps lead.
     settings.presolve_enable = settings.equilibrate_enable = False
-    square = triu(csc_array(2 * normals @ normals.T), format="csc")
-    below = csc_array(-eye_array(len(normals)))
+    square = scipy.sparse.triu(scipy.sparse.csc_array(2 * normals @ normals.T), format="csc")
+    below = scipy.sparse.csc_array(-scipy.sparse.eye_array(len(normals)))
     problem = (square, -2 * normals @ point, below, np.zeros(len(normals)))
     cones = [clarabel.NonnegativeConeT(len(normals))]
     return np.asarray(clarabel.DefaultSolver(*problem, cones, settings).solve().x) @ normals

@@ -4,10 +4,9 @@ import warnings
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 import torch
 from numpy.typing import NDArray
-from scipy.cluster.vq import kmeans2
-from scipy.sparse import coo_array
 from torch import Tensor
 
 from combgrad.solvers.kernels.relevance import count_ahead, count_ahead_parallel
@@ -103,7 +102,9 @@ def cluster_agreement(embeddings: Tensor, labels: Tensor, seed: int = 0) -> Tens
     with warnings.catch_warnings():
         # A cluster that is left empty is an answer too, as where all embeddings are one.
         warnings.filterwarnings("ignore", "One of the clusters is empty")
-        _, found = kmeans2(points, start, iter=CLUSTER_STEPS, minit="matrix", missing="warn")
+        _, found = scipy.cluster.vq.kmeans2(
+            points, start, iter=CLUSTER_STEPS, minit="matrix", missing="warn"
+        )
     return torch.tensor(normalised_information(labels.cpu().numpy(), found))
 
 
@@ -111,7 +112,7 @@ def normalised_information(first: NDArray[np.integer], second: NDArray[np.intege
     """2 I(a; b) / (H(a) + H(b)) of two partitions (N,); 1 where both have one part alone."""
     _, a = np.unique(first, return_inverse=True)
     _, b = np.unique(second, return_inverse=True)
-    joint = coo_array((np.ones(len(a)), (a, b))).tocsr().data / len(a)
+    joint = scipy.sparse.coo_array((np.ones(len(a)), (a, b))).tocsr().data / len(a)
     entropies = [_entropy(np.bincount(part) / len(part)) for part in (a, b)]
     whole = sum(entropies)
     return float(2 * (whole - _entropy(joint)) / whole) if whole > 0 else 1.0

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from combgrad.pictures.sphere import Floats, great_circle, unit_vectors
+from combgrad.pictures.sphere import Floats, angles, great_circle, unit_vectors
+
+#: Between two points of an outline.
+_GAP_DEGREES = 2.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,8 +37,12 @@ def load_coastline() -> Coastline:
 
 
 def _ring(tenths: list[int]) -> Floats:
-    """Ring (p, 3), no gap above 2°, of flat longitude, latitude pairs in tenths of a degree."""
+    """Ring (p, 3) without wide gaps, of flat longitude, latitude pairs in tenths of a degree."""
     corners = np.reshape(tenths, (-1, 2)) / 10.0
     points = unit_vectors(corners[:, 0], corners[:, 1])
-    sides = zip(points, np.roll(points, -1, axis=0), strict=True)
-    return np.concatenate([great_circle(a, b, step_degrees=2.0)[:-1] for a, b in sides])
+    following = np.roll(points, -1, axis=0)
+    # Nearly all sides are short, and of a short one only the start is wanted.
+    short = np.degrees(angles(points, following)) < _GAP_DEGREES
+    sides = zip(points, following, short, strict=True)
+    arcs = [a[None] if near else great_circle(a, b, _GAP_DEGREES)[:-1] for a, b, near in sides]
+    return np.concatenate(arcs)

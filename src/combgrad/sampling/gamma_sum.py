@@ -4,9 +4,8 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.interpolate import CubicHermiteSpline
-from scipy.special import gammaincc, gammaln
 
 Array = NDArray[np.float64]
 
@@ -50,9 +49,9 @@ def quantile_cells(shape: float, scales: Array) -> Cells:
     log_lower, log_upper, slope_lower, slope_upper = _tails(mixture, knots)
     low, high = log_lower < math.log(0.6), log_upper < math.log(0.6)
     # A power law in the lower tail and an exponential one in the upper: both become straight.
-    lower = CubicHermiteSpline(log_lower[low], knots[low], 1 / slope_lower[low])
+    lower = scipy.interpolate.CubicHermiteSpline(log_lower[low], knots[low], 1 / slope_lower[low])
     values = np.exp(knots[high])
-    upper = CubicHermiteSpline(
+    upper = scipy.interpolate.CubicHermiteSpline(
         log_upper[high][::-1], values[::-1], (values / slope_upper[high])[::-1]
     )
     tails = np.concatenate(
@@ -70,7 +69,7 @@ def _knots(shape: float, scales: Array) -> Array:
     smallest, largest = float(scales.min()), float(scales.max())
     total = shape * len(scales)
     # The sum's lower tail is at most that of its power law, its upper tail at most Chernoff's.
-    least = (_LOG_BEYOND + gammaln(total + 1) + shape * np.log(scales).sum()) / total
+    least = (_LOG_BEYOND + scipy.special.gammaln(total + 1) + shape * np.log(scales).sum()) / total
     rate = 0.9 / largest
     most = (-_LOG_BEYOND - shape * np.log1p(-rate * scales).sum()) / rate
     # x = largest * log(1 + e^v): even steps of v are relative for small x, absolute for large x.
@@ -105,7 +104,7 @@ def _tails(mixture: _Mixture, knots: Array) -> tuple[Array, Array, Array, Array]
     """
     shape, scale, weights = mixture
     order = shape + np.arange(len(weights))
-    constant = gammaln(order + 1)
+    constant = scipy.special.gammaln(order + 1)
     up_to = np.cumsum(weights)
     beyond = np.concatenate([np.cumsum(weights[:0:-1])[::-1], [0.0]])
     columns = np.stack([up_to, beyond, weights * order], axis=1)
@@ -119,6 +118,6 @@ def _tails(mixture: _Mixture, knots: Array) -> tuple[Array, Array, Array, Array]
         shifts[part] = logs.max(axis=1)
         sums[part] = np.exp(logs - shifts[part, None]) @ columns
     log_lower = np.log(sums[:, 0]) + shifts
-    upper = gammaincc(shape, np.exp(z)) + np.exp(shifts) * sums[:, 1]
+    upper = scipy.special.gammaincc(shape, np.exp(z)) + np.exp(shifts) * sums[:, 1]
     density = np.exp(shifts) * sums[:, 2]
     return log_lower, np.log(upper), sums[:, 2] / sums[:, 0], -density / upper

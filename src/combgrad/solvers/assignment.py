@@ -1,10 +1,8 @@
 """Linear assignment, square and rectangular, exact, in compiled code."""
 
 import numpy as np
+import scipy
 import torch
-from scipy import sparse
-from scipy.optimize import linear_sum_assignment
-from scipy.sparse import csr_array
 from torch import Tensor
 
 from combgrad.errors import SolverInputError
@@ -62,7 +60,9 @@ class Assignment(Solver):
 
     def optimum(self, costs: Tensor) -> Tensor:
         """The least <w, y> of costs (B, n, m) by scipy, (B,) in float64."""
-        best = [matrix[linear_sum_assignment(matrix)].sum() for matrix in to_array(costs)]
+        best = [
+            matrix[scipy.optimize.linear_sum_assignment(matrix)].sum() for matrix in to_array(costs)
+        ]
         return torch.tensor(best, dtype=torch.float64, device=costs.device)
 
     def is_constant_on(self, normal: Tensor) -> bool:
@@ -85,10 +85,10 @@ class Assignment(Solver):
         """
         self._check_shape(shape)
         rows, columns = shape
-        over_rows = sparse.kron(sparse.eye_array(rows), np.ones((1, columns)))
-        over_columns = sparse.kron(np.ones((1, rows)), sparse.eye_array(columns))
+        over_rows = scipy.sparse.kron(scipy.sparse.eye_array(rows), np.ones((1, columns)))
+        over_columns = scipy.sparse.kron(np.ones((1, rows)), scipy.sparse.eye_array(columns))
         blocks = [
-            (csr_array(sums), np.full(count, float(count <= other)), np.ones(count))
+            (scipy.sparse.csr_array(sums), np.full(count, float(count <= other)), np.ones(count))
             for sums, count, other in ((over_rows, rows, columns), (over_columns, columns, rows))
         ]
         return checked_program(blocks, (0.0, np.full(rows * columns, np.inf)), 1)

@@ -3,10 +3,9 @@
 import operator
 
 import numpy as np
+import scipy
 import torch
 from numpy.typing import ArrayLike
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import breadth_first_order
 from torch import Tensor
 
 from combgrad.errors import InfeasibleError, SolverInputError
@@ -147,7 +146,7 @@ class GraphShortestPath(Solver):
         self._check_shape(shape)
         entries, ones = np.arange(len(self.edges)), np.ones(len(self.edges))
         balance = sum(
-            sign * csr_array((ones, (node, entries)), shape=(self.nodes, len(entries)))
+            sign * scipy.sparse.csr_array((ones, (node, entries)), shape=(self.nodes, len(entries)))
             for sign, node in ((-1.0, self.edges[:, 0]), (1.0, self.edges[:, 1]))
         )
         supply = np.zeros(self.nodes)
@@ -226,9 +225,12 @@ def _checked_node(name: str, node: int, nodes: int) -> int:
 
 def _reached(arcs: np.ndarray, nodes: int, start: int) -> np.ndarray:
     """Which nodes there is a way to from `start`, (nodes,) bool."""
-    graph = csr_array((np.ones(len(arcs)), (arcs[:, 0], arcs[:, 1])), shape=(nodes, nodes))
+    graph = scipy.sparse.csr_array(
+        (np.ones(len(arcs)), (arcs[:, 0], arcs[:, 1])), shape=(nodes, nodes)
+    )
     reached = np.zeros(nodes, dtype=bool)
-    reached[breadth_first_order(graph, start, return_predecessors=False)] = True
+    order = scipy.sparse.csgraph.breadth_first_order(graph, start, return_predecessors=False)
+    reached[order] = True
     return reached
 
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy.sparse import csr_array, issparse, vstack
 
 #: How much smaller than the largest coefficient of its row one may be: a backend drops others.
 LEAST_COEFFICIENT = 1e-9
@@ -21,7 +21,7 @@ class Program:
     The largest coefficient of each row of A is between 1/2 and 1.
     """
 
-    matrix: csr_array
+    matrix: "scipy.sparse.csr_array"
     lower: np.ndarray
     upper: np.ndarray
     least: np.ndarray
@@ -53,7 +53,7 @@ def binary_program(variables: int, equal: Any = None, most: Any = None) -> Progr
     return checked_program([block for block in blocks if block is not None], bounds, 1)
 
 
-Rows = tuple[csr_array, np.ndarray, np.ndarray]
+Rows = tuple["scipy.sparse.csr_array", np.ndarray, np.ndarray]
 
 
 def _numbers(name: str, values: Any) -> np.ndarray:
@@ -74,7 +74,9 @@ def checked_rows(
     if matrix is None:
         return None
     rows = (
-        csr_array(matrix) if issparse(matrix) else csr_array(np.atleast_2d(_numbers(name, matrix)))
+        scipy.sparse.csr_array(matrix)
+        if scipy.sparse.issparse(matrix)
+        else scipy.sparse.csr_array(np.atleast_2d(_numbers(name, matrix)))
     )
     if rows.ndim != 2 or rows.dtype.kind not in "biuf":
         raise ValueError(f"{name} has {rows.ndim} axes and dtype {rows.dtype}; pass rows, (m, n).")
@@ -110,7 +112,7 @@ def checked_program(
     least, most, integer = (np.broadcast_to(v, (variables,)).copy() for v in vectors)
     if not np.isin(integer, (0, 1)).all():
         raise ValueError("integrality has entries other than 0 (continuous) and 1 (integer).")
-    empty = csr_array((0, variables)), np.empty(0), np.empty(0)
+    empty = scipy.sparse.csr_array((0, variables)), np.empty(0), np.empty(0)
     matrices, lowers, uppers = zip(*blocks, empty, strict=True)
     lower, upper = np.concatenate(lowers), np.concatenate(uppers)
     for name, low, high in (("row", lower, upper), ("variable", least, most)):
@@ -121,13 +123,13 @@ def checked_program(
                 f"the bounds of {name} {index}, {low[index]} to {high[index]}, leave nothing "
                 f"between them."
             )
-    matrix = csr_array(vstack(matrices, format="csr"))
+    matrix = scipy.sparse.csr_array(scipy.sparse.vstack(matrices, format="csr"))
     if not np.isfinite(matrix.data).all():
         raise ValueError("the rows contain NaN or inf; every coefficient must be a number.")
     return Program(*_scaled(matrix, lower, upper), least, most, integer == 1)
 
 
-def _scaled(matrix: csr_array, lower: np.ndarray, upper: np.ndarray) -> Rows:
+def _scaled(matrix: "scipy.sparse.csr_array", lower: np.ndarray, upper: np.ndarray) -> Rows:
     """Rows multiplied by powers of two, so that the largest coefficient is in [1/2, 1).
 
     The tolerances of the backends are absolute, and would swallow rows of small coefficients.

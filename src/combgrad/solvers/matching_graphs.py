@@ -6,9 +6,8 @@ from itertools import permutations
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy
 import torch
-from scipy.sparse import csr_matrix
-from scipy.sparse.csgraph import maximum_bipartite_matching
 from torch import Tensor
 
 from combgrad.errors import SolverInputError
@@ -144,7 +143,9 @@ def _most_matches(allowed: np.ndarray) -> int:
     """How many of the nodes can be matched, by the pairs (N1, N2) that may be."""
     if allowed.size == 0:
         return 0
-    return int((maximum_bipartite_matching(csr_matrix(allowed), perm_type="column") >= 0).sum())
+    graph = scipy.sparse.csr_matrix(allowed)
+    matched = scipy.sparse.csgraph.maximum_bipartite_matching(graph, perm_type="column")
+    return int((matched >= 0).sum())
 
 
 def least_by_enumeration(costs: Tensor, graphs: Graphs, full: bool) -> Tensor:

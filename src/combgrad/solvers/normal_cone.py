@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import nnls
+import scipy
 
 from combgrad.errors import SolverFailedError
 from combgrad.solvers.ilp_program import Program
@@ -39,7 +39,7 @@ class Cone(NamedTuple):
         if not rays.size:  # scipy's nnls frees its memory twice then
             return np.asarray(point - rest)
         try:
-            shares, _ = nnls(rays.T, rest)
+            shares, _ = scipy.optimize.nnls(rays.T, rest)
         except RuntimeError as error:
             raise SolverFailedError(
                 f"the projection onto a cone of {len(rays)} normals did not end ({error}); look "

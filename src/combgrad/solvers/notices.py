@@ -8,11 +8,6 @@ import os
 import sys
 import threading
 import time
-from typing import Any
-
-from numba.core import event
-
-from combgrad.solvers.kernels import is_kept
 
 #: Seconds after which a user wonders.
 COMPILING_SECONDS = 4.0
@@ -21,22 +16,22 @@ SOLVING_SECONDS = 10.0
 LOOK_EVERY_SECONDS = 0.5
 
 
-class _Compilation(event.Listener):
+class Compilation:
     """Since when numba compiles, and until when it did; its own lock keeps the events in order."""
 
     def __init__(self) -> None:
         self.depth = 0
         self.since = self.until = 0.0
 
-    def on_start(self, event: Any) -> None:
-        del event
+    def begin(self) -> None:
+        """numba begins to compile, a function or one that it calls."""
         if self.depth == 0:
             self.since = time.monotonic()
         self.depth += 1
 
-    def on_end(self, event: Any) -> None:
-        del event
-        self.depth -= 1
+    def end(self) -> None:
+        """It ends what it began last, of which an interruption may have left no word."""
+        self.depth = max(0, self.depth - 1)
         self.until = time.monotonic()
 
 
@@ -76,16 +71,23 @@ class _Watch:
             return False
 
     def _tell(self, calls: "list[NoticeWhenLong]", now: float) -> None:
-        if _compilation.depth > 0:
-            since = _compilation.since
+        if compilation.depth > 0:
+            since = compilation.since
             if now - since >= COMPILING_SECONDS and since != self.compilation_told:
                 self.compilation_told = since
                 names = ", ".join(sorted({call.solver for call in calls}))
-                skip = "later calls and later processes" if is_kept() else "later calls"
-                _say(f"compiling {names}; {skip} skip this")
+                from combgrad.solvers.kernels.keeping import place  # loads numba, which is here now
+
+                if place() is None:
+                    _say(f"compiling {names}; later calls skip this")
+                else:
+                    _say(
+                        f"compiling {names}; later calls and later processes skip this, and "
+                        f"`combgrad warmup` compiles all beforehand"
+                    )
             return
         for call in calls:
-            waited = now - max(call.started, _compilation.until)
+            waited = now - max(call.started, compilation.until)
             if waited >= SOLVING_SECONDS and call.solver not in self.solvers_told:
                 self.solvers_told.add(call.solver)
                 _say(f"one call of {call.solver} takes more than {SOLVING_SECONDS:.0f} s")
@@ -126,11 +128,10 @@ def _start_anew() -> None:
     """A forked child has none of its parent's threads, and perhaps a lock that one of them held."""
     global _watch
     _watch = _Watch()
-    _compilation.depth = 0
+    compilation.depth = 0
 
 
-_compilation = _Compilation()
-event.register("numba:compile", _compilation)
+compilation = Compilation()
 _watch = _Watch()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_start_anew)

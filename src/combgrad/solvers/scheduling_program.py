@@ -1,8 +1,7 @@
 """Tasks on machines as an integer program, for HiGHS as scipy has it."""
 
 import numpy as np
-from scipy.optimize import Bounds, LinearConstraint, milp
-from scipy.sparse import coo_array
+import scipy
 
 from combgrad.errors import SolverFailedError
 
@@ -38,15 +37,17 @@ def starts_by_program(
         columns.append(each)
         values.append(use[task[each], resource])
     entries = np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))
-    matrix = coo_array(entries, shape=(tasks + machines * resources * slots, variables)).tocsr()
+    matrix = scipy.sparse.coo_array(
+        entries, shape=(tasks + machines * resources * slots, variables)
+    ).tocsr()
     most = np.concatenate([np.ones(tasks), np.repeat(room.ravel(), slots)])
     least = np.concatenate([np.ones(tasks), np.full(len(most) - tasks, -np.inf)])
     size = np.abs(costs[task, start]).max(initial=0.0) or 1.0
-    found = milp(
+    found = scipy.optimize.milp(
         costs[task, start] / size,
         integrality=np.ones(variables),
-        bounds=Bounds(0, 1),
-        constraints=LinearConstraint(matrix, least, most),
+        bounds=scipy.optimize.Bounds(0, 1),
+        constraints=scipy.optimize.LinearConstraint(matrix, least, most),
         options={"mip_rel_gap": 0.0},
     )
     if found.status == _INFEASIBLE:

@@ -3,9 +3,8 @@
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+import scipy
 import torch
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 from combgrad.errors import SolverInputError
@@ -21,8 +20,10 @@ SECONDS_AN_EDGE = 2e-8
 
 def components(ends: np.ndarray, nodes: int) -> int:
     """In how many pieces the graph of `nodes` nodes falls, with edges between `ends` (E, 2)."""
-    graph = coo_matrix((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), shape=(nodes, nodes))
-    return int(connected_components(graph, directed=False, return_labels=False))
+    entries = np.ones(len(ends)), (ends[:, 0], ends[:, 1])
+    graph = scipy.sparse.coo_matrix(entries, shape=(nodes, nodes))
+    count = scipy.sparse.csgraph.connected_components(graph, directed=False, return_labels=False)
+    return int(count)
 
 
 def checked_ends(edges: Iterable[Sequence[int]], nodes: int | None) -> tuple[np.ndarray, int]:

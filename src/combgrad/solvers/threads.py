@@ -5,7 +5,6 @@ import os
 import threading
 from typing import Any
 
-import numba
 import torch
 
 #: Below this much expected work threads save little, and on a busy machine waking them can cost
@@ -35,6 +34,8 @@ def thread_count(work_seconds: float, asked: int | None = None) -> int:
 
     Raises ValueError for a number that is not at least 1.
     """
+    import numba  # which takes its time, and not every solver of this room needs it
+
     pinned = asked if asked is not None else os.environ.get("COMBGRAD_NUM_THREADS")
     most: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
     if pinned is not None:

@@ -11,6 +11,7 @@ SHOWING = {
     "figures": "combgrad.plans.figures",
     "report": "combgrad.plans.report",
     "reproduction": "combgrad.plans.reproduction",
+    "warmup": "combgrad.sweeps.warmup",
 }
 
 #: What the bare library does without.

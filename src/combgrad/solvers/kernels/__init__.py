@@ -1,33 +1,28 @@
-"""Compiled inner loops: pure functions of arrays, compiled by `kernel` and kept on disk.
+"""Compiled inner loops: pure functions of arrays, compiled when they are first called.
 
-numba recompiles a function when its own file changes, but not when a function that it inlined from
-another file does. So the compiled code lies in a folder that is named after all sources of this
-room: what was compiled from other sources is never found, and nothing has to be deleted.
+numba is loaded then, too: to import all solvers takes a tenth of a second, and to load numba and
+to prepare all that is here half a second more.
 """
 
-import contextlib
 import functools
-import hashlib
+import importlib
 import os
-import tempfile
 import threading
-import warnings
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-import numba
 import torch
-from numba import njit
-from numba.core.caching import FunctionCache
 
-#: numba's settings are the process's, and its workqueue layer takes one parallel kernel at a time.
-_settings, _running = threading.Lock(), threading.Lock()
+#: One thread at a time prepares kernels, and numba's workqueue layer takes one parallel kernel.
+_preparing, _running = threading.RLock(), threading.Lock()
+
+#: numba's `prange`, which takes its place in compiled code.
+prange = range
 
 
 def _new_locks() -> None:
-    global _settings, _running
-    _settings, _running = threading.Lock(), threading.Lock()
+    global _preparing, _running
+    _preparing, _running = threading.RLock(), threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):
@@ -35,103 +30,65 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_new_locks)
 
 
-def digest_of(folder: Path) -> str:
-    """A name for the sources of a folder, which changes with any of them."""
-    digest = hashlib.sha256()
-    for source in sorted(folder.glob("*.py")):
-        content = source.read_bytes()
-        digest.update(f"{source.name} {len(content)} ".encode() + content)
-    return digest.hexdigest()[:16]
+class Kernel:
+    """A function that numba compiles; `compiled` is what runs it, None before the first call."""
+
+    def __init__(self, function: Callable[..., Any], options: dict[str, Any]) -> None:
+        functools.update_wrapper(self, function)
+        self.function, self.options = function, options
+        self.dispatcher: Any = None
+        self.compiled: Callable[..., Any] | None = None
+
+    def __call__(self, *arguments: Any) -> Any:
+        compiled = self.compiled
+        if compiled is None:
+            compiled = self.prepare()
+        return compiled(*arguments)
+
+    def prepare(self) -> Callable[..., Any]:
+        """Load numba, and let it know this kernel and all that it may call."""
+        with _preparing:
+            if self.compiled is None:
+                _replace_kernels(self.function.__globals__)
+                dispatcher, parallel = self.made(), self.options.get("parallel")
+                self.compiled = _one_at_a_time(dispatcher) if parallel else dispatcher
+            return self.compiled
+
+    def made(self) -> Any:
+        """What numba makes of the function, which compiled callers need in its place."""
+        if self.dispatcher is None:
+            compiling = importlib.import_module(f"{__name__}.compiling")
+            self.dispatcher = compiling.make(self.function, self.options)
+        return self.dispatcher
 
 
-def _folders(here: Path) -> Iterator[Path]:
-    """Where compiled code may lie, the best place first."""
-    if numba.config.CACHE_DIR:  # type: ignore[attr-defined]
-        yield Path(numba.config.CACHE_DIR).absolute()  # type: ignore[attr-defined]
-    yield here / "__pycache__"
-    home = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
-    if home.is_absolute():
-        yield home / "combgrad"
+def _replace_kernels(names: dict[str, Any]) -> None:
+    """Put what numba makes of them in the place of the kernels that a module names.
 
-
-def find_place(here: Path) -> Path | None:
-    """The folder for the compiled code of the sources in `here`, or None, with a warning.
-
-    A folder is named after the user too and must belong to the user, since to load compiled code is
-    to run it.
+    Those that they need come first, so that an interruption leaves nothing that is half done.
     """
-    user = os.getuid() if hasattr(os, "getuid") else None
-    name = f"combgrad-{digest_of(here)}" + ("" if user is None else f"-{user}")
-    for folder in _folders(here):
-        place = folder / name
-        with contextlib.suppress(OSError):
-            folder.mkdir(parents=True, exist_ok=True)
-            place.mkdir(mode=0o700, exist_ok=True)
-            if user is None or place.stat().st_uid == user:
-                tempfile.TemporaryFile(dir=place).close()
-                return place
-    tried = ", ".join(map(str, _folders(here)))
-    warnings.warn(
-        f"combgrad: no folder for compiled code can be written (tried {tried}), so every process "
-        f"compiles its solvers anew, which can take a minute; set NUMBA_CACHE_DIR to a folder of "
-        f"your own.",
-        RuntimeWarning,
-        stacklevel=2,
-    )
-    return None
+    for name, value in list(names.items()):
+        if name == "prange":
+            names[name] = importlib.import_module("numba").prange
+        elif isinstance(value, Kernel):
+            if value.function.__globals__ is not names:
+                _replace_kernels(value.function.__globals__)
+            made = value.made()
+            if not value.options.get("parallel"):
+                names[name] = made
 
 
-@functools.cache
-def _place() -> Path | None:
-    return find_place(Path(__file__).parent)
+def _one_at_a_time(dispatcher: Callable[..., Any]) -> Callable[..., Any]:
+    def run(*arguments: Any) -> Any:
+        with _running:
+            threads = torch.get_num_threads()
+            try:
+                return dispatcher(*arguments)
+            finally:
+                if torch.get_num_threads() != threads:
+                    torch.set_num_threads(threads)
 
-
-def is_kept() -> bool:
-    """Whether later processes find what this one compiles."""
-    return _place() is not None
-
-
-@functools.cache
-def _say_once(reason: str) -> None:
-    warnings.warn(
-        f"combgrad: compiled code is not kept: {reason}; free some space, or set NUMBA_CACHE_DIR "
-        f"to another folder.",
-        RuntimeWarning,
-        stacklevel=2,
-    )
-
-
-class _Kept(FunctionCache):
-    """numba's cache of one function, whose troubles with files are no troubles of the caller."""
-
-    def load_overload(self, sig: Any, target_context: Any) -> Any:
-        try:
-            return super().load_overload(sig, target_context)
-        except Exception:
-            # A file that was cut off: as if there were none, in the next process too.
-            with contextlib.suppress(Exception):
-                self.flush()
-            return None
-
-    def save_overload(self, sig: Any, data: Any) -> None:
-        try:
-            super().save_overload(sig, data)
-        except Exception as error:
-            _say_once(str(error))
-
-
-def _keep(dispatcher: Any, place: Path) -> None:
-    """Let numba keep the machine code of a function in `place`."""
-    with _settings, contextlib.suppress(RuntimeError, OSError):
-        before = numba.config.CACHE_DIR  # type: ignore[attr-defined]
-        numba.config.CACHE_DIR = str(place)  # type: ignore[attr-defined]
-        try:
-            cache = _Kept(dispatcher.py_func)
-        finally:
-            numba.config.CACHE_DIR = before  # type: ignore[attr-defined]
-        # Where numba cannot use this folder it takes another, in which old code would be found.
-        if place in Path(cache.cache_path).parents:
-            dispatcher._cache = cache
+    return run
 
 
 def kernel(**options: Any) -> Callable[[Callable[..., Any]], Any]:
@@ -140,31 +97,12 @@ def kernel(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     With `parallel=True` one call runs at a time; others wait for it, in this process. It leaves
     torch the number of threads that it had, which numba changes where both use one OpenMP.
     """
-
-    def compile_(function: Callable[..., Any]) -> Any:
-        dispatcher = njit(**options)(function)
-        if dispatcher is function:
-            return function  # NUMBA_DISABLE_JIT, for debugging
-        place = _place()
-        if place is not None:
-            _keep(dispatcher, place)
-        if not options.get("parallel"):
-            return dispatcher
-
-        @functools.wraps(function)
-        def one_at_a_time(*arguments: Any) -> Any:
-            with _running:
-                threads = torch.get_num_threads()
-                try:
-                    return dispatcher(*arguments)
-                finally:
-                    if torch.get_num_threads() != threads:
-                        torch.set_num_threads(threads)
-
-        return one_at_a_time
-
-    return compile_
+    return functools.partial(Kernel, options=options)
 
 
 #: For functions that only compiled code calls: no entry from Python halves the compile time.
 inner = kernel(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+
+#: For large ones that are called in one place: code that is compiled within its caller is compiled
+#: once, while that of an `inner` function is optimised anew in all callers above it.
+merged = kernel(error_model="numpy", inline="always")

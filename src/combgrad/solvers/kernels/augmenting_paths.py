@@ -7,10 +7,9 @@ of w_ij - v_j the least of its row, and unmatched columns keep the price they be
 import math
 
 import numpy as np
-from numba import prange
 from numpy.typing import NDArray
 
-from combgrad.solvers.kernels import inner, kernel
+from combgrad.solvers.kernels import inner, kernel, prange
 from combgrad.solvers.kernels.exact_sums import ROUNDING, sums_are_exact
 
 # Sums of larger costs could overflow; scaled by a power of two they keep all their digits.

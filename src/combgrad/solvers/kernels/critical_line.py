@@ -9,10 +9,10 @@ assets to the next, until the risk is within its budget.
 import math
 
 import numpy as np
-from numba import prange
 from numpy.typing import NDArray
 
-from combgrad.solvers.kernels import inner, kernel
+from combgrad.solvers.kernels import inner, kernel, prange
+from combgrad.solvers.kernels.tsp_costs import copy_vector
 
 #: What a portfolio may cost above the cheapest, in spreads of the costs, and its risk above the
 #: budget, in the largest variance.
@@ -244,7 +244,7 @@ def _solve_range(
     for b in range(part[0], part[1]):
         for tie in _TIES:
             if not _normalised(costs[b], tie, scaled):
-                solutions[b] = calmest
+                copy_vector(calmest, solutions[b], costs.shape[1])
                 proven[b] = True
                 break
             solutions[b] = 0.0
@@ -295,6 +295,7 @@ def calmest_portfolio(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
     costs, solution = np.empty(len(covariance)), np.zeros(len(covariance))
     # Any costs lead there; those of the variances do in few changes.
     if not _normalised(np.diag(covariance).copy(), _TIES[0], costs):
-        costs[:] = _TIES[0] * np.arange(len(costs))
+        for i in range(len(costs)):
+            costs[i] = _TIES[0] * i
     _walk(costs, covariance, -1.0, solution)
     return solution

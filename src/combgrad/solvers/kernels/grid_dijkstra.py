@@ -10,10 +10,9 @@ larger than the others, a binary heap starts anew.
 """
 
 import numpy as np
-from numba import prange
 from numpy.typing import NDArray
 
-from combgrad.solvers.kernels import inner, kernel
+from combgrad.solvers.kernels import inner, kernel, prange
 from combgrad.solvers.kernels.grid_certainty import is_alone, is_certain
 
 # A power of two; fewer buckets hold more vertices each, more buckets are more often empty.

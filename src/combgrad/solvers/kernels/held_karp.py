@@ -9,10 +9,9 @@ is in doubt only where another tour is as short up to that share. `exact_held_ka
 import math
 
 import numpy as np
-from numba import prange
 from numpy.typing import NDArray
 
-from combgrad.solvers.kernels import inner, kernel
+from combgrad.solvers.kernels import inner, kernel, prange
 from combgrad.solvers.kernels.tsp_costs import (
     copy_vector,
     fill_cost_matrix,

@@ -1,10 +1,9 @@
 """The 0-1 knapsack by dynamic programming over the capacity (Bellman 1957)."""
 
 import numpy as np
-from numba import prange
 from numpy.typing import NDArray
 
-from combgrad.solvers.kernels import inner, kernel
+from combgrad.solvers.kernels import inner, kernel, prange
 from combgrad.solvers.kernels.exact_sums import (
     ROUNDING,
     add_limbs,

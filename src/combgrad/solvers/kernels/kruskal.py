@@ -1,10 +1,9 @@
 """Minimum spanning trees by adding the cheapest edge that closes no cycle (Kruskal 1956)."""
 
 import numpy as np
-from numba import prange
 from numpy.typing import NDArray
 
-from combgrad.solvers.kernels import inner, kernel
+from combgrad.solvers.kernels import inner, kernel, prange
 from combgrad.solvers.kernels.ordering import fill_keys, sort_keys
 
 

@@ -4,10 +4,9 @@ The moves that leave node (i, j) lead to (i+1, j+1), to (i, j+1) and to (i+1, j)
 """
 
 import numpy as np
-from numba import prange
 from numpy.typing import NDArray
 
-from combgrad.solvers.kernels import inner, kernel
+from combgrad.solvers.kernels import inner, kernel, prange
 from combgrad.solvers.kernels.exact_sums import ROUNDING, sums_are_exact, total_size
 
 _DIAGONAL, _RIGHT, _DOWNWARD = 0, 1, 2

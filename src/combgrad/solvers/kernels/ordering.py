@@ -1,10 +1,9 @@
 """Stable sorting of rows: by the bits of their entries, or roughly by size, then by insertion."""
 
 import numpy as np
-from numba import prange
 from numpy.typing import NDArray
 
-from combgrad.solvers.kernels import inner, kernel
+from combgrad.solvers.kernels import inner, kernel, prange
 
 _BYTE = 256
 _LOW_BYTE = np.uint64(_BYTE - 1)

@@ -1,10 +1,9 @@
 """Where the relevant columns of a row of scores stand, without sorting the row."""
 
 import numpy as np
-from numba import prange
 from numpy.typing import NDArray
 
-from combgrad.solvers.kernels import inner, kernel
+from combgrad.solvers.kernels import inner, kernel, prange
 
 
 @inner

@@ -1,10 +1,9 @@
 """The k smallest entries of a row, without sorting it."""
 
 import numpy as np
-from numba import prange
 from numpy.typing import NDArray
 
-from combgrad.solvers.kernels import inner, kernel
+from combgrad.solvers.kernels import inner, kernel, prange
 
 # Rows up to this length are cheapest to solve by comparing all pairs, without a branch.
 _COUNTED = 24

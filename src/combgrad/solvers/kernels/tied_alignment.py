@@ -6,10 +6,9 @@ the last cell.
 """
 
 import numpy as np
-from numba import prange
 from numpy.typing import NDArray
 
-from combgrad.solvers.kernels import inner, kernel
+from combgrad.solvers.kernels import inner, kernel, prange
 from combgrad.solvers.kernels.exact_sums import ROUNDING, sums_are_exact
 
 

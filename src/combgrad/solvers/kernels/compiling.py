@@ -1,0 +1,48 @@
+"""How a kernel is compiled by numba, which is loaded when the first one is called."""
+
+from collections.abc import Callable
+from typing import Any
+
+from numba import njit
+from numba.core import event
+from numba.core.types import unliteral
+
+from combgrad.solvers.kernels.keeping import keep, place
+from combgrad.solvers.notices import compilation
+
+
+class _Listener(event.Listener):
+    """Tells the notices when numba compiles."""
+
+    def on_start(self, event: Any) -> None:
+        del event
+        compilation.begin()
+
+    def on_end(self, event: Any) -> None:
+        del event
+        compilation.end()
+
+
+def _take_numbers_alike(dispatcher: Any) -> None:
+    """Let compiled callers that pass a constant share the code with those that pass a variable."""
+    template = dispatcher.get_call_template
+
+    def for_any_number(arguments: Any, named: Any) -> Any:
+        plain = {name: unliteral(kind) for name, kind in named.items()}
+        return template(tuple(map(unliteral, arguments)), plain)
+
+    dispatcher.get_call_template = for_any_number
+
+
+def make(function: Callable[..., Any], options: dict[str, Any]) -> Any:
+    """What runs a function compiled; the function itself with NUMBA_DISABLE_JIT, for debugging."""
+    dispatcher = njit(**options)(function)
+    if dispatcher is not function:
+        _take_numbers_alike(dispatcher)
+        folder = place()
+        if folder is not None:
+            keep(dispatcher, folder)
+    return dispatcher
+
+
+event.register("numba:compile", _Listener())
