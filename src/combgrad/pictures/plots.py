@@ -20,7 +20,7 @@ from combgrad.files.installation import program
 from combgrad.files.writing import write_atomically
 from combgrad.pictures.labels import INK
 from combgrad.pictures.saving import save_figure
-from combgrad.results.layout import told
+from combgrad.results.plan_names import told
 from combgrad.results.series import FigureData, Panel, Series
 from combgrad.results.templates import writable
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from combgrad.files.installation import program
 from combgrad.plans.grids import Plan, Point
-from combgrad.results.layout import called, told
+from combgrad.results.plan_names import called, told
 from combgrad.runs.configuration import CONFIG_FOLDER
 
 #: Curves worth a look whatever the table reports; costs that vanish have collapsed.

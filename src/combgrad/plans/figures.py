@@ -14,7 +14,7 @@ from combgrad.pictures.plots import draw_figure, save_plot
 from combgrad.plans.example_8a import draw_8a
 from combgrad.plans.example_regions import draw_2, draw_9
 from combgrad.plans.grids import EXAMPLES, Plan, PlanError, load_plans, names, sketch_of
-from combgrad.results.layout import plan_name, told
+from combgrad.results.plan_names import plan_name, told
 from combgrad.results.record import SOURCES
 from combgrad.results.selection import add_arguments, chosen
 from combgrad.results.series import collect, groups

@@ -15,8 +15,9 @@ from omegaconf.errors import OmegaConfBaseException
 from combgrad.errors import CombgradError
 from combgrad.files.installation import program
 from combgrad.results.identity import signature
-from combgrad.results.layout import plan_name, read_layout, told
+from combgrad.results.layout import read_layout
 from combgrad.results.paper import paper_values
+from combgrad.results.plan_names import plan_name, told
 from combgrad.results.record import RunRecord
 from combgrad.results.series import Sketch, read_sketch
 from combgrad.results.tables import Table, make_tables

@@ -11,8 +11,8 @@ from typing import Any
 from combgrad.files.installation import program
 from combgrad.results import drawings, report_tables
 from combgrad.results.drawings import Drawing, leading, title_of
-from combgrad.results.layout import told
 from combgrad.results.paper import PAPERS, Paper, paper_of
+from combgrad.results.plan_names import told
 from combgrad.results.questions import Question, answered, cited, linked
 from combgrad.results.record import RunRecord
 from combgrad.results.report_runs import (
