@@ -120,7 +120,7 @@ def a_record(point, seed=0, accuracy=0.5, **changes):
         "seconds": {"train": 90.0},
         "versions": {"torch": "2.13"},
         "commit": "0123456789abcdef+changes",
-        "hardware": {"cores": 2},
+        "hardware": {"cores": 2, "load": 1.5 + seed},
         "command": f"python train.py experiment={point['experiment']} seed={seed}",
         "started": "2026-01-01T00:00:00+00:00",
         "finished": "2026-01-01T01:00:00+00:00",
@@ -281,7 +281,7 @@ def test_a_run_tells_everything(tree):
     assert {name: facts[name] for name in expected} == expected
     # What it was made with stands once for all runs that share it.
     setup = run.one("a", href="#setup-1")
-    assert setup.text == facts["Made with"] == "setup 1"
+    assert (setup.text, facts["Made with"]) == ("setup 1", "setup 1, load 2.5")
     assert tree.one("div", id="setup-1").one("dd").text == "cores 2; torch 2.13"
     assert not tree.all("div", id="setup-2")
     assert [c.text for c in run.one("tbody").one("tr").all("td")] == ["0.51", "0.25"]

@@ -48,8 +48,9 @@ class Setups:
         self.found: dict[tuple[str, str], str] = {}
 
     def of(self, run: RunRecord) -> str:
-        """The id of a run's own."""
-        both = _listed(run.hardware), _listed(run.versions)
+        """The id of a run's own; how busy the machine was is no part of it."""
+        machine = {key: value for key, value in run.hardware.items() if key != "load"}
+        both = _listed(machine), _listed(run.versions)
         return self.found.setdefault(both, f"setup-{len(self.found) + 1}")
 
 
@@ -124,7 +125,8 @@ def _group(
         "facts": f"Profile {first.profile}, data {first.data_source}, {count}.",
         "places": [place for place in _places_of(runs, places) if place.counts],
         "runs": [
-            _run(run, places.get(run.file_name, ()), axis, folder, own) | {"setup": setups.of(run)}
+            _run(run, places.get(run.file_name, ()), axis, folder, own)
+            | {"setup": setups.of(run), "load": run.hardware.get("load")}
             for run in runs
         ],
     }
