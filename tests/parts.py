@@ -8,7 +8,9 @@ from typing import Any
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
+from combgrad.gradients.base import GradientMethod
 from combgrad.runs.configuration import CONFIG_FOLDER
+from combgrad.solvers import TSP, Ranking, Solver, TopK
 
 #: group -> option -> words for the values that its YAML leaves open.
 ARGUMENTS: dict[str, dict[str, list[str]]] = {
@@ -31,6 +33,9 @@ APART = {
     "loss": {"sinkhorn", "soft_alignment"},
     "solver": {"of_data"},
 }
+
+#: Losses of another solver's solutions than those of `TopK(3)`, their targets three entries too.
+OTHER_SOLVERS = {"recall": Ranking()}
 
 
 def options(group: str) -> list[str]:
@@ -69,3 +74,12 @@ def _node(group: str, option: str) -> Any:
     node = OmegaConf.load(CONFIG_FOLDER / group / f"{option}.yaml")
     given = OmegaConf.from_dotlist(ARGUMENTS.get(group, {}).get(option, []))
     return OmegaConf.merge(node, given.get(group, {}))
+
+
+#: The losses that the common tests hold for.
+LOSSES = sorted(set(complete("loss")) - {"none"})
+
+
+def fitting(method: GradientMethod) -> Solver:
+    """A solver that a method fits; all its solutions of ten costs have five ones."""
+    return TSP() if method.requires <= TSP().traits else TopK(5)

@@ -11,13 +11,11 @@ from combgrad.labels import Labels
 from combgrad.losses.pool import PoolLoss
 from combgrad.margins import InformedMargin, NoiseMargin
 from combgrad.projections import Mean, Norm, Std
-from combgrad.solvers import TSP, Ranking, TopK
+from combgrad.solvers import TopK
 from contract import ROWS
-from parts import build, complete
+from parts import LOSSES, OTHER_SOLVERS, build, complete, fitting
 
 GRADS = complete("grad")
-LOSSES = sorted(set(complete("loss")) - {"none"})
-OTHER_SOLVERS = {"recall": Ranking()}
 
 #: Their noise is drawn on the device, which draws other numbers than the CPU.
 NOISY_IN_TRAINING = {"imle", "adaptive_imle", "perturbed", "l2x", "softsub", "simple"}
@@ -58,8 +56,7 @@ def test_a_solver_answers_on_the_device_that_asks(name, device):
 @pytest.mark.parametrize("name", GRADS)
 def test_a_gradient_method_has_the_gradient_of_the_cpu(name, projection, device):
     method = build("grad", name)
-    solver = TSP() if method.requires <= TSP().traits else TopK(5)
-    layer = CombinatorialLayer(solver, method, projection)
+    layer = CombinatorialLayer(fitting(method), method, projection)
     if device.type == "cuda" and name in NOISY_IN_TRAINING:
         pytest.skip("devices draw other noise")
     costs, upstream = random(6, 10), random(6, 10, seed=1)

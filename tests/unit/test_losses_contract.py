@@ -9,10 +9,9 @@ from combgrad.labels import Labels
 from combgrad.losses.pool import PoolLoss
 from combgrad.margins import InformedMargin
 from combgrad.projections import Std
-from combgrad.solvers import Ranking, TopK
-from parts import build, complete
+from combgrad.solvers import TopK
+from parts import LOSSES, OTHER_SOLVERS, build
 
-LOSSES = sorted(set(complete("loss")) - {"none"})
 SOLVER = TopK(3)
 
 #: Those whose layer decides by the projected costs, and which count what that costs by w itself.
@@ -20,9 +19,6 @@ COUNTED_AS_GIVEN = {"solution_cost"}
 
 #: Those whose gradient sees no solution.
 GIVEN_GRADIENT = {"bilinear", "target_cost", "regret"}
-
-#: Losses of another solver's solutions; their targets are entries that are right, three as well.
-OTHER_SOLVERS = {"recall": Ranking()}
 
 
 def random(*shape, seed=0, dtype=torch.float64):

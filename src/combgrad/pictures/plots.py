@@ -37,6 +37,7 @@ _LINES_OF_A_BOX = ("boxprops", "whiskerprops", "capprops", "medianprops")
 
 # Inches.
 _PANEL_WIDTH, _PANEL_HEIGHT, _LINE = 7.0, 4.0, 0.19
+_HANDLE, _LEGEND_LETTER = 0.7, 0.072
 _LETTERS_AN_INCH = {"title": 11, "footer": 15}
 _LEGEND: dict[str, Any] = {"fontsize": 9, "labelcolor": INK, "edgecolor": "none"}
 
@@ -56,7 +57,7 @@ def draw_figure(data: FigureData, words: bool = True) -> Figure:
     for axes, panel in zip(boxes, data.panels, strict=True):
         _draw_panel(axes, data, panel)
     names = _names_below(data, boxes)
-    columns = max(1, int(width / (0.7 + 0.072 * max(map(len, names), default=0))))
+    columns = max(1, int(width / (_HANDLE + _LEGEND_LETTER * max(map(len, names), default=0))))
     below = _LINE * -(-len(names) // columns)
     height = _PANEL_HEIGHT + below + foot + head
     figure.set_size_inches(width, height)
