@@ -16,6 +16,18 @@ PROGRAM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
 )
 
+#: Where an element can be clicked, or null as long as it moves or something lies above it.
+MIDDLE = """(async () => {
+  const it = %s, frame = () => new Promise(requestAnimationFrame);
+  it.scrollIntoView({block: "center"});
+  const before = it.getBoundingClientRect();
+  await frame(); await frame();
+  const box = it.getBoundingClientRect();
+  const x = box.x + box.width / 2, y = box.y + box.height / 2;
+  const still = before.x === box.x && before.y === box.y;
+  return still && it.contains(document.elementFromPoint(x, y)) ? [x, y] : null;
+})()"""
+
 
 class Browser:
     """Chromium driven through two pipes by its own protocol, which needs no package."""
@@ -81,17 +93,20 @@ class Browser:
         self.call("Page.navigate", url=path.as_uri())
         self.until("location.protocol === 'file:' && document.readyState === 'complete'", seconds)
 
-    def click(self, selector):
-        # The page may still be scrolling to where the last click has led.
-        x, y = self.ask(
-            "(async () => { const frame = () => new Promise(requestAnimationFrame);"
-            "await frame(); await frame();"
-            f"const it = document.querySelector({json.dumps(selector)});"
-            "it.scrollIntoView({block: 'center'}); const box = it.getBoundingClientRect();"
-            "return [box.x + box.width / 2, box.y + box.height / 2]; })()"
+    def click(self, selector, seconds=20):
+        """Click at an element until the click arrives: a page may still scroll meanwhile."""
+        element = f"document.querySelector({json.dumps(selector)})"
+        self.ask(
+            f"window.arrived = false; {element}.addEventListener("
+            "'click', () => { window.arrived = true; }, {once: true, capture: true})"
         )
-        for kind in ("mousePressed", "mouseReleased"):
-            self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+        deadline = time.monotonic() + seconds
+        while not self.ask("window.arrived"):
+            assert time.monotonic() < deadline, f"no click arrives at {selector}"
+            if middle := self.ask(MIDDLE % element):
+                at = {"x": middle[0], "y": middle[1], "button": "left", "clickCount": 1}
+                for kind in ("mousePressed", "mouseReleased"):
+                    self.call("Input.dispatchMouseEvent", type=kind, **at)
 
     def press(self, key, code, text=""):
         which = {"key": key, "code": key, "windowsVirtualKeyCode": code}
