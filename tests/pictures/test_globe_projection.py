@@ -40,7 +40,7 @@ def shoelace(loop):
 
 def circle_around(centre, degrees):
     """Points of a small circle, anticlockwise seen from outside."""
-    right, up, forward = Orthographic(centre).axes()
+    right, up, forward = Orthographic(centre).axes
     theta = np.linspace(0, 2 * np.pi, 181)[:-1, None]
     r = np.radians(degrees)
     return np.cos(r) * forward + np.sin(r) * (np.cos(theta) * right + np.sin(theta) * up)
@@ -61,7 +61,7 @@ def test_orthographic_by_hand():
 
 
 def test_orthographic_has_right_handed_axes_at_a_pole():
-    axes = Orthographic(np.array([0.0, 0.0, 1.0])).axes()
+    axes = Orthographic(np.array([0.0, 0.0, 1.0])).axes
     np.testing.assert_allclose(axes @ axes.T, np.eye(3), atol=1e-12)
     assert np.linalg.det(axes) == pytest.approx(1.0)
 

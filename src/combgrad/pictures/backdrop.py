@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
+from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.patches import Circle, PathPatch
 from matplotlib.path import Path
 
@@ -32,13 +32,12 @@ def draw_earth(axes: Axes, projection: Projection, reach: float | None = None) -
     _draw_lines(axes, projection, border, _graticule(), color=GRID, linewidth=0.6, alpha=0.8)
     coast = load_coastline()
     for rings, colour, order in ((coast.land, LAND, 2.0), (coast.lakes, OCEAN, 2.1)):
-        for ring in rings:
-            loops = projection.areas(ring)
-            if loops:
-                path = Path.make_compound_path(*[_closed(loop) for loop in loops])
-                patch = PathPatch(path, facecolor=colour, edgecolor="none", zorder=order)
-                axes.add_patch(patch)
-                patch.set_clip_path(border, axes.transData)
+        seen = [loops for ring in rings if (loops := projection.areas(ring))]
+        paths = [Path.make_compound_path(*map(_closed, loops)) for loops in seen]
+        areas = PathCollection(paths, facecolors=colour, edgecolors="none", zorder=order)
+        # A patch of its own for each would have the limits of the axes found by its curves.
+        axes.add_collection(areas, autolim=False)
+        areas.set_clip_path(border, axes.transData)
     shores = [np.concatenate([ring, ring[:1]]) for ring in (*coast.land, *coast.lakes)]
     _draw_lines(axes, projection, border, iter(shores), color=COAST, linewidth=0.6, zorder=2.2)
     if isinstance(projection, Orthographic):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -43,6 +44,7 @@ class Orthographic:
 
     centre: Floats
 
+    @cached_property
     def axes(self) -> Floats:
         """Rows (3, 3): right (east at the centre), up (north at the centre), towards the viewer."""
         forward = self.centre / np.linalg.norm(self.centre)
@@ -54,7 +56,7 @@ class Orthographic:
 
     def flatten(self, points: Floats) -> tuple[Floats, Bools]:
         """(x, y) = (right · p, up · p) as (m, 2); hidden (m,) where forward · p < 0."""
-        turned = points @ self.axes().T
+        turned = points @ self.axes.T
         return turned[:, :2], turned[:, 2] < 0
 
     def strokes(self, curve: Floats) -> list[Stroke]:
