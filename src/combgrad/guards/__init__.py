@@ -1,1 +1,1 @@
-"""The doors through which packages come that would not import everywhere as they are."""
+"""Doors for packages that would not import everywhere as they are, and how imports stay quick."""

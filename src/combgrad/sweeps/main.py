@@ -4,6 +4,7 @@ import importlib
 import sys
 
 from combgrad.files.installation import extra
+from combgrad.guards.collecting import no_collecting
 
 #: The first word of a command that does not train, and where it is carried out.
 SHOWING = {
@@ -22,7 +23,8 @@ def main() -> None:
     """Carry out the command line of this process."""
     word = sys.argv[1] if len(sys.argv) > 1 else ""
     try:
-        module = importlib.import_module(SHOWING.get(word, "combgrad.sweeps.train"))
+        with no_collecting():
+            module = importlib.import_module(SHOWING.get(word, "combgrad.sweeps.train"))
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] not in _OPTIONAL:
             raise

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
 
+from combgrad.guards.collecting import no_collecting
 from combgrad.runs.checks.kinds import expected, fits
 from combgrad.runs.checks.options import options_with
 from combgrad.runs.checks.reads import BUILT, references
@@ -89,10 +90,11 @@ def faulty_arguments(values: dict[str, Any], config: DictConfig) -> list[str]:
 
 
 def _imported(path: str) -> Any:
-    if path.startswith("pytorch_lightning"):
-        # Its import needs the guard that comes with this door.
-        import combgrad.guards.lightning  # noqa: F401
-    return pkgutil.resolve_name(path)
+    with no_collecting():
+        if path.startswith("pytorch_lightning"):
+            # Its import needs the guard that comes with this door.
+            import combgrad.guards.lightning  # noqa: F401
+        return pkgutil.resolve_name(path)
 
 
 def _nothing_to_set(key: str, node: Any, config: DictConfig) -> str:
