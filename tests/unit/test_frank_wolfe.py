@@ -57,6 +57,15 @@ def test_no_solution_is_any_better_along_the_slope(name):
     assert float(gap.max()) < 1e-8
 
 
+def test_it_says_that_its_steps_did_not_do(recwarn):
+    costs = random(8, 10)
+    exact = layer_of(solvers.TopK(3))(costs)
+    assert not recwarn
+    with pytest.warns(RuntimeWarning, match="after steps=2 solver calls .* tol=1e-08"):
+        short = layer_of(solvers.TopK(3), steps=2)(costs)
+    assert float((short - exact).abs().max()) > 1e-3
+
+
 @pytest.mark.parametrize("solver", [solvers.TopK(3), solvers.BruteForceTSP()])
 def test_its_gradient_is_that_of_finite_differences(solver):
     costs, upstream, step = random(6, 10), random(6, 10, seed=1), 1e-5

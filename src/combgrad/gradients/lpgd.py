@@ -31,7 +31,8 @@ class LPGD(GradientMethod):
         tau: the step along dL/dy, > 0, in units of cost per dL/dy, which carries the reduction.
         envelope: `lower`, `upper` or `average`.
         rho: strength of the proximal term, >= 0, in units of cost.
-        steps: solver calls of a proximal point after the first, at most, >= 1; for rho > 0.
+        steps: solver calls of a proximal point after the first, at most, >= 1; for rho > 0. It
+            warns where they are too few.
         tol: of |p - p*|^2, > 0; for rho > 0.
 
     Raises ValueError for a value out of range.

@@ -1,5 +1,7 @@
 """The nearest point of a convex hull that only a linear solver knows, for a batch."""
 
+import warnings
+
 import torch
 from torch import Tensor
 
@@ -21,7 +23,7 @@ def regularised_minimum(
     Answers with mu (B, *S), solutions (B, K, n) and their shares (B, K), which sum to 1 and mix mu.
     Each step asks for the solution of w + lam mu, as Frank-Wolfe does, and then finds the best
     mixture of those it has (Wolfe, Mathematical Programming 1976), until no solution is better by
-    lam tol: then |mu - mu*|^2 <= tol.
+    lam tol: then |mu - mu*|^2 <= tol. Warns where that takes more than `steps`.
     """
     costs = costs.double()
     pull = costs.masked_fill(costs == torch.inf, 0.0).flatten(1) / lam
@@ -40,6 +42,14 @@ def regularised_minimum(
         used = (shares > 0).any(dim=0)
         vertices, shares = vertices[:, used], shares[:, used]
         mean = torch.einsum("bk,bkn->bn", shares, vertices)
+    else:
+        # Always the same words, so that it is said once and not at every step of a training.
+        warnings.warn(
+            f"after steps={steps} solver calls the regularised minimum is not yet known to be "
+            f"within tol={tol:g} of its optimum; raise steps or tol.",
+            RuntimeWarning,
+            stacklevel=3,
+        )
     return mean.view_as(costs), vertices, shares
 
 

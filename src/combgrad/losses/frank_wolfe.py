@@ -20,7 +20,7 @@ class FrankWolfeFenchelYoung(Loss):
 
     Args:
         lam: weight of the quadratic term, > 0, in units of cost.
-        steps: solver calls after the first, at most, >= 1.
+        steps: solver calls after the first, at most, >= 1; it warns where they are too few.
         tol: it ends where |mu - mu*|^2 is at most this, > 0.
 
     Raises ValueError for a value out of range.
