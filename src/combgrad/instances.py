@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from combgrad.arguments import check_count
 from combgrad.errors import SolverInputError
 
 #: The shape of one instance's entry of an argument, or None where entries are no arrays.
@@ -87,7 +88,11 @@ class Instances:
         return self._each(lambda value: _taken(value, places))
 
     def repeat(self, times: int) -> "Instances":
-        """The description of the batch repeated as a whole: row m * B + i is of instance i."""
+        """The description of the batch repeated as a whole: row m * B + i is of instance i.
+
+        Raises ValueError unless `times` is a whole number of at least 1.
+        """
+        check_count("times", times, "repeat")
         return self._each(lambda value: _repeated(value, times))
 
     def to(self, device: torch.device | str, **options: Any) -> "Instances":

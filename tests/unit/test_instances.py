@@ -55,6 +55,12 @@ def test_repeated_is_the_batch_as_a_whole_again_and_again():
     assert torch.equal(many.shared["weights"], once.shared["weights"])
 
 
+@pytest.mark.parametrize("times", [0, -1, 1.5])
+def test_no_batch_is_repeated_less_than_once(times):
+    with pytest.raises(ValueError, match=rf"repeat.times is {times}; .* at least 1"):
+        described().repeat(times)
+
+
 def test_it_cannot_be_changed_and_travels():
     one = described()
     with pytest.raises(TypeError):
