@@ -3,6 +3,7 @@
 import csv
 import re
 from collections import Counter
+from types import SimpleNamespace
 
 import pytest
 
@@ -16,7 +17,7 @@ from combgrad.results.reproduction import (
     read_explanations,
     reproduction,
 )
-from combgrad.results.reproduction_text import share, to_page
+from combgrad.results.reproduction_text import computing, share, to_page
 from combgrad.results.selection import select
 from combgrad.results.tables import Cell, Mark, Table
 from combgrad.runs.configuration import CONFIG_FOLDER
@@ -149,12 +150,25 @@ def test_explanations_hold_for_their_cells_in_their_states():
     for mean, reasons in ((90.0, ("all",)), (99.0, ("all", "missed"))):
         (line,) = reproduction([a_plan(a_table(value, mean))], [value], known)
         assert line.reasons == reasons
-        page = to_page([line], known, {"6": "Table 6: A title"})
+        page = to_page([line], known, {"6": "Table 6: A title"}, [])
         assert "- **all**: of every cell" in page
         assert ("- **missed**: x" in page) == (mean == 99.0)
     idle = read_explanations([{"id": "idle", "cells": {"grad": "imle"}, "text": "x"}])
     with pytest.raises(ReproductionError, match="idle explains no printed number"):
         reproduction([a_plan()], [value], idle)
+
+
+def test_the_hours_of_computing_are_those_of_training_and_evaluation():
+    spent = {"paper": [{"train": 3600.0, "eval": 1800.0, "solver": 900.0}], "reduced": [{}] * 1200}
+    records = [
+        SimpleNamespace(profile=profile, seconds=seconds)
+        for profile, runs in spent.items()
+        for seconds in runs
+    ]
+    assert computing(records) == (
+        "The 1,201 runs on record took 1.5 hours of training and evaluation, one after the other: "
+        "1.5 for 1 of profile `paper`, 0.0 for 1,200 of profile `reduced`."
+    )
 
 
 @pytest.mark.parametrize(

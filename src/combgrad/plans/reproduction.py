@@ -65,7 +65,7 @@ def page(records: Sequence[RunRecord]) -> str:
     """The page on some records, as Markdown."""
     plans, known = shown(records), explanations()
     titles = {one.layout.number: f"{one.layout.called}: {one.layout.title}" for one in plans}
-    return to_page(reproduction(plans, paper_values(), known), known, titles)
+    return to_page(reproduction(plans, paper_values(), known), known, titles, records)
 
 
 def shares(plans: Iterable[Shown]) -> list[str]:

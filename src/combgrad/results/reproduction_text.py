@@ -1,10 +1,11 @@
 """The page that tells of every printed number what has become of it, as Markdown."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from combgrad.results.comparisons import COMBINED, deviations_away
 from combgrad.results.paper import PAPERS, Paper
+from combgrad.results.record import RunRecord
 from combgrad.results.reproduction import FULL, WIDEST, Explanation, Line, State
 from combgrad.results.table_text import markdown_text
 from combgrad.results.tables import TOLERANCE
@@ -36,13 +37,34 @@ def share(paper: Paper, lines: Iterable[Line]) -> str:
     )
 
 
+def computing(records: Iterable[RunRecord]) -> str:
+    """One sentence on the hours that runs took, in training and evaluation, by their profiles."""
+    spent: defaultdict[str, list[float]] = defaultdict(list)
+    for record in records:
+        seconds = record.seconds
+        spent[record.profile].append((seconds.get("train", 0.0) + seconds.get("eval", 0.0)) / 3600)
+    parts = ", ".join(
+        f"{sum(hours):.1f} for {len(hours):,} of profile `{name}`"
+        for name, hours in sorted(spent.items())
+    )
+    runs, hours = sum(map(len, spent.values())), sum(map(sum, spent.values()))
+    return (
+        f"The {runs:,} runs on record took {hours:.1f} hours of training and evaluation, one after "
+        f"the other: {parts}."
+    )
+
+
 def to_page(
-    lines: Sequence[Line], explanations: Sequence[Explanation], titles: Mapping[str, str]
+    lines: Sequence[Line],
+    explanations: Sequence[Explanation],
+    titles: Mapping[str, str],
+    records: Sequence[RunRecord],
 ) -> str:
-    """The page; `titles` has the heading of each table by its word."""
+    """The page; `titles` has the heading of each table by its word, `records` are all there are."""
     parts = [
         "# Cell by cell",
         *(share(paper, lines) for paper in PAPERS),
+        computing(records),
         *_reading(),
         _table(("table", *State, "all"), _counts(lines, titles)),
     ]
