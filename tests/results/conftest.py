@@ -6,8 +6,11 @@ import warnings
 
 import pytest
 
+from combgrad.results.drawings import Drawing
 from combgrad.runs.configuration import CONFIG_FOLDER
 from exit_status import status_of
+from html_tree import Tree
+from report_pages import RECORDS, a_page, a_sketch
 
 
 @pytest.fixture
@@ -33,3 +36,14 @@ def run_script(monkeypatch, capsys):
 
 def _shown(message, *_, **__):
     print(f"warning: {message}", file=sys.stderr)
+
+
+@pytest.fixture(scope="module")
+def page():
+    drawing = Drawing(a_sketch(), "paper", "regenerated", svg="<svg>§ & more</svg>")
+    return a_page(RECORDS, [drawing])
+
+
+@pytest.fixture(scope="module")
+def tree(page):
+    return Tree(page).root
