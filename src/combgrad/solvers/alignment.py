@@ -26,9 +26,10 @@ def check_lengths(lengths: Lengths, shape: torch.Size, least: int, name: str) ->
     `shape` is (B, longest prediction, longest target); raises SolverInputError for lengths that
     are not between `least` and the longest.
     """
-    longest = torch.tensor(shape[1:3], device="cpu")
     if lengths is None:
-        return longest.repeat(shape[0], 1)
+        # By numpy, for torch takes a tenth of the time of a whole batch for it.
+        return torch.from_numpy(np.full((shape[0], 2), shape[1:3], dtype=np.int64))
+    longest = torch.tensor(shape[1:3], device="cpu")
     wanted = f"those of the prediction and of the target of each instance, ({shape[0]}, 2)"
     try:
         given = torch.from_numpy(integer_array("lengths", lengths, wanted))

@@ -130,7 +130,7 @@ class TiedAlignment(Solver):
     def _solve(self, costs: Tensor, lengths: Lengths = None) -> Tensor:
         ends = check_lengths(lengths, costs.shape, 1, "TiedAlignment").numpy()
         array = to_native_array(costs)
-        solution = np.zeros_like(array)
+        solution = np.empty_like(array)
         bits = self.gap.as_integer_ratio()[1].bit_length() - 1
         threads = min(thread_count(array.size * SECONDS_A_CELL, self.threads), len(array))
         if threads == 1:

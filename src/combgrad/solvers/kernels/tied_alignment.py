@@ -158,11 +158,12 @@ def _solve_range(
     solutions: NDArray[np.floating],
     certain: NDArray[np.bool_],
 ) -> None:
-    """Solve the instances start <= b < stop of costs (B, n, m) into solutions (B, n, m) of 0."""
+    """Solve the instances start <= b < stop of costs (B, n, m) into solutions (B, n, m)."""
     table = np.empty((costs.shape[1] + 1, costs.shape[2] + 1))
     for b in range(start, stop):
         rows, columns = lengths[b, 0], lengths[b, 1]
         largest = _fill_table(costs[b], rows, columns, gap, table)
+        solutions[b] = 0.0
         closest = _mark_path(costs[b], rows, columns, gap, table, solutions[b])
         certain[b] = _is_certain(costs[b], rows, columns, gap, bits, largest, closest)
 
@@ -175,7 +176,7 @@ def align_tied(
     bits: int,
     solutions: NDArray[np.floating],
 ) -> NDArray[np.bool_]:
-    """Add the cheapest alignments of costs (B, n, m) to solutions (B, n, m) of zeros.
+    """Write the cheapest alignments of costs (B, n, m) to solutions (B, n, m).
 
     lengths (B, 2) are at least 1; `bits` of `gap` stand after the point. The answer (B,) says which
     are optimal beyond doubt, whatever was rounded.
