@@ -293,8 +293,10 @@ def test_the_scripts_make_the_same_of_a_folder_with_and_without_bad_files(tmp_pa
     assert [len(naming(errors.splitlines(), path)) for path in bad] == [1] * len(bad)
 
     for runs in (clean, dirty):
-        status, *_ = run_script("figures", "4b", "--results", runs, "--save-in", f"{runs}-figures")
+        status, *_ = run_script(
+            "figures", "4b_tsp5", "--results", runs, "--save-in", f"{runs}-figures"
+        )
         assert status == 0
-    name = "figure4b-reduced-regenerated.svg"
+    name = "figure4b_tsp5-reduced-regenerated.svg"
     drawn = [(tmp_path / f"{runs}-figures" / name).read_bytes() for runs in ("clean", "dirty")]
     assert drawn[0] == drawn[1]

@@ -42,8 +42,8 @@ def chosen_figures(words: list[str]) -> tuple[list[str], list[Plan]]:
 
 def draw(plan: Plan, asked: argparse.Namespace) -> list[Path]:
     """Draw a plan once for each profile and data source that has records; the files written."""
-    wanted, folder = sketch_of(plan), asked.save_in
     records, own = asked.selection.records, asked.selection.own
+    wanted, folder = sketch_of(plan, records), asked.save_in
     shown = [
         (profile, source)
         for profile, source in groups(wanted, records)

@@ -72,7 +72,7 @@ def make(asked: argparse.Namespace) -> Report:
     plans = [p for name in grids.names("table") for p in grids.load_plans("table", name)]
     tables = {plan.name: grids.tables_of(plan, records, own=selection.own) for plan in plans}
     figures = [
-        grids.sketch_of(plan)
+        grids.sketch_of(plan, records)
         for name in grids.names("figure")
         for plan in grids.load_plans("figure", name)
     ]

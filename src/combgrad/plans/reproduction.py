@@ -1,7 +1,6 @@
 """Write the page that tells of every number the papers printed whether it is reproduced."""
 
 import argparse
-import dataclasses
 import sys
 import warnings
 from collections.abc import Iterable, Sequence
@@ -49,16 +48,12 @@ def is_beside_printed(layout: Layout) -> bool:
 
 def shown(records: Sequence[RunRecord]) -> list[Shown]:
     """The plans that stand beside printed numbers, with their tables."""
-    run = {record.experiment for record in records}
-    found = []
-    for name in grids.names("table"):
-        for plan in grids.load_plans("table", name):
-            if is_beside_printed(shown_as(plan, []).layout):
-                # To compose a point takes its time, and these alone can have a record.
-                points = tuple(p for p in plan.points if p.get("experiment") in run)
-                tables = grids.tables_of(dataclasses.replace(plan, points=points), records)
-                found.append(shown_as(plan, tables if points else []))
-    return found
+    return [
+        shown_as(plan, grids.tables_of(plan, records))
+        for name in grids.names("table")
+        for plan in grids.load_plans("table", name)
+        if is_beside_printed(shown_as(plan, []).layout)
+    ]
 
 
 def page(records: Sequence[RunRecord]) -> str:
