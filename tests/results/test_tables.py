@@ -389,6 +389,7 @@ def test_metrics_can_be_heads():
         ({"metrics": [{"label": "x"}]}, "a metric that is none"),
         ({"metrics": [ACCURACY | {"best": "most"}]}, "best of test/accuracy"),
         ({"metrics": [ACCURACY, ACCURACY]}, "several metrics"),
+        ({"notes": ["fine", {"of two": "parts"}]}, "the note {'of two': 'parts'} is no text"),
     ],
 )
 def test_a_layout_that_makes_no_sense_is_refused(changes, message):

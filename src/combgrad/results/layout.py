@@ -231,9 +231,19 @@ def read_layout(
         printed_as=_printed_as(name, document),
         readings=str(document.get("readings", "")),
         ratio=_ratio(name, document),
-        notes=tuple(document.get("notes", ())),
+        notes=_notes(name, document),
         ranking=_ranking(name, document, metrics),
     )
+
+
+def _notes(name: str, document: Mapping[str, Any]) -> tuple[str, ...]:
+    notes = tuple(document.get("notes", ()))
+    for note in notes:
+        if not isinstance(note, str):
+            raise LayoutError(
+                f"{name}: the note {note!r} is no text; one with a colon needs quotes."
+            )
+    return notes
 
 
 def _ranking(name: str, document: Mapping[str, Any], metrics: tuple[Metric, ...]) -> Ranked | None:
