@@ -48,21 +48,3 @@ def test_one_run_is_bit_for_bit_the_next():
     net, flags = GlobeNet(), torch.randn(20, 3, 20, 40)
     gradients = [torch.autograd.grad(net(flags).sum(), list(net.parameters())) for _ in range(2)]
     assert all(torch.equal(*pair) for pair in zip(*gradients, strict=True))
-
-
-def test_places_within_a_spot_are_on_the_sphere_and_those_of_the_globe_in_small():
-    torch.manual_seed(3)
-    globe, flags = GlobeNet(hidden=20).double(), torch.randn(6, 3, 20, 40).double()
-    spot = GlobeNet(hidden=20, spot=0.05).double()
-    spot.load_state_dict(globe.state_dict())
-    places, kept = globe(flags), spot(flags)
-    torch.testing.assert_close(kept.norm(dim=1), torch.ones(6).double())
-    torch.testing.assert_close(kept[:, :2], 0.05 * places[:, :2])
-    flat = torch.cdist(places[:, :2], places[:, :2])
-    torch.testing.assert_close(torch.cdist(kept, kept), 0.05 * flat, atol=0, rtol=2e-3)
-
-
-@pytest.mark.parametrize("spot", [0.0, -1.0, 1.5, float("nan")])
-def test_a_spot_is_a_part_of_the_sphere(spot):
-    with pytest.raises(ValueError, match=r"model\.spot"):
-        GlobeNet(spot=spot)

@@ -10,6 +10,7 @@ import torch
 from combgrad.data.globe.countries import Countries
 from combgrad.metrics import edge_accuracy
 from combgrad.pictures.globe import GlobePanel, align, draw_learned_globe, draw_tours
+from combgrad.pictures.globe_spot import draw_spot, is_spot
 from combgrad.pictures.globe_training import draw_training
 from combgrad.pictures.projection import WorldMap
 from combgrad.pictures.sphere import distances_km, longitude_latitude
@@ -38,6 +39,8 @@ def draw(
 ) -> dict[str, Any]:
     """Figures by name: `tour`, predicted beside true for one instance, and `learned_globe`.
 
+    Where all places have come together in one there is a `spot` too, the map that they make.
+
     true_points, learned_points (C, 3) unit vectors; instance (k,) cities; target, found (E,) 0/1.
     """
     cities = instance.numpy()
@@ -52,12 +55,15 @@ def draw(
     ]
     right = len(predicted) - len(wrong)
     title = f"A test instance: {right} of {len(predicted)} edges are right"
-    return {
+    figures = {
         "tour": draw_tours(panels, title=title),
         "learned_globe": draw_learned_globe(
             learned, true_points, countries.flags, list(countries.names)
         ),
     }
+    if is_spot(learned_points):
+        figures["spot"] = draw_spot(learned_points, true_points, countries.names)
+    return figures
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,19 +25,12 @@ class GlobeNet(nn.Module):
 
     Args:
         hidden: width of the linear layer.
-        spot: radius of the part of the sphere that places are kept in, > 0 and at most 1; None for
-            all of it. A small one is as flat as a map, like costs that have collapsed (A-34).
-
-    Raises ValueError for a value out of range.
     """
 
-    def __init__(self, hidden: int = 500, spot: float | None = None) -> None:
+    def __init__(self, hidden: int = 500) -> None:
         super().__init__()
         if hidden < 1:
             raise ValueError(f"model.hidden is {hidden}; it must be at least 1.")
-        if spot is not None and not 0 < spot <= 1:
-            raise ValueError(f"model.spot is {spot}; it must be above 0 and at most 1.")
-        self.spot = spot
         self.features = nn.Sequential(
             nn.Conv2d(3, 20, kernel_size=4, stride=2),
             nn.MaxPool2d(2),
@@ -57,14 +50,7 @@ class GlobeNet(nn.Module):
         assert isinstance(first, nn.Linear)
         weight = averaged(first.weight, features.shape[2:])
         hidden = nn.functional.linear(features.flatten(1), weight, first.bias)
-        places = nn.functional.normalize(last(rectify(hidden)), dim=1)
-        return places if self.spot is None else within(places, self.spot)
-
-
-def within(places: Tensor, spot: float) -> Tensor:
-    """Unit vectors (C, 3) whose first two coordinates are those of `places` times `spot`."""
-    flat = spot * places[:, :2]
-    return torch.cat([flat, (1 - flat.square().sum(dim=1, keepdim=True)).sqrt()], dim=1)
+        return nn.functional.normalize(last(rectify(hidden)), dim=1)
 
 
 def averaged(weight: Tensor, size: torch.Size) -> Tensor:
