@@ -1,96 +1,34 @@
-"""Tables from hand-made records: numbers, marks, what never meets, and every rendering."""
+"""Tables from hand-made records: numbers, marks, and what never meets."""
 
 import csv
 import dataclasses
 import io
 import re
-import shutil
-import subprocess
 import warnings
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
-from combgrad.results import RunRecord, frame
 from combgrad.results.identity import signature
 from combgrad.results.layout import LayoutError, Metric, in_order, read_layout, spans
 from combgrad.results.paper import PaperValue
 from combgrad.results.selection import counted
-from combgrad.results.table_markup import LATEX, latex_text, to_html, to_latex
+from combgrad.results.table_markup import to_html, to_latex
 from combgrad.results.table_text import compared, ours, printed, to_csv, to_markdown
 from combgrad.results.tables import Mark, make_tables
-from combgrad.results.tables import make_cell as cell_of_frame
-
-ACCURACY = {"name": "test/accuracy", "label": "right answers", "unit": "%", "scale": 100}
-DOCUMENT = {
-    "metrics": [ACCURACY | {"digits": 2, "best": "max"}],
-    "rows": ["{experiment}"],
-    "columns": ["{grad}", "ξ = {margin.alpha}"],
-    "labels": {"experiment": {"tsp5": "TSP_5 & more"}},
-    "absent": {"margin.alpha": 0},
-    "notes": ["100 % <b>|</b> $x_1^2$"],
-}
-POINTS = [
-    {"experiment": experiment, "grad": grad, **margin}
-    for margin in ({"margin": "none"}, {"margin": "noise", "margin.alpha": 0.1})
-    for experiment in ("tsp5", "tsp10")
-    for grad in ("identity", "blackbox")
-]
-METRIC = Metric("test/accuracy", "right answers", "%", 100, best="max")
-
-
-def layout(**changes):
-    return read_layout("table6", "A title", "paper", 3, DOCUMENT | changes)
-
-
-def a_record(point, seed=0, accuracy=0.5, **changes):
-    words = "-".join(str(value) for value in point.values())
-    values = {
-        "name": f"{words}-seed{seed}",
-        "experiment": point["experiment"],
-        "choices": {},
-        "config": {"asked": dict(point), "seed": seed, "data": {"source": "any", "seed": 0}},
-        "profile": "paper",
-        "data_source": "regenerated",
-        "data_fingerprint": "f",
-        "seed": seed,
-        "metrics": {"test/accuracy": accuracy},
-        "best_epoch": 0,
-        "curves": {},
-        "seconds": {"train": 90.0},
-        "versions": {},
-        "commit": "abc",
-        "hardware": {},
-        "command": "",
-        "started": "2026-01-01T00:00:00+00:00",
-        "finished": "2026-01-01T00:00:00+00:00",
-    }
-    return RunRecord(**(values | changes))
-
-
-def asked_for(points=POINTS):
-    return [(p, {"paper": signature(a_record(p).config)}) for p in points]
-
-
-def a_value(mean, std=None, table="6", restarts=None, **point):
-    text = f"{mean} ± {std}" if std is not None else f"{mean}"
-    return PaperValue(
-        frozenset({table}), point, "test/accuracy", mean, std, text, restarts, "somewhere"
-    )
-
-
-def make_cell(point, metric, records, paper):
-    return cell_of_frame(point, metric, frame(records=records), paper)
-
-
-def only(tables):
-    assert len(tables) == 1
-    return tables[0]
-
-
-def cell_of(table, point):
-    return next(cell for _, _, cell in table.cells() if cell.point == point)
+from made_tables import (
+    ACCURACY,
+    DOCUMENT,
+    METRIC,
+    POINTS,
+    a_record,
+    a_value,
+    asked_for,
+    cell_of,
+    layout,
+    make_cell,
+    only,
+)
 
 
 def test_mean_and_population_std_of_a_cell():
@@ -395,267 +333,3 @@ def test_metrics_can_be_heads():
 def test_a_layout_that_makes_no_sense_is_refused(changes, message):
     with pytest.raises(LayoutError, match=message):
         make_tables(layout(**changes), asked_for(), [], [])
-
-
-@pytest.fixture
-def table():
-    records = [a_record(p, seed, 0.5 + seed / 10) for p in POINTS[:3] for seed in (0, 1)]
-    values = [a_value(94.5, 10.53, **POINTS[0]), a_value(55, 1.0, **POINTS[1])]
-    return only(make_tables(layout(), asked_for(), records, values))
-
-
-def test_markdown_has_the_same_cells_in_every_line(table):
-    text = to_markdown(table)
-    lines = [line for line in text.splitlines() if line.startswith("|")]
-    counts = {len(re.findall(r"(?<!\\)\|", line)) for line in lines}
-    assert counts == {1 + 2 + 4}
-    # 2 heads, 3 lines of TSP(5), and one of TSP(10), of which nothing is printed.
-    assert len(lines) == 6
-    for word in (
-        "Profile paper",
-        "data regenerated",
-        "**55.00 ± 5.00 (2)**",
-        "94.5 ± 10.53 (?)",
-        "-39.50 outside",
-        "0.00 inside",
-        "identity, ξ = 0.1",
-    ):
-        assert word in text, word
-
-
-def test_csv_has_one_line_a_cell(table):
-    rows = list(csv.DictReader(io.StringIO(to_csv([table, table]))))
-    assert len(rows) == 16
-    first = next(row for row in rows if row["point"] == "experiment=tsp5 grad=identity margin=none")
-    assert (first["profile"], first["data_source"]) == ("paper", "regenerated")
-    assert [float(first[key]) for key in ("mean", "std", "paper_mean", "paper_std")] == [
-        55,
-        5,
-        94.5,
-        10.53,
-    ]
-    assert (first["seeds"], first["difference"], first["mark"]) == ("2", "-39.5", "outside")
-    assert first["runs"].split() == list(cell_of(table, POINTS[0]).runs)
-    assert first["row"] == "TSP_5 & more"
-
-
-def test_latex_is_balanced_and_escaped(table):
-    text = to_latex(table)
-    depth = 0
-    for letter in re.sub(r"\\[{}]", "", text):
-        depth += {"{": 1, "}": -1}.get(letter, 0)
-        assert depth >= 0
-    assert depth == 0
-    for name in re.findall(r"\\begin\{(\w+)\}", text):
-        assert text.count(rf"\begin{{{name}}}") == text.count(rf"\end{{{name}}}") == 1
-    body = text.split(r"\midrule")[1].split(r"\bottomrule")[0]
-    rows = [line for line in body.splitlines() if line.endswith(r"\\")]
-    assert len(rows) == 4
-    assert {len(re.findall(r"(?<!\\)&", row)) for row in rows} == {1 + 4}
-    assert r"TSP\_5 \& more" in text
-    assert r"100 \% $<$b$>$$|$$<$/b$>$ \$x\_1\textasciicircum{}2\$" in text
-    assert r"\multicolumn{2}{c}{identity}" in text
-    assert text.isascii()
-    assert latex_text("-0.23 \\ ~") == r"$-$0.23 \textbackslash{} \textasciitilde{}"
-
-
-#: What a record or a label could hold that means something to LaTeX, a spreadsheet or a browser.
-HARD = [
-    "\\input{/etc/passwd}",
-    "100% #1 $x_1^2$ {a} ~&",
-    "[x] after a line",
-    "* after a line",
-    "a -- b --- c '' d `` e , , f ,, g",
-    "tab\there, line\nthere, \r\n\N{LINE SEPARATOR}and there",
-    "control \0 \x07 \x1b[31m \x7f \x85",
-    "é Ł ß “quoted” 中 ★ \N{RIGHT-TO-LEFT OVERRIDE}",
-    "<script>alert(1)</script>",
-]
-
-
-@pytest.mark.parametrize("text", HARD)
-def test_nothing_in_a_text_is_a_command_to_latex(text):
-    escaped = latex_text(text)
-    # Without what the table itself writes nothing is left that LaTeX would act upon.
-    for made in sorted({*LATEX.values(), "{}", "{[}", "{*}"}, key=len, reverse=True):
-        escaped = escaped.replace(made, " ")
-    assert not re.search(r"[\\&%$#_{}~^<>|`\"]|--|''|,,", escaped)
-    assert not re.search(r"[\x00-\x1f\x7f-\x9f]", escaped)
-    assert not re.match(r"\s*[\[*]", escaped)
-    assert all(letter.isascii() or "À" <= letter <= "ÿ" for letter in escaped)
-
-
-def hard_tables():
-    """A table whose labels and file names are all of HARD."""
-    points = [{"experiment": text, "grad": "identity", "margin": "none"} for text in HARD]
-    records = [
-        a_record(point, 0, 0.5, name=text, data_source=text, data_fingerprint=data)
-        for point, text in zip(points, HARD, strict=True)
-        for data in "ab"
-    ]
-    return make_tables(layout(absent={"margin.alpha": "-"}), asked_for(points), records, [])
-
-
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex here")
-def test_latex_of_hard_texts_compiles(tmp_path):
-    body = "\n".join(to_latex(table) for table in hard_tables())
-    document = r"\documentclass{article}\usepackage{booktabs}\begin{document}"
-    text = f"{document}\n{body}\n\\end{{document}}\n"
-    (tmp_path / "all.tex").write_text(text, encoding="utf-8")
-    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all.tex"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=250)
-    assert done.returncode == 0, done.stdout.decode("utf-8", "replace")[-2000:]
-
-
-def test_no_text_of_a_markdown_table_is_a_line_or_a_tag_of_its_own():
-    for table in hard_tables():
-        text = to_markdown(table)
-        assert not re.search(r"(?<!\\)<", text)
-        kinds = {line[:2] for line in text.splitlines()}
-        assert kinds <= {"##", "Pr", "| ", "- ", ""}, kinds
-
-
-FORMULAS = ["=1+1", "+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\N{FULLWIDTH EQUALS SIGN}1"]
-
-
-@pytest.mark.parametrize("text", FORMULAS)
-def test_no_text_of_a_csv_is_a_formula(text):
-    point = {"experiment": text, "grad": "identity", "margin": "none"}
-    records = [a_record(point, seed, 0.2, name=text, data_source=text) for seed in (0, 0, 1)]
-    document = layout(labels={}, rows=["{experiment}"], metrics=[ACCURACY | {"unit": text}])
-    value = a_value(50.0, 0.5)
-    (table,) = make_tables(document, asked_for([point]), records, [value])
-    (row,) = csv.DictReader(io.StringIO(to_csv([table]), newline=""))
-    for name in ("data_source", "row", "unit", "runs"):
-        assert row[name].startswith("'"), name
-    # Numbers stay numbers, below zero too.
-    assert [float(row[name]) for name in ("mean", "difference", "seeds")] == [20.0, -30.0, 2.0]
-
-
-class Parts(HTMLParser):
-    """The open tags at every moment, all ids, all text and the cells of a fragment."""
-
-    def __init__(self):
-        super().__init__()
-        self.open, self.ids, self.cells, self.text, self.lines = [], [], [], "", []
-
-    def handle_starttag(self, tag, attributes):
-        self.open.append(tag)
-        values = dict(attributes)
-        self.ids += [values["id"]] if "id" in values else []
-        if tag == "tr":
-            self.lines.append(0)
-        if tag in ("td", "th"):
-            self.lines[-1] += int(values.get("colspan", 1))
-        if "cell" in values.get("class", "").split():
-            self.cells.append(values)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.text += data
-
-
-def test_html_parses_and_its_cells_know_their_runs(table):
-    text = to_html(table)
-    parts = Parts()
-    parts.feed(text)
-    assert parts.open == []
-    assert text.isascii()
-    assert parts.ids[0] == table.id == "table6-paper-regenerated"
-    assert len(set(parts.ids)) == len(parts.ids) == 9
-    # The corner spans both lines of heads.
-    assert parts.lines == [5, 4, 5, 5]
-    first = next(c for c in parts.cells if c["data-point"].endswith("grad=identity margin=none"))
-    assert first["data-runs"].split() == list(cell_of(table, POINTS[0]).runs)
-    assert (first["data-mark"], first["data-seeds"]) == ("outside", "2")
-    assert "mark-outside" in first["class"].split()
-    assert len(parts.cells) == 8
-    for word in ("TSP_5 & more", "<b>|</b>", "55.00 ± 5.00 (2)", "paper 94.5 ± 10.53 (?)"):
-        assert word in parts.text, word
-    assert "Profile paper, data regenerated" in parts.text
-
-
-def test_html_heads_of_several_levels_span_their_rows():
-    document = layout(rows=["{grad}", "{experiment}"], columns=["{margin}"])
-    parts = Parts()
-    text = to_html(only(make_tables(document, asked_for(), [a_record(POINTS[0])], [])))
-    parts.feed(text)
-    assert '<th scope="rowgroup" rowspan="2">identity</th>' in text
-    assert parts.lines == [4, 4, 3, 4, 3]
-
-
-def test_a_table_may_have_a_name_of_its_own():
-    (named,) = make_tables(layout(called="Table 6 on buses"), asked_for(), [], [])
-    (numbered,) = make_tables(layout(), asked_for(), [], [])
-    for render in (to_markdown, to_html, to_latex):
-        assert "Table 6 on buses: A title" in render(named)
-        assert "Table 6: A title" in render(numbered)
-
-
-def test_the_text_below_a_table_ranks_its_methods():
-    ranking = {"metric": "test/accuracy", "methods": "{grad} {margin}", "tasks": "{experiment}"}
-    points = [
-        point for point in POINTS if "margin.alpha" not in point or point["grad"] == "identity"
-    ]
-    level = {("identity", "none"): 0.9, ("identity", "noise"): 0.8, ("blackbox", "none"): 0.7}
-    records = [
-        a_record(point, seed, level[point["grad"], point["margin"]] + 0.01 * seed)
-        for point in points
-        for seed in range(3)
-    ]
-    table = only(make_tables(layout(ranking=ranking), asked_for(points), records, []))
-    text = to_markdown(table)
-    assert "over the 6 pairs of a task and a seed that all 3 methods have" in text
-    assert "identity none 1.00, identity noise 2.00, blackbox none 3.00" in text
-    # Six blocks in one order: chi^2 = 12 on 2 degrees of freedom, p = exp(-6).
-    assert "p = 0.0025." in text
-    # 2.343 sqrt(3 4 / (6 6)), Demšar's table 5a.
-    assert "more than 1.35 apart" in text
-    # Six pairs of one sign: p = 2 / 2^6, times 3 by Holm for as many pairs of methods.
-    assert "told apart from identity none: none; not told apart from it: identity noise" in text
-    alike = ranking | {"methods": "{grad}"}
-    with pytest.raises(LayoutError, match="two numbers of seed 0 for the method 'identity'"):
-        to_markdown(only(make_tables(layout(ranking=alike), asked_for(points), records, [])))
-    one = only(make_tables(layout(ranking=ranking), asked_for(points), records[:3], []))
-    assert "No ranking by right answers: it takes three methods that share two runs" in to_markdown(
-        one
-    )
-
-
-def test_a_method_without_a_task_may_be_left_out_of_a_ranking_by_name():
-    ranking = {"metric": "test/accuracy", "methods": "{grad} {margin}", "tasks": "{experiment}"}
-    points = [
-        point for point in POINTS if tuple(point.values())[:3] != ("tsp5", "identity", "noise")
-    ]
-    records = [a_record(point, seed, 0.1 * n) for n, point in enumerate(points) for seed in (0, 1)]
-
-    def text(**more):
-        made = make_tables(layout(ranking=ranking | more), asked_for(points), records, [])
-        return to_markdown(only(made))
-
-    assert "over the 2 pairs of a task and a seed that all 4 methods have" in text()
-    left = text(left_out="methods")
-    assert "over the 4 pairs of a task and a seed that all 3 methods have" in left
-    assert "Not ranked, as they lack a task: identity noise." in left
-
-
-@pytest.mark.parametrize(
-    ("ranking", "message"),
-    [
-        ("test/accuracy", "give a metric and what tells methods and tasks apart"),
-        ({"metric": "test/accuracy"}, "give a metric and what tells methods and tasks apart"),
-        (
-            {"metric": "other", "methods": "", "tasks": ""},
-            "must be a metric of the table whose best",
-        ),
-        (
-            {"metric": "test/accuracy", "methods": "", "tasks": "", "left_out": "seeds"},
-            "ranking.left_out is 'seeds'; where a method lacks a task, leave out tasks or methods",
-        ),
-    ],
-)
-def test_a_ranking_that_is_none_is_refused(ranking, message):
-    with pytest.raises(LayoutError, match=message):
-        layout(ranking=ranking)
