@@ -15,6 +15,7 @@ from combgrad.results.paper import PaperValue
 from combgrad.results.report import Report, to_page
 from combgrad.results.series import read_sketch
 from combgrad.results.tables import make_tables
+from report_pages import ACCURACY
 
 pytestmark = pytest.mark.skipif(
     not PROGRAM, reason="no Chromium or Chrome here; on Debian: apt-get install chromium"
@@ -28,13 +29,6 @@ POINTS = [
     for experiment in ("tsp5", "tsp10")
     for number in range(6)
 ]
-ACCURACY = {
-    "name": "test/accuracy",
-    "label": "right answers",
-    "unit": "%",
-    "scale": 100,
-    "best": "max",
-}
 
 
 def a_record(point, seed=0, **changes):
