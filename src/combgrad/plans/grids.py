@@ -158,6 +158,14 @@ def plan_signatures(
     return found
 
 
+def asked_of(
+    plan: Plan, records: Sequence[RunRecord], folder: Path
+) -> list[tuple[Point, dict[str, str]]]:
+    """All points of a plan with the signatures that some records can have of them."""
+    run = {record.experiment for record in records}
+    return list(zip(plan.points, plan_signatures(plan, folder, run), strict=True))
+
+
 def tables_of(
     plan: Plan,
     records: Sequence[RunRecord],
@@ -166,13 +174,10 @@ def tables_of(
 ) -> list[Table]:
     """A plan's tables, one for each profile and data source among its records, or an empty one."""
     layout = read_layout(plan.name, plan.title, plan.profile, plan.seeds, plan.layout)
-    run = {record.experiment for record in records}
-    asked = list(zip(plan.points, plan_signatures(plan, folder, run), strict=True))
-    return make_tables(layout, asked, records, paper_values(), own)
+    return make_tables(layout, asked_of(plan, records, folder), records, paper_values(), own)
 
 
 def sketch_of(plan: Plan, records: Sequence[RunRecord], folder: Path = CONFIG_FOLDER) -> Sketch:
     """A figure without its numbers; warns of cells that cannot be composed yet."""
-    run = {record.experiment for record in records}
-    asked = list(zip(plan.points, plan_signatures(plan, folder, run), strict=True))
+    asked = asked_of(plan, records, folder)
     return read_sketch(plan.name, plan.title, plan.profile, plan.seeds, plan.layout, asked)
