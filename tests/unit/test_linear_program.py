@@ -125,6 +125,35 @@ def test_what_all_instances_share_gets_the_sum_of_their_gradients():
     assert float(one.grad.abs().sum()) > 0.1
 
 
+@pytest.mark.parametrize("seed", [0, 20])
+@pytest.mark.parametrize("size", [1e-12, 1e-8, 3.0, 1e9])
+@pytest.mark.parametrize("what", ["costs", "sides", "rows"])
+def test_the_size_of_the_numbers_changes_nothing(seed, size, what):
+    scaled = {
+        "costs": ("costs",),
+        "sides": ("b_ub", "b_eq", "least", "most"),
+        "rows": ("A_ub", "b_ub", "A_eq", "b_eq"),
+    }[what]
+    plain = {name: part.clone().requires_grad_() for name, part in a_program(seed).items()}
+    sized = {
+        name: (part.detach() * size if name in scaled else part.detach().clone()).requires_grad_()
+        for name, part in plain.items()
+    }
+    factor = 1.0 if what == "rows" else size
+    torch.testing.assert_close(value_of(sized) / factor, value_of(plain))
+    value_of(plain).sum().backward()
+    value_of(sized).sum().backward()
+    for name, part in plain.items():
+        own = size if name in scaled else 1.0
+        torch.testing.assert_close(sized[name].grad * own / factor, part.grad)
+
+
+def test_a_cost_far_below_the_others_counts():
+    costs = torch.tensor([[-1.0, -1e-8]], dtype=torch.float64, requires_grad=True)
+    linear_program_value(costs, bounds=(0, 1)).sum().backward()
+    assert costs.grad.tolist() == [[1, 1]]
+
+
 def assignment_rows(n):
     eye, ones = torch.eye(n).double(), torch.ones(1, n).double()
     return torch.cat([torch.kron(eye, ones), torch.kron(ones, eye)])
@@ -154,6 +183,21 @@ def test_an_integer_program_without_prices_is_refused_with_the_reason():
     half = torch.tensor([0.5])
     with pytest.raises(NoPricesError, match="there is no whole point"):
         linear_program_value(torch.ones(1, 1), A_eq=torch.ones(1, 1), b_eq=half, integrality=1)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_whole_optimum_of_the_relaxation_is_found_to_the_last_unit(seed):
+    """Worth is weight, and some items fill the room exactly."""
+    generator = np.random.default_rng(seed)
+    weights = generator.integers(1_000, 100_000, 20)
+    room = int(weights[generator.random(20) < 0.5].sum())
+    costs = torch.tensor(-weights[None, :], dtype=torch.float64, requires_grad=True)
+    rows = torch.tensor(weights[None, :], dtype=torch.float64)
+    value = linear_program_value(costs, rows, [room], bounds=(0, 1), integrality=1)
+    value.sum().backward()
+    assert value.item() == -room
+    assert set(costs.grad.flatten().tolist()) == {0.0, 1.0}
+    assert costs.grad.numpy()[0] @ weights == room
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
@@ -198,6 +242,40 @@ ONE = torch.ones(1, 1)
 def test_what_has_no_value_says_why(parts, error, words):
     with pytest.raises(error, match=words):
         linear_program_value(**{"costs": torch.ones(2, 3)} | parts)
+
+
+@pytest.mark.parametrize(
+    ("parts", "words"),
+    [
+        ({"bounds": [(0, 1), (0, 5)]}, "bounds has a pair for each variable, as in scipy"),
+        ({"bounds": (0, "much")}, "bounds has type str"),
+        ({"A_ub": torch.ones(2), "b_ub": torch.ones(1)}, r"A_ub has shape \(2,\); pass \(1, 2\)"),
+        ({"integrality": [1, 1, 1]}, r"integrality has shape \(3,\); pass one number or 2"),
+        ({"costs": torch.ones(1, 2, dtype=torch.int64)}, r"int64; pass floating point, costs.flo"),
+        ({"costs": [[1.0, 2.0]]}, r"costs has shape list; pass a tensor \(B, n\)"),
+    ],
+)
+def test_arguments_of_another_form_are_refused(parts, words):
+    with pytest.raises(SolverInputError, match=words):
+        linear_program_value(**{"costs": -torch.ones(1, 2), **parts})
+
+
+def test_rows_may_be_arrays_or_lists_and_a_bound_none():
+    costs = -torch.ones(2, 2)
+    for kind in (list, np.array, torch.tensor):
+        value = linear_program_value(costs, kind([[1.0, 2.0]]), kind([4.0]), bounds=(0, None))
+        assert value.tolist() == [-4, -4]
+    free = linear_program_value(torch.ones(1, 1), -np.eye(1), [3.0], bounds=(None, None))
+    assert free.tolist() == [-3]
+
+
+def test_the_value_of_no_instances_has_no_gradient_but_a_graph():
+    costs = torch.zeros(0, 2)
+    most = torch.ones(2, requires_grad=True)
+    value = linear_program_value(costs, bounds=(0, most))
+    assert value.shape == (0,)
+    value.sum().backward()
+    assert most.grad.tolist() == [0, 0]
 
 
 @pytest.mark.parametrize("seed", [0, 10])
