@@ -34,8 +34,12 @@ def check_count(name: str, value: int, group: str = "grad") -> int:
 
 def check_positive(name: str, value: float, group: str = "grad") -> float:
     """`value` as a float, or ValueError unless it is finite and greater than 0."""
-    if not 0 < value < float("inf"):
-        raise ValueError(f"{group}.{name} is {value}; it must be finite and greater than 0.")
+    try:
+        positive = 0 < value < float("inf")
+    except TypeError:
+        positive = False
+    if not positive:
+        raise ValueError(f"{group}.{name} is {value!r}; it must be finite and greater than 0.")
     return float(value)
 
 

@@ -85,6 +85,8 @@ def test_what_is_looked_at_while_training_is_padded():
 
 
 def test_what_cannot_be_is_refused():
+    with pytest.raises(ValueError, match=r"data\.validation is 1, by which every image would"):
+        made(Flags(), classes=100, validation=1)
     with pytest.raises(ValueError, match=r"data\.classes is 9, and the set has 10"):
         made(classes=9).train_dataloader()
     with pytest.raises(ValueError, match="16 rows of 12 different classes"):

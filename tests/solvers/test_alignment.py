@@ -201,3 +201,9 @@ def test_the_check_sees_what_is_no_path():
     solution[1, 0, 0] = 0
     solution[2, 3, 3, 1] = 1
     assert Alignment().feasible(solution).tolist() == [True, False, False, True]
+
+
+@pytest.mark.parametrize("gap", [0.0, -1.5, float("nan"), "wide"])
+def test_a_price_of_gaps_that_is_no_positive_number_is_refused(gap):
+    with pytest.raises(ValueError, match=r"solver\.gap is"):
+        Alignment(gap=gap)

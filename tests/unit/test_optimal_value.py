@@ -125,3 +125,8 @@ def test_under_autocast_the_value_is_found_in_single_precision():
     outcome.loss.backward()
     assert outcome.loss.dtype == torch.float32
     assert costs.grad.dtype == torch.bfloat16
+
+
+def test_the_sum_of_halves_does_not_overflow():
+    costs = torch.full((1, 60), 2000.0, dtype=torch.float16)
+    assert float(value_of(solvers.TopK(50), costs).loss) == 100_000

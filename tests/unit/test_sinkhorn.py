@@ -1,6 +1,7 @@
 """The entropic matching against a plain loop, its bounds, and its gradient."""
 
 import math
+import warnings
 
 import pytest
 import torch
@@ -70,6 +71,17 @@ def test_a_low_temperature_gives_the_matching_itself():
     costs = (random(4, 6, 6) - 4 * clear).requires_grad_()
     (gradient,) = torch.autograd.grad(value_of(costs, 0.05, iterations=5000), costs)
     torch.testing.assert_close(gradient, Assignment()(costs.detach()) / 4, atol=1e-3, rtol=0)
+
+
+def test_rows_that_are_far_from_one_are_told_of():
+    costs = random(3, 8, 8) * 5
+    with pytest.warns(
+        RuntimeWarning, match=r"iterations=3 a row .* raise loss\.iterations, or loss"
+    ):
+        value_of(costs, 0.01, iterations=3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        value_of(costs, 1.0, iterations=1000)
 
 
 def test_in_evaluation_it_is_the_optimal_value():

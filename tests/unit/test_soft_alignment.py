@@ -132,6 +132,9 @@ def test_lengths_and_masks_are_as_each_alone():
     assert float(by_mask.grad[~valid].abs().max()) == 0
     by_lengths = soft(costs, instances=Instances({"lengths": lengths}))
     torch.testing.assert_close(by_lengths, value)
+    narrow = torch.minimum(lengths, torch.tensor([3, 2]))
+    both = soft(costs, instances=Instances({"lengths": narrow}, valid=valid))
+    torch.testing.assert_close(both, soft(costs, instances=Instances({"lengths": narrow})))
 
 
 def test_what_it_cannot_weigh_is_refused():

@@ -1,5 +1,7 @@
 """The entropic matching: the value of an assignment that may be spread over several columns."""
 
+import warnings
+
 import torch
 from torch import Tensor
 
@@ -11,6 +13,9 @@ from combgrad.layer import CombinatorialLayer
 from combgrad.losses.base import Loss, Outcome
 from combgrad.solvers.spending import spent
 
+#: From 1, in the sum of a row, about which a user is told.
+FAR = 0.1
+
 
 class Sinkhorn(Loss):
     """Mean over the batch of min <w, P> + tau sum P log P, over P of row and column sums 1.
@@ -18,9 +23,11 @@ class Sinkhorn(Loss):
     The soft relative of `OptimalValue` on square assignments, between z* - tau n log n and z*; its
     gradient is the best P / B instead of a permutation. P is found by Sinkhorn's iteration in the
     log domain, until all row sums are within `tolerance` of 1, as the column sums are, or
-    `iterations` times, which at a low temperature come first. In evaluation it is <w, y(w)>, by the
-    layer's solver. With a projection or a margin, w is what the solver sees. Source: Cuturi,
-    NeurIPS 2013; in the log domain as Peyre and Cuturi, Computational Optimal Transport, 2019.
+    `iterations` times. At a low temperature those come first, and what is said above holds the less
+    the further the rows are from 1; with one that is off by more than 0.1 a RuntimeWarning says so.
+    In evaluation it is <w, y(w)>, by the layer's solver. With a projection or a margin, w is what
+    the solver sees. Source: Cuturi, NeurIPS 2013; in the log domain as Peyre and Cuturi,
+    Computational Optimal Transport, 2019.
 
     Args:
         tau: the temperature, > 0, in units of cost.
@@ -56,8 +63,21 @@ class Sinkhorn(Loss):
         with torch.no_grad():
             logarithm = log_plan(prepared / self.tau, self.iterations, self.tolerance)
             plan = logarithm.exp()
+            self._warn_of_rows(plan)
             entropy = (plan * logarithm).flatten(1).sum(dim=1)
         return Outcome((spent(prepared, plan) + self.tau * entropy).mean())
+
+    def _warn_of_rows(self, plan: Tensor) -> None:
+        if not bool((plan.sum(dim=2) - 1).abs().gt(FAR).any()):
+            return
+        # Always the same words, so that it is said once and not at every step of a training.
+        warnings.warn(
+            f"Sinkhorn: after iterations={self.iterations} a row of the soft matching still sums "
+            f"to less than {1 - FAR:g} or more than {1 + FAR:g}, and value and gradient are those "
+            f"of no matching; raise loss.iterations, or loss.tau from {self.tau:g}.",
+            RuntimeWarning,
+            stacklevel=3,
+        )
 
 
 def _check(costs: Tensor) -> None:

@@ -73,12 +73,11 @@ class SoftAlignment(Loss):
                 f"SoftAlignment: costs of batch index {int(broken.nonzero()[0])} contain NaN or "
                 f"inf; look for a diverged network before it."
             )
-        lengths = known.entries.get("lengths")
+        ends = check_lengths(known.entries.get("lengths"), costs.shape, 1, "SoftAlignment")
         if known.valid is not None:
-            lengths = _lengths_of(known.valid)
-        ends = check_lengths(lengths, costs.shape, 1, "SoftAlignment").numpy()
+            ends = torch.minimum(ends, _lengths_of(known.valid).to(ends))
         paid = np.zeros(costs.shape)
-        values = align_softly(to_native_array(costs), ends, gap, self.temperature, paid)
+        values = align_softly(to_native_array(costs), ends.numpy(), gap, self.temperature, paid)
         return to_tensor(values, like=costs), to_tensor(paid, like=costs)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from combgrad.arguments import check_positive
 from combgrad.errors import SolverInputError
 from combgrad.instances import EntryShape
 from combgrad.solvers.arrays import integer_array, to_native_array, to_tensor
@@ -127,7 +128,7 @@ class Alignment(Solver):
     `move_costs` builds the costs from those of matching, with a price for gaps.
 
     Args:
-        gap: the price of a gap in the method `move_costs`, relative to a match.
+        gap: the price of a gap in the method `move_costs`, relative to a match, > 0.
         threads: how many to use; None decides by the work.
 
     A call takes `lengths`, integers (B, 2): those of prediction and target of each instance.
@@ -142,7 +143,7 @@ class Alignment(Solver):
     def __init__(self, gap: float = 1.5, threads: int | None = None) -> None:
         super().__init__()
         thread_count(0.0, threads)
-        self.gap, self.threads = gap, threads
+        self.gap, self.threads = check_positive("gap", gap, "solver"), threads
 
     def move_costs(self, match_costs: Tensor, lengths: Lengths = None) -> Tensor:
         """Costs (B, n+1, m+1, 3) from match costs (B, n, m); see the function of this name."""

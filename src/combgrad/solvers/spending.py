@@ -9,10 +9,12 @@ from torch import Tensor
 def spent(costs: Tensor, solution: Tensor) -> Tensor:
     """<w, y> of costs and solutions (..., *S), summed over S of (B, *S): (B,), differentiable.
 
-    Entries of cost +inf that are not used cost nothing; one that is used costs inf.
+    Entries of cost +inf that are not used cost nothing; one that is used costs inf. Halves are
+    summed in single precision.
     """
-    total = (costs * solution).flatten(1).sum(dim=1)
+    wide = torch.promote_types(costs.dtype, torch.float32)
+    total = (costs * solution).flatten(1).sum(dim=1, dtype=wide)
     if math.isfinite(total.sum().item()):
         return total  # an inf would have made a NaN of a 0
     unused = (costs == torch.inf) & (solution == 0)
-    return (costs.masked_fill(unused, 0.0) * solution).flatten(1).sum(dim=1)
+    return (costs.masked_fill(unused, 0.0) * solution).flatten(1).sum(dim=1, dtype=wide)

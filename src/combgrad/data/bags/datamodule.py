@@ -69,6 +69,11 @@ class BagImages(ClassImages):
         check_whole("classes", classes, 2)
         check_choice("split", split, get_args(Split))
         check_whole("validation", validation, 0)
+        if validation == 1:
+            raise ValueError(
+                "data.validation is 1, by which every image would validate; it must be 0, for "
+                "none, or a whole number of at least 2, of which one validates."
+            )
         check_whole("pad", pad, 0)
         super().__init__(collection, max(1, batch_images // bag_size), **settings)
         self.bag_size, self.batch_images, self.classes = bag_size, batch_images, classes
