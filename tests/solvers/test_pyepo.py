@@ -1,5 +1,7 @@
 """The adapter to PyEPO's models, without PyEPO: what it asks of a model and what it refuses."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -43,5 +45,25 @@ def test_what_is_no_model_is_refused():
             from_pyepo(wrong)
     model = Model(1)
     model.c_pred_index = [0, 1]
+    with pytest.raises(IncompatibleError, match="let it predict all of them"):
+        from_pyepo(model)
+
+
+def compiled(predicted=6, fixed=0.0, quadratic=None):
+    """What PyEPO's language makes: it names the predicted costs, be it all."""
+    model = Model(1)
+    model.c_pred_index = np.arange(predicted)
+    fixed_cost = np.array([0.0] * 5 + [fixed])
+    model.problem = SimpleNamespace(num_vars=6, fixed_cost=fixed_cost, obj_Q=quadratic)
+    return model
+
+
+def test_a_compiled_model_that_predicts_all_of_its_costs_is_taken():
+    costs = torch.randn(5, 6, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(from_pyepo(compiled())(costs), TopK(3)(costs))
+
+
+@pytest.mark.parametrize("model", [compiled(4), compiled(fixed=1.0), compiled(quadratic=np.eye(6))])
+def test_a_compiled_model_with_costs_of_its_own_is_refused(model):
     with pytest.raises(IncompatibleError, match="let it predict all of them"):
         from_pyepo(model)

@@ -426,6 +426,18 @@ def test_a_model_is_a_solver(problem, func, models):
         solver(costs[:, :3])
 
 
+@pytest.mark.parametrize("backend", ["gurobi", "ortools"])
+def test_a_model_of_its_language_is_a_solver(func, backend):
+    dsl, epo = pytest.importorskip("pyepo.dsl"), pytest.importorskip("pyepo").EPO
+    costs = torch.randn(5, 6, generator=torch.Generator().manual_seed(0))
+    for make, sign in ((dsl.Minimize, 1), (dsl.Maximize, -1)):
+        chosen = dsl.Variable(6, vtype=epo.BINARY)
+        three = torch.ones(1, 6).numpy() @ chosen == 3
+        model = dsl.Problem(make(dsl.Parameter(6) @ chosen), [three]).compile(backend=backend)
+        solver = solvers.from_pyepo(model)
+        assert torch.equal(solver(sign * costs), solvers.TopK(3)(sign * costs))
+
+
 PROGRAMS = re.findall(
     r"```python\n(.*?)```",
     (Path(__file__).parents[2] / "docs" / "coming-from-pyepo.md").read_text(encoding="utf-8"),

@@ -137,3 +137,10 @@ def test_values_out_of_range_are_refused(arguments, word):
         RegularisedFrankWolfe(*arguments)
     with pytest.raises(ValueError, match=rf"loss\.{word} is"):
         FrankWolfeFenchelYoung(*arguments)
+
+
+def test_a_solver_whose_hull_is_curved_is_refused():
+    portfolio = solvers.Portfolio(torch.diag(torch.tensor([0.1, 0.2, 0.3])), 0.06)
+    for solver in (portfolio, solvers.Cached(portfolio)):
+        with pytest.raises(IncompatibleError, match=r"is curved.* Use LPGD, Perturbed or the loss"):
+            layer_of(solver)

@@ -1,11 +1,14 @@
 """Regret and what is made of it: plain loops, and all solutions of the contract table for ties."""
 
+import warnings
+
 import pytest
 import torch
 
-from combgrad import solvers
-from combgrad.errors import WrongAnswerError
+from combgrad import CombinatorialLayer, gradients, losses, solvers
+from combgrad.errors import IncompatibleError, WrongAnswerError
 from combgrad.instances import Instances
+from combgrad.labels import Labels
 from combgrad.metrics import (
     is_cheapest,
     normalised_regret,
@@ -134,3 +137,73 @@ def test_what_labels_are_rounded_by_is_no_wrong_target():
     with pytest.raises(ValueError, match=r"in row 0 the target costs 0\.5 more"):
         by_best(lost, best)
     assert float(by_best(lost, best, rounding=0.01)) == pytest.approx(0.0025)
+
+
+def slipped():
+    """A knapsack's best answers to -v, and v for costs as one forgets the sign."""
+    values = whole(6, 8) + 1
+    solver = solvers.Knapsack([3, 1, 4, 2, 2, 5, 1, 3], 9)
+    return solver, solver(-values), values
+
+
+def test_true_costs_of_the_wrong_sign_are_noticed():
+    solver, target, values = slipped()
+    with pytest.raises(ValueError, match=r"unambiguous_regret: in row \d .* pass true_costs = -v"):
+        unambiguous_regret(solver, -values.flip(0), target, values)
+    assert bool((unambiguous_regret(solver, -values.flip(0), target, -values) >= 0).all())
+
+
+@pytest.mark.parametrize("loss", [losses.SPOPlus(), losses.Regret()])
+def test_a_loss_tells_of_true_costs_of_the_wrong_sign(loss):
+    solver, target, values = slipped()
+    layer = CombinatorialLayer(solver, gradients.Blackbox(1.0))
+    costs = (-values.flip(0)).requires_grad_()
+    with pytest.warns(
+        RuntimeWarning, match=r": by the true costs a target .* pass true_costs = -v"
+    ):
+        loss(layer, costs, Labels(target, values))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        loss(layer, costs, Labels(target, -values))
+
+
+def test_labels_that_are_missing_are_named():
+    true = torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    solver = solvers.TopK(1)
+    target, broken = solver(true), true.clone()
+    broken[1, 0] = torch.nan
+    with pytest.raises(ValueError, match=r"normalised_regret: row 1 has NaN"):
+        normalised_regret(target, target, broken)
+    assert is_cheapest(target, target, broken).isnan().tolist() == [False, True, False]
+    layer = CombinatorialLayer(solver, gradients.Identity())
+    for loss in (losses.SPOPlus(), losses.PairwiseRanking()):
+        with pytest.raises(ValueError, match="true costs of batch index 1 contain NaN or -inf"):
+            loss(layer, true.clone().requires_grad_(), Labels(target, broken))
+
+
+def test_ties_of_answers_with_larger_numbers_than_the_first():
+    solver = solvers.ILP(A_eq=[[1.0, 10.0, 1.0]], b_eq=[10.0], bounds=(0.0, 10.0))
+    costs, true = torch.tensor([[1, 9.99999, 3]]).double(), torch.tensor([[5.0, 1.0, 1.0]])
+    assert worst_tied(solver, costs, true, tolerance=1e-3).tolist() == [[10, 0, 0]]
+    assert worst_tied(solver, costs, -true, tolerance=1e-3).tolist() == [[0, 1, 0]]
+    assert worst_tied(solver, costs, true).tolist() == [[0, 1, 0]]
+
+
+def test_where_negative_costs_are_clamped_a_warning_says_what_is_not_told_apart():
+    solver = solvers.GraphShortestPath([(0, 1), (0, 1)], 2, 0, 1, directed=True, negative="clamp")
+    true = torch.tensor([[1.0, 5.0]])
+    with pytest.warns(RuntimeWarning, match="takes costs below 0 for 0"):
+        unambiguous_regret(solver, torch.zeros(1, 2), solver(true), true)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = unambiguous_regret(solver, torch.ones(1, 2), solver(true), true)
+    assert found.tolist() == [4.0]
+
+
+def test_solutions_that_are_not_whole_are_refused():
+    solver = solvers.Portfolio(torch.diag(torch.tensor([0.1, 0.2, 0.3])), 0.06)
+    costs = -torch.tensor([[1.0, 2.0, 3.0]])
+    with pytest.raises(
+        IncompatibleError, match="Portfolio answers with numbers that are not whole"
+    ):
+        worst_tied(solver, costs, costs)

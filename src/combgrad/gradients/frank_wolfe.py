@@ -3,6 +3,7 @@
 from torch import Tensor
 
 from combgrad.arguments import check_count, check_positive
+from combgrad.errors import IncompatibleError
 from combgrad.gradients.base import GradientMethod, Saved
 from combgrad.gradients.nearest_point import onto_directions, regularised_minimum
 from combgrad.instances import NOTHING, Instances
@@ -23,7 +24,8 @@ class RegularisedFrankWolfe(GradientMethod):
         steps: solver calls after the first, at most, >= 1; it warns where they are too few.
         tol: it ends where |mu - mu*|^2 is at most this, > 0.
 
-    Raises ValueError for a value out of range.
+    Raises ValueError for a value out of range, IncompatibleError for a solver whose hull is curved:
+    there mu moves along the surface, which one solution spans no direction of.
     """
 
     homogeneous = True
@@ -33,6 +35,16 @@ class RegularisedFrankWolfe(GradientMethod):
     def __init__(self, lam: float, steps: int = 1000, tol: float = 1e-8) -> None:
         self.lam, self.tol = check_positive("lam", lam), check_positive("tol", tol)
         self.steps = check_count("steps", steps)
+
+    def check_solver(self, solver: Solver) -> None:
+        """Raise IncompatibleError, with the remedy, for a solver whose hull has no faces."""
+        super().check_solver(solver)
+        if solver.curved:
+            raise IncompatibleError(
+                f"RegularisedFrankWolfe differentiates along the faces of the hull of all "
+                f"solutions, and that of {type(solver).__name__} is curved: its gradient would be "
+                f"0. Use LPGD, Perturbed or the loss FrankWolfeFenchelYoung."
+            )
 
     def forward(
         self, solver: Solver, costs: Tensor, instances: Instances = NOTHING

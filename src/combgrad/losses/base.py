@@ -1,5 +1,6 @@
 """What every loss is: one call from a layer, costs and labels to a scalar."""
 
+import warnings
 from abc import ABC, abstractmethod
 from typing import NamedTuple
 
@@ -10,7 +11,9 @@ from combgrad.arguments import Described
 from combgrad.instances import Instances
 from combgrad.labels import Labels, need
 from combgrad.layer import CombinatorialLayer
+from combgrad.metrics.regret import NEGATIVE
 from combgrad.solvers.base import Solver
+from combgrad.solvers.spending import spent
 
 
 class Outcome(NamedTuple):
@@ -54,8 +57,32 @@ def true_costs_seen(
     """The true costs (B, *S) as the layer's solver sees costs: projected, +inf for padding.
 
     `prepared` are the predicted ones, whose dtype they get. Raises ValueError without true costs
-    of that shape.
+    of that shape, and for NaN and -inf among them.
     """
     true_costs = need(part, "true_costs", labels.true_costs, prepared).to(prepared)
+    seen = instances.zeroed(true_costs)
+    if seen.numel() and not bool(seen.amin() > -torch.inf):
+        index = int((~(seen > -torch.inf)).flatten(1).any(dim=1).nonzero()[0])
+        raise ValueError(
+            f"{part}: the true costs of batch index {index} contain NaN or -inf; look for a label "
+            f"that is missing, such as a gap in measured data."
+        )
     with torch.no_grad():
         return layer.project(instances.without_padding(true_costs)).to(prepared.dtype)
+
+
+def warn_unless_best(part: str, regrets: Tensor, true_costs: Tensor, target: Tensor) -> None:
+    """Warn where a regret (B,) of a feasible solution is clearly below 0, as by a slip of the sign.
+
+    No error, for labels may be wrong on purpose. Always the same words, so that it is said once.
+    """
+    rounding = max(NEGATIVE, 4 * torch.finfo(true_costs.dtype).eps)
+    size = spent(true_costs.abs(), target.abs())
+    if bool((regrets < -rounding * (size + size.mean())).any()):
+        warnings.warn(
+            f"{part}: by the true costs a target costs clearly more than another solution, so it "
+            f"is not the best. Costs are minimised: where values v are maximised pass true_costs "
+            f"= -v, and as target what an exact solver answers to them.",
+            RuntimeWarning,
+            stacklevel=3,
+        )

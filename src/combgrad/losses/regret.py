@@ -5,7 +5,7 @@ from torch import Tensor
 from combgrad.instances import NOTHING, Instances
 from combgrad.labels import Labels, need, spoken_of
 from combgrad.layer import CombinatorialLayer
-from combgrad.losses.base import Loss, Outcome
+from combgrad.losses.base import Loss, Outcome, warn_unless_best
 from combgrad.metrics import regret
 
 
@@ -28,7 +28,10 @@ class Regret(Loss):
         labels: Labels,
         instances: Instances | None = None,
     ) -> Outcome:
-        """The loss and y(w) (B, *S); ValueError without target and true costs of that shape."""
+        """The loss and y(w) (B, *S); ValueError without target and true costs of that shape.
+
+        A RuntimeWarning tells of a target that costs clearly more than what the solver answers.
+        """
         known = instances or NOTHING
         target = need("Regret", "target", labels.target, costs)
         true_costs = need("Regret", "true_costs", labels.true_costs, costs)
@@ -37,4 +40,9 @@ class Regret(Loss):
         if marked is not None:
             target = target.masked_fill(~marked, 0.0)
             true_costs = true_costs.masked_fill(~marked, 0.0)
-        return Outcome(regret(solution, target, true_costs).mean(), solution)
+        regrets = regret(solution, target, true_costs)
+        # A soft answer need be none of the feasible ones, and may cost less than the best.
+        relaxed = layer.training and layer.gradient.plain_in_evaluation
+        if labels.marked is None and not relaxed:
+            warn_unless_best("Regret", regrets.detach(), true_costs, target)
+        return Outcome(regrets.mean(), solution)

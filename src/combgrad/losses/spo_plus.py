@@ -7,7 +7,7 @@ from combgrad.gradients.sampling import within_reach
 from combgrad.instances import NOTHING, Instances
 from combgrad.labels import Labels, need
 from combgrad.layer import CombinatorialLayer
-from combgrad.losses.base import Loss, Outcome, true_costs_seen
+from combgrad.losses.base import Loss, Outcome, true_costs_seen, warn_unless_best
 from combgrad.losses.pool import SolutionPool, solve_by
 from combgrad.solvers.spending import spent
 
@@ -42,7 +42,10 @@ class SPOPlus(Loss):
         labels: Labels,
         instances: Instances | None = None,
     ) -> Outcome:
-        """The loss; ValueError without target and true costs of the costs' shape."""
+        """The loss; ValueError without target and true costs of the costs' shape.
+
+        A RuntimeWarning tells of a target that costs clearly more than a solution found on the way.
+        """
         known = instances or NOTHING
         target = known.zeroed(need("SPOPlus", "target", labels.target, costs))
         prepared = layer.prepare(costs, labels, known)
@@ -53,6 +56,7 @@ class SPOPlus(Loss):
         shifted = within_reach(shifted, prepared.masked_fill(forbidden, torch.inf))
         solution = solve_by(self.pool, layer.solver, shifted.detach(), known)
         best = spent(true_costs, target)
+        warn_unless_best("SPOPlus", spent(true_costs, solution) - best, true_costs, target)
         loss = (2 * spent(prepared, target) - best - spent(shifted, solution)).mean()
         return Outcome(loss / _mean_size(best) if self.normalised else loss)
 

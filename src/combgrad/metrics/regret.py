@@ -1,9 +1,11 @@
 """What deciding by predicted costs loses, measured by the true ones."""
 
+import warnings
+
 import torch
 from torch import Tensor
 
-from combgrad.errors import WrongAnswerError
+from combgrad.errors import IncompatibleError, WrongAnswerError
 from combgrad.instances import NOTHING, Instances
 from combgrad.labels import need
 from combgrad.solvers.base import Solver
@@ -11,6 +13,11 @@ from combgrad.solvers.spending import spent
 
 #: What rounding may make of a regret of 0, relative to what true solutions cost.
 NEGATIVE = 1e-4
+
+CLAMPED = (
+    "worst_tied: the solver takes costs below 0 for 0, so that entries whose predicted cost is 0 "
+    "or less are not told apart by what they truly cost; the unambiguous regret may be larger."
+)
 
 
 def regret(solution: Tensor, target: Tensor, true_costs: Tensor) -> Tensor:
@@ -39,8 +46,7 @@ def normalised_regret(solution: Tensor, target: Tensor, true_costs: Tensor) -> T
 def by_best(regrets: Tensor, best: Tensor, rounding: float = NEGATIVE) -> Tensor:
     """The sum of regrets (N,) by the sum of |<c, y*>| (N,), a scalar.
 
-    Raises ValueError where that sum is 0, or where a regret is below 0 by more than `rounding`,
-    relative to |<c, y*>| and its mean.
+    Raises ValueError where that sum is 0, and as `check_best` does for these |<c, y*>|.
     """
     whole = best.abs().sum()
     if bool(whole == 0):
@@ -48,16 +54,30 @@ def by_best(regrets: Tensor, best: Tensor, rounding: float = NEGATIVE) -> Tensor
             f"normalised_regret: the true solutions of all {len(best)} instances cost 0, and the "
             f"regret is to be divided by what they cost; use regret, which has their unit."
         )
-    below = regrets < -rounding * (best.abs() + whole / len(best))
-    if bool(below.any()):
-        index = int(below.nonzero()[0])
-        raise ValueError(
-            f"normalised_regret: in row {index} the target costs {float(-regrets[index]):.6g} more "
-            f"by the true costs than the solution ({int(below.sum())} of {len(best)} rows do), so "
-            f"it is not the best; costs are minimised, so that where values v are maximised pass "
-            f"true_costs = -v, and as target what an exact solver answers to them."
-        )
+    check_best("normalised_regret", regrets, best.abs(), rounding)
     return regrets.sum() / whole
+
+
+def check_best(part: str, regrets: Tensor, size: Tensor, rounding: float = NEGATIVE) -> None:
+    """Raise ValueError for a target that is not the best: a regret (B,) below 0, or NaN.
+
+    By more than `rounding` relative to what such solutions cost, `size` (B,), and its mean.
+    """
+    below = ~(regrets >= -rounding * (size + size.nanmean()))
+    if not bool(below.any()):
+        return
+    index = int(below.nonzero()[0])
+    if bool(regrets[index].isnan()):
+        raise ValueError(
+            f"{part}: row {index} has NaN, or inf that a solution pays for, in its solution, "
+            f"target or true costs; look for a label that is missing."
+        )
+    raise ValueError(
+        f"{part}: in row {index} the target costs {float(-regrets[index]):.6g} more by the true "
+        f"costs than the solution ({int(below.sum())} of {len(regrets)} rows do), so it is not the "
+        f"best; costs are minimised, so that where values v are maximised pass true_costs = -v, "
+        f"and as target what an exact solver answers to them."
+    )
 
 
 def worst_tied(
@@ -72,10 +92,13 @@ def worst_tied(
     The predicted costs w are rounded to multiples of `tolerance`; what is then equal is a tie. It
     is argmin <round(w/tolerance) - eps c, y> with eps so small, 1/(2 max(1, |y|) sum|c|), that it
     decides between ties alone, for y of whole numbers, by one more call of a solver that is exact
-    in float64. Where that takes no negative costs, the w must be above the tolerance.
+    in float64, or some where later answers have larger numbers. Where that takes no negative costs,
+    the w must be above the tolerance; where it clamps them, entries that round to 0 or less are not
+    told apart, another solution may cost more by c, and a RuntimeWarning says so.
 
-    Raises ValueError for a tolerance that is not above 0, WrongAnswerError, naming the batch index,
-    where the second answer is no tie, as by a solver that is not exact.
+    Raises ValueError for a tolerance that is not above 0, IncompatibleError for a solver whose
+    answers are no whole numbers, and WrongAnswerError, naming the batch index, where the second
+    answer is no tie, as by a solver that is not exact.
     """
     if not 0 < tolerance < float("inf"):
         raise ValueError(f"tolerance is {tolerance}; it must be finite and greater than 0.")
@@ -83,12 +106,16 @@ def worst_tied(
     whole = known.without_padding(costs.detach().double()).div(tolerance).round()
     true = true_costs.detach().double().masked_fill(whole == torch.inf, 0.0)
     true = known.zeroed(true)
-    found = solver(whole, known)
-    # Of entries from 0 to 1, or more as ranks have it; an empty choice says nothing of the others.
-    largest = found.abs().flatten(1).amax(dim=1).clamp(min=1.0)
-    size = true.abs().flatten(1).sum(dim=1) * largest
-    eps = torch.where(size > 0, 0.5 / size, 0.0).view(-1, *[1] * (costs.dim() - 1))
-    worst = solver(whole - eps * true, known)
+    if getattr(solver, "negative", None) == "clamp" and bool((whole <= 0).any()):
+        warnings.warn(CLAMPED, RuntimeWarning, stacklevel=2)
+    worst = found = solver(whole, known)
+    reach = found.new_zeros(len(found))
+    while bool((_largest(worst) > reach).any()):
+        _check_whole(solver, worst)
+        reach = torch.maximum(reach, _largest(worst))
+        size = true.abs().flatten(1).sum(dim=1) * reach
+        eps = torch.where(size > 0, 0.5 / size, 0.0).view(-1, *[1] * (costs.dim() - 1))
+        worst = solver(whole - eps * true, known)
     apart = spent(whole, worst) != spent(whole, found)
     if bool(apart.any()):
         raise WrongAnswerError(
@@ -97,6 +124,23 @@ def worst_tied(
             f"exact, or a tolerance that fits the size of the costs."
         )
     return worst
+
+
+def _largest(solution: Tensor) -> Tensor:
+    """The largest number (B,) of solutions (B, *S), 1 at least.
+
+    An empty choice says nothing of the others; ranks are larger.
+    """
+    return solution.abs().flatten(1).amax(dim=1).clamp(min=1.0)
+
+
+def _check_whole(solver: Solver, solution: Tensor) -> None:
+    """IncompatibleError for a solution that is not of whole numbers."""
+    if bool((solution != solution.round()).any()):
+        raise IncompatibleError(
+            f"worst_tied: {type(solver).__name__} answers with numbers that are not whole, of "
+            f"which ties cannot be told apart by smaller costs; use regret."
+        )
 
 
 def unambiguous_regret(
@@ -110,10 +154,13 @@ def unambiguous_regret(
     """max over the y that cost least by w of <c, y> - <c, y*>; (B, *S) -> (B,), float64.
 
     What deciding by w may lose where several solutions are the best, so that costs that tell
-    nothing apart do not look good by chance. Ties and errors are those of `worst_tied`. Source:
-    Elmachtoub and Grigas, Management Science 2022, definition 2, there the unambiguous SPO loss.
+    nothing apart do not look good by chance. Ties and errors are those of `worst_tied`; ValueError
+    for a target that is not the best. Source: Elmachtoub and Grigas, Management Science 2022,
+    definition 2, there the unambiguous SPO loss.
     """
     known = instances or NOTHING
     worst = worst_tied(solver, costs, true_costs, known, tolerance)
     best, true = (known.zeroed(labels.to(worst)) for labels in (target, true_costs))
-    return regret(worst, best, true)
+    regrets = regret(worst, best, true)
+    check_best("unambiguous_regret", regrets, spent(true.abs(), best.abs()))
+    return regrets

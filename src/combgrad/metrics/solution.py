@@ -57,10 +57,11 @@ def is_cheapest(
     """1 where a solution costs no more than the best one, y*, else 0; (B, *S) -> (B,).
 
     <w*, y> <= <w*, y*> + tolerance <|w*|, |y*|>, for costs w* of any sign: what rounding may add is
-    forgiven. The default is for costs that are exact but for single precision.
+    forgiven. The default is for costs that are exact but for single precision; NaN for NaN.
     """
     slack = tolerance * spent(true_costs.abs(), target.abs())
-    return (spent(true_costs, solution) <= spent(true_costs, target) + slack).to(solution.dtype)
+    excess = spent(true_costs, solution) - spent(true_costs, target) - slack
+    return (excess <= 0).to(solution.dtype).masked_fill(excess.isnan(), torch.nan)
 
 
 def wrong_entries(solution: Tensor, target: Tensor) -> Tensor:

@@ -82,6 +82,8 @@ class Solver(Described, ABC):
     #: Where no other solution is left, `_solve` may answer anything that uses such an entry.
     forbids = False
 
+    #: Whether the hull of Y has no corners and edges but a curved surface.
+    curved = False
     #: Why `relaxation` has no answer, in the words of a refusal; None where it has one.
     unrelaxed: str | None = "its solutions are not known as those of a linear program"
 

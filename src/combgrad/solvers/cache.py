@@ -42,6 +42,7 @@ class Cached(Solver):
         self.solver, self.size = solver, size
         self.traits, self.forbids = solver.traits, solver.forbids
         self.unrelaxed, self.per_row = solver.unrelaxed, dict(solver.per_row)
+        self.curved = solver.curved
         self._solutions: OrderedDict[Key, Tensor] = OrderedDict()
         self._asked = self._solved = 0
 

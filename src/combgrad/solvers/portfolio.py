@@ -74,6 +74,7 @@ class Portfolio(Solver):
 
     traits = frozenset({Trait.SHIFT_INVARIANT, Trait.SCALE_INVARIANT})
     unrelaxed = "its budget of risk is quadratic"
+    curved = True
 
     def __init__(
         self, covariance: ArrayLike | Tensor, risk_budget: float, threads: int | None = None

@@ -23,6 +23,21 @@ class _Model:
         return np.asarray(solution, dtype=np.float64)
 
 
+def _predicts_all(model: Any) -> bool:
+    """Whether the objective is that of the predicted costs alone, one for each variable in turn."""
+    predicted = getattr(model, "c_pred_index", None)
+    if predicted is None:
+        return True
+    # A model that is compiled from the language of PyEPO says it of every problem.
+    problem = getattr(model, "problem", None)
+    return (
+        problem is not None
+        and np.array_equal(predicted, np.arange(problem.num_vars))
+        and not np.any(getattr(problem, "fixed_cost", 0))
+        and getattr(problem, "obj_Q", None) is None
+    )
+
+
 def from_pyepo(model: Any, traits: Iterable[Trait] = ()) -> FunctionSolver:
     """A solver from a PyEPO optModel: y(w) = argmin <w, y> over the model's feasible set.
 
@@ -43,10 +58,10 @@ def from_pyepo(model: Any, traits: Iterable[Trait] = ()) -> FunctionSolver:
             f"from_pyepo: {model!r} is no model with {', '.join(needed)}; pass an instance of an "
             f"optModel, such as shortestPathModel((5, 5))."
         )
-    if getattr(model, "c_pred_index", None) is not None:
+    if not _predicts_all(model):
         raise IncompatibleError(
-            f"from_pyepo: {type(model).__name__} predicts some of its costs and knows the others, "
-            f"and a solver answers with one entry for each cost; let it predict all of them, with "
-            f"the known ones as constants of the network."
+            f"from_pyepo: {type(model).__name__} knows costs beside the predicted ones, and the "
+            f"objective of a solver is <w, y>, with one cost for each entry of its answer; let it "
+            f"predict all of them, with the known ones as constants of the network."
         )
     return from_function(_Model(model), traits=traits)
