@@ -38,6 +38,22 @@ def test_each_cost_has_the_trees_that_scikit_learn_finds():
     assert square(features[:, :, None]).shape == (80, 3, 1)
 
 
+def test_shared_trees_are_those_that_scikit_learn_finds_for_all_costs_as_rows():
+    ensemble = pytest.importorskip("sklearn.ensemble", reason="scikit-learn is not installed")
+    features = torch.randn(40, 3, 2, generator=torch.Generator().manual_seed(0))
+    costs = features.square().sum(dim=2)
+    net = BoostedTrees((3,), iterations=7, leaves=5, least=4, shared=True)
+    net.fit(features, costs)
+    rows, entries = features.double().view(120, 2).numpy(), costs.double().flatten().numpy()
+    theirs = ensemble.HistGradientBoostingRegressor(
+        max_iter=7, max_leaf_nodes=5, min_samples_leaf=4
+    ).fit(rows, entries)
+    expected = torch.from_numpy(theirs.predict(rows)).float().view(40, 3)
+    torch.testing.assert_close(net(features).detach(), expected)
+    with pytest.raises(ValueError, match=r"share need \(N, 3, F\)"):
+        net.fit(features[:, :2], costs)
+
+
 def test_costs_of_another_shape_are_refused():
     pytest.importorskip("sklearn", reason="scikit-learn is not installed")
     features, costs = rows()

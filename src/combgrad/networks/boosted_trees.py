@@ -15,6 +15,7 @@ from combgrad.files.installation import extra
 class BoostedTrees(nn.Module):
     """Features (B, *F) -> costs (B, *S), each by boosted regression trees of its own.
 
+    `shared` has the same trees for every cost, from features of its own, (B, *S, F).
     `fit` finds the trees, by least squares, the same for the same seed; they are no weights, and no
     part of the state. What a gradient step may move is `offset` (*S), which is added to what the
     trees say and starts at 0. Source: Ke et al., NeurIPS 2017, as scikit-learn's
@@ -26,6 +27,7 @@ class BoostedTrees(nn.Module):
         leaves: of a tree, at most.
         least: rows in a leaf.
         seed: of the bins where there are many rows.
+        shared: whether each cost has features of its own and all have the same trees.
 
     Raises ValueError for numbers that cannot be, MissingPackageError without scikit-learn.
     """
@@ -38,8 +40,10 @@ class BoostedTrees(nn.Module):
         leaves: int = 31,
         least: int = 20,
         seed: int = 0,
+        shared: bool = False,
     ) -> None:
         super().__init__()
+        self.shared = shared
         for name, value in (("iterations", iterations), ("leaves", leaves), ("least", least)):
             check_count(name, value, "model")
         rate = check_positive("learning_rate", learning_rate, "model")
@@ -73,7 +77,9 @@ class BoostedTrees(nn.Module):
                 f"{tuple(costs.shape)}; pass N rows of both, with costs "
                 f"(N, {', '.join(map(str, self.offset.shape))})."
             )
-        rows, entries = _flat(features), _flat(costs)
+        rows, entries = self._rows(features), _flat(costs)
+        if self.shared:
+            entries = entries.reshape(-1, 1)
         self._trees = [
             self._ensemble.HistGradientBoostingRegressor(**self.settings).fit(rows, entry)
             for entry in entries.T
@@ -83,10 +89,22 @@ class BoostedTrees(nn.Module):
         """The costs (B, *S); RuntimeError before `fit`."""
         if not self._trees:
             raise RuntimeError("BoostedTrees has no trees yet; call fit(features, costs) first.")
-        rows = _flat(features)
+        rows = self._rows(features)
         said = np.stack([tree.predict(rows) for tree in self._trees], axis=1)
         found = torch.from_numpy(said).to(self.offset)
         return found.view(len(features), *self.offset.shape) + self.offset
+
+    def _rows(self, features: Tensor) -> np.ndarray:
+        """What each tree sees: a row for each instance, or where they are shared for each cost."""
+        if not self.shared:
+            return _flat(features)
+        if features.shape[1:-1] != self.offset.shape:
+            raise ValueError(
+                f"BoostedTrees: features have shape {tuple(features.shape)}; trees that all costs "
+                f"share need (N, {', '.join(map(str, self.offset.shape))}, F). Use shared=False "
+                f"(model=boosted_trees)."
+            )
+        return _flat(features.flatten(0, -2))
 
 
 def _flat(rows: Tensor) -> np.ndarray:

@@ -123,7 +123,8 @@ def trees_of(
     leaves: int = 31,
     least: int = 20,
     seed: int = 0,
+    shared: bool = False,
 ) -> BoostedTrees:
     """Boosted trees from the features of a set to its costs, see `BoostedTrees`."""
     costs = checked_set(collection).cost_shape
-    return BoostedTrees(costs, iterations, learning_rate, leaves, least, seed)
+    return BoostedTrees(costs, iterations, learning_rate, leaves, least, seed, shared)
