@@ -2,6 +2,8 @@
 
 import csv
 import importlib.util
+import json
+import re
 
 import pytest
 
@@ -90,6 +92,45 @@ def test_a_large_margin_before_norm_spoils_identity_and_one_after_it_does_not():
     after = f"{start} {words} margin.alpha=10.0 margin.position=after"
     assert large < small - 5
     assert mean("table4_willow_readings.csv", "reduced", metric, after) > small
+
+
+def test_an_informed_margin_harms_identity_with_norm_and_noise_less():
+    metric, words = "last/matching_accuracy", "experiment=matching_willow grad=identity proj=norm"
+    for table, rest in (
+        ("table4_willow.csv", "margin.alpha=0.1"),
+        ("table4_willow_readings.csv", "margin.alpha=1.0 margin.position=after"),
+    ):
+        noise, informed = (
+            mean(table, "reduced", metric, f"{words} margin={kind} {rest}")
+            for kind in ("noise", "informed")
+        )
+        assert informed < noise - 2
+
+
+def after_the_last_epoch(margin):
+    """Recall on MNIST by method and projection, as the records have it."""
+    name = re.compile(rf"mnist_by_class-(\w+)-(\w+)-{re.escape(margin)}-reduced-seed0-[0-9a-f]+")
+    found = {}
+    for path in (ROOT / "results" / "runs").glob("mnist_by_class-*.json"):
+        if matched := name.fullmatch(path.stem):
+            metrics = json.loads(path.read_text(encoding="utf-8"))["metrics"]
+            found[matched.groups()] = metrics["last/recall_at_1"]
+    assert len(found) == 8
+    return found
+
+
+def test_two_settings_hold_under_the_least_informed_margin_of_rankings_and_none_under_the_next():
+    plain = {setting for setting, last in after_the_last_epoch("none").items() if last > 0.7}
+    assert len(plain) == 7
+    for alpha, holding in (
+        ("0.001", {("identity", "std"), ("blackbox", "norm")}),
+        ("0.01", set()),
+        ("0.1", set()),
+    ):
+        assert min(after_the_last_epoch(f"noise{alpha}")[setting] for setting in plain) > 0.7
+        informed = after_the_last_epoch(f"informed{alpha}")
+        assert {setting for setting, last in informed.items() if last > 0.9} == holding
+        assert max(last for setting, last in informed.items() if setting not in holding) < 0.08
 
 
 def test_that_there_is_a_margin_matters_and_its_size_hardly():
