@@ -15,8 +15,7 @@ from combgrad.experiments import (
     warcraft_maps,
 )
 from combgrad.experiments.warcraft_maps import TOLERANCE
-from combgrad.gradients import Blackbox, Identity
-from combgrad.gradients.noise import GradientNoise
+from combgrad.gradients import Blackbox, GradientNoise, Identity
 from combgrad.guards.torchvision import ensure_torchvision
 from combgrad.layer import CombinatorialLayer
 from combgrad.losses import BilinearHamming, Hamming

@@ -8,8 +8,7 @@ import torch
 
 from combgrad import CombinatorialLayer, losses, metrics
 from combgrad.data.corruption import flip_labels
-from combgrad.gradients import IMLE, AdaptiveIMLE, Identity, Perturbed
-from combgrad.gradients.noise import GradientNoise
+from combgrad.gradients import IMLE, AdaptiveIMLE, GradientNoise, Identity, Perturbed
 from combgrad.labels import Labels
 from combgrad.margins import InformedMargin, NoiseMargin
 from combgrad.projections import Mean, Norm, Plane, Std

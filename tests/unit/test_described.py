@@ -11,8 +11,7 @@ import torch
 
 import combgrad
 from combgrad import margins, projections, solvers
-from combgrad.gradients import Blackbox, Perturbed
-from combgrad.gradients.noise import GradientNoise
+from combgrad.gradients import Blackbox, GradientNoise, Perturbed
 from combgrad.solvers import TSP, Cached, Knapsack, TopK, from_function
 from parts import build, complete
 

@@ -9,8 +9,7 @@ import combgrad
 from combgrad import CombinatorialLayer, IncompatibleError, SolverInputError
 from combgrad.data.corruption import flip_labels
 from combgrad.errors import WrongAnswerError
-from combgrad.gradients import Blackbox, Identity
-from combgrad.gradients.noise import GradientNoise
+from combgrad.gradients import Blackbox, GradientNoise, Identity
 from combgrad.margins import InformedMargin, NoiseMargin
 from combgrad.projections import Mean, Norm, Plane, Std
 from combgrad.solvers import TSP, BruteForceTSP, Solver, Trait

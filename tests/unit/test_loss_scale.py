@@ -8,8 +8,7 @@ import torch
 
 from combgrad import CombinatorialLayer, IncompatibleError, Labels, SolverInputError
 from combgrad.experiments import Experiment
-from combgrad.gradients import IMLE, Blackbox, Identity
-from combgrad.gradients.noise import GradientNoise
+from combgrad.gradients import IMLE, Blackbox, GradientNoise, Identity
 from combgrad.losses import FenchelYoung
 from combgrad.projections import Std
 from combgrad.solvers import TSP, TopK

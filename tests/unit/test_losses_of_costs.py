@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from combgrad import CombinatorialLayer
-from combgrad.gradients import Blackbox, Identity, Perturbed
-from combgrad.gradients.noise import GradientNoise
+from combgrad.gradients import Blackbox, GradientNoise, Identity, Perturbed
 from combgrad.instances import Instances
 from combgrad.labels import Labels
 from combgrad.losses import (

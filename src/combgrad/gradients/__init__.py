@@ -8,6 +8,7 @@ from combgrad.gradients.identity import Identity
 from combgrad.gradients.imle import IMLE, AdaptiveIMLE
 from combgrad.gradients.log_barrier import LogBarrier
 from combgrad.gradients.lpgd import LPGD
+from combgrad.gradients.noise import GradientNoise
 from combgrad.gradients.perturbed import Perturbed
 from combgrad.gradients.relaxations import L2X, SoftSub
 from combgrad.gradients.simple import SIMPLE
@@ -23,6 +24,7 @@ __all__ = [
     "Blackbox",
     "CvxpyLayers",
     "GradientMethod",
+    "GradientNoise",
     "Identity",
     "LogBarrier",
     "Perturbed",

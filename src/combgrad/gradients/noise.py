@@ -7,10 +7,12 @@ from combgrad.arguments import Described, check_range
 
 
 class GradientNoise(Described):
-    """Adds noise to dL/dy on its way to the gradient method: g + N(0, sigma^2) / B.
+    """dL/dy + sigma/B eps with eps ~ N(0, 1) for each entry, handed on to the gradient method.
 
-    The loss is a mean over the batch, so 1/B puts the noise on the scale of one instance's
-    gradient (A-31). Source: paper, section 4.4.
+    No gradient method itself: `CombinatorialLayer(..., gradient_noise=GradientNoise(0.5))` has it
+    on dL/dy while training. The loss is a mean over the batch, so 1/B puts the noise on the scale
+    of one instance's gradient (A-31). A sigma below 0 or not finite raises ValueError. Source:
+    paper, section 4.4.
 
     Args:
         sigma: standard deviation per entry, >= 0, relative to the gradient of one instance.
@@ -20,6 +22,6 @@ class GradientNoise(Described):
         self.sigma = check_range("corruption.gradient_sigma", sigma)
 
     def __call__(self, grad_solution: Tensor) -> Tensor:
-        """The noisy gradient, shape (B, *S)."""
+        """The noisy gradient of one that is (B, *S), of the same shape."""
         noise = torch.randn_like(grad_solution)
         return grad_solution + noise * (self.sigma / max(1, grad_solution.shape[0]))
