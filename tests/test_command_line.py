@@ -1,6 +1,7 @@
 """train.py as a user meets it: sweeps, loggers, errors."""
 
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -89,14 +90,20 @@ def test_without_a_root_everything_goes_below_the_current_folder(tmp_path):
     assert len(list((tmp_path / "outputs").glob("tsp5-*"))) == 2
 
 
-def test_help_lists_the_groups(tmp_path):
-    text = train(tmp_path, "--help").stdout
-    for line in (
-        "grad: adaptive_imle, blackbox, cvxpylayers",
-        "margin: informed, noise, none",
-        "resume=true",
-    ):
-        assert line in text
+def test_help_lists_the_groups_and_every_key_with_its_comment(tmp_path):
+    shown = train(tmp_path, "--help").stdout.splitlines()
+    assert any(line.startswith("grad: adaptive_imle, blackbox, cvxpylayers") for line in shown)
+    assert "margin: informed, noise, none" in shown
+    assert "resume: false  # true: go on from this run's checkpoint where there is one" in shown
+    text = (CONFIG_FOLDER / "train.yaml").read_text(encoding="utf-8")
+    keys = text.partition("\nseed: ")[2].partition("\nhydra:")[0]
+    told = dict(re.findall(r"^(?: *)(\w+):.*# (.*)$", f"seed: {keys}", re.MULTILINE))
+    assert len(told) > 15
+    for key, comment in told.items():
+        assert any(re.match(rf" *{key}:", s) and s.endswith(f"# {comment}") for s in shown), key
+    headings = re.findall(r"^# .*$", keys, re.MULTILINE)
+    assert [heading for heading in headings if heading not in shown] == []
+    assert "size: ${budget.${profile.name}}" in shown
 
 
 def test_no_secret_reaches_any_file(tmp_path, monkeypatch):

@@ -19,6 +19,7 @@ from combgrad.files.installation import program
 from combgrad.results.identity import digest, identity
 from combgrad.runs.callbacks import deciding_callbacks
 from combgrad.runs.checks import check_configuration, without_hydra
+from combgrad.runs.commented import commented
 from combgrad.runs.distinctions import differing, file_word, flat, labels, shortened
 from combgrad.runs.environment import check_science, from_environment, literal
 from combgrad.runs.places import CONFIG_FOLDER, absolute, checked_configs
@@ -248,7 +249,7 @@ def run_place(config: DictConfig) -> str:
 
 def register_resolvers() -> None:
     """Make `${run_name:}`, `${start_folder:}`, `${program:}` and their like known."""
-    for function in (run_name, run_folder, run_group, run_place):
+    for function in (run_name, run_folder, run_group, run_place, commented):
         OmegaConf.register_new_resolver(
             function.__name__,
             lambda *, _root_, function=function: function(_root_),
