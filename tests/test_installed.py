@@ -54,6 +54,8 @@ def test_an_installation_speaks_of_its_own_command(installed):
     done = called(["table=6"], PYTHONPATH=str(installed))
     assert done.returncode == 1
     assert done.stderr.startswith("error: table=6 is for sweeps: combgrad -m table=6 ...\n")
+    done = called(["experiment=tsp6"], PYTHONPATH=str(installed))
+    assert ", listed by: combgrad --help\n" in done.stderr
     shown = called(["experiment=tsp10", "--cfg", "job"], PYTHONPATH=str(installed))
     assert "cities: 10" in shown.stdout, shown.stderr
 

@@ -46,7 +46,7 @@ MISTAKES = {
     "-m experiment=tsp5)": "experiment=tsp5) cannot be read; put what has special characters in",
     "table=6": "python train.py -m table=6",
     # Options
-    "experiment=tsp7": "there is no experiment=tsp7. Did you mean experiment=tsp5?",
+    "experiment=tsp7": "Did you mean experiment=tsp5? There are ... by: python train.py --help",
     "experiment=": "there is no experiment=.",
     "grad=banana": "there is no grad=banana. There are: adaptive_imle,",
     "grad=glob(*)": "grad=glob(*) chooses options for a sweep",

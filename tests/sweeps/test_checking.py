@@ -6,7 +6,7 @@ import pytest
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
-from combgrad.runs.configuration import compose_lazily
+from combgrad.runs.configuration import CONFIG_FOLDER, compose_lazily
 from combgrad.sweeps.checking import InvalidJobsError, prepare
 from combgrad.sweeps.expansion import Request
 
@@ -62,17 +62,33 @@ def test_the_words_of_a_refused_job_can_be_pasted_into_a_shell():
     assert words[2:] == ["data.path=/a\\ b\\,c", "data.source=original", "proj=mean"]
 
 
-def test_experiments_that_are_not_there_are_refused_in_one_line():
-    jobs = [f"experiment={name}" for name in ("tsp98", "tsp98", "tsp99")]
-    text = refusal([asked(job, f"seed={seed}") for seed, job in enumerate(jobs)])
-    assert text.startswith(
-        "3 of 3 jobs cannot run, and none was started: "
-        "there is no experiment=tsp98,tsp99; there are "
+def test_options_that_are_not_there_are_refused_in_one_line_before_a_job_is_composed():
+    jobs = [f"experiment={name}" for name in ("tsp11", "tsp11", "cup", "tsp5")]
+    found = [asked(job, f"seed={seed}") for seed, job in enumerate(jobs)]
+
+    def never(_):
+        raise AssertionError("a job was composed")
+
+    with pytest.raises(InvalidJobsError) as caught:
+        prepare(found, never)
+    experiments = len(list((CONFIG_FOLDER / "experiment").glob("*.yaml")))
+    assert str(caught.value) == (
+        "3 of 4 jobs cannot run, and none was started: "
+        "there is no experiment=tsp11,cup. Did you mean experiment=tsp10,cub? "
+        f"There are {experiments}, listed by: python train.py --help (3 jobs)"
     )
-    assert text.endswith(" (3 jobs)")
-    assert ", dvae, " in text
-    assert ", tsp5" in text
-    assert "\n" not in text
+
+
+def test_every_group_that_lacks_options_has_a_line():
+    text = refusal([asked("grad=blakbox", "logger=[csv,none]"), asked("logger=[csv,tensorbord]")])
+    head, grad, logger = text.splitlines()
+    assert head == "2 of 2 jobs cannot run, and none was started: "
+    assert "no grad=blakbox. Did you mean grad=blackbox? There are: adaptive_imle, " in grad
+    assert "no logger=tensorbord. Did you mean logger=tensorboard? There are: csv, none" in logger
+    assert [line.endswith(" (1 job)") for line in (grad, logger)] == [True, True]
+    # One that no job has by itself is found when the job that has it is composed.
+    said = refusal([asked("experiment=dvae", "noise=gumble")])
+    assert "there is no noise=gumble. Did you mean noise=gumbel? There are: dvae, gumbel" in said
 
 
 def test_a_job_with_settings_that_no_run_can_have_is_refused():

@@ -124,7 +124,7 @@ def _of_missing_option(error: MissingConfigException) -> str:
         return f"{missing} {LAUNCHERS_MISSING}" if "hydra/launcher" in missing else missing
     if "hydra/launcher" in group:
         return f"there is no {group}={option}. {LAUNCHERS_MISSING}"
-    return no_option(group, option, names)
+    return no_option(group, [option], names)
 
 
 def _of_interpolation(error: InterpolationKeyError) -> str:

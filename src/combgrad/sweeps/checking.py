@@ -1,18 +1,18 @@
 """All jobs of a sweep, composed and checked before any of them starts."""
 
 import datetime
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import setup_globals
-from hydra.errors import MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from tqdm import tqdm
 
 from combgrad.errors import CombgradError
 from combgrad.results.identity import digest, run_key
+from combgrad.runs.checks.options import absent_options, no_option, option_names
 from combgrad.runs.commands import in_shell
 from combgrad.runs.configuration import resolved, run_name, scientific
 from combgrad.runs.distinctions import flat
@@ -34,6 +34,7 @@ def prepare(requests: Sequence[Request], compose: Compose) -> list[Job]:
     jobs: dict[str, Job] = {}
     errors: list[tuple[Request, Exception]] = []
     master = HydraConfig.instance().cfg
+    _check_options(requests, master.hydra.runtime.choices)
     for request in tqdm(requests, desc="checking the jobs", unit="job", leave=False, delay=1.0):
         try:
             full = compose(request.overrides)
@@ -48,46 +49,52 @@ def prepare(requests: Sequence[Request], compose: Compose) -> list[Job]:
         jobs.setdefault(key, Job(request.overrides, request.group, config, name, key))
     HydraConfig.instance().cfg = master
     if errors:
-        head = f"{len(errors)} of {len(requests)} jobs cannot run, and none was started: "
-        raise InvalidJobsError(head + _reasons(errors))
+        raise InvalidJobsError(_refused(len(errors), len(requests)) + _reasons(errors))
     return list(jobs.values())
+
+
+def _check_options(requests: Sequence[Request], groups: Container[object]) -> None:
+    """InvalidJobsError for options that do not exist: to compose all jobs takes a while."""
+    words = dict.fromkeys(word for request in requests for word in request.overrides)
+    wrong = {word: absent for word in words if (absent := absent_options([word], groups))}
+    jobs = [request for request in requests if not wrong.keys().isdisjoint(request.overrides)]
+    if not jobs:
+        return
+    lines = []
+    for group in dict.fromkeys(group for absent in wrong.values() for group in absent):
+        options = dict.fromkeys(o for absent in wrong.values() for o in absent.get(group, ()))
+        reason = no_option(group, list(options), option_names(group))
+        asking = {word for word, absent in wrong.items() if group in absent}
+        number = sum(not asking.isdisjoint(request.overrides) for request in jobs)
+        lines.append(f"{reason} ({_counted(number)})")
+    raise InvalidJobsError(_refused(len(jobs), len(requests)) + _listed(lines))
 
 
 def _reasons(errors: Sequence[tuple[Request, Exception]]) -> str:
     """Every reason once, with the number of its jobs and the words of the first."""
-    absent = _absent_options(error for _, error in errors)
     found: dict[str, list[Request]] = {}
     for request, error in errors:
-        reason = absent.get(_group(error)) or describe(error, request.overrides)
+        reason = describe(error, request.overrides)
         reason = "; ".join(line.strip() for line in reason.splitlines() if line.strip())
         found.setdefault(reason, []).append(request)
-    lines = []
-    for reason, jobs in found.items():
-        words = "" if reason in absent.values() else f", such as {in_shell(jobs[0].overrides)}"
-        lines.append(f"{reason} ({len(jobs)} {'jobs' if len(jobs) > 1 else 'job'}{words})")
+    return _listed(
+        [
+            f"{reason} ({_counted(len(jobs))}, such as {in_shell(jobs[0].overrides)})"
+            for reason, jobs in found.items()
+        ]
+    )
+
+
+def _refused(some: int, of_all: int) -> str:
+    return f"{some} of {of_all} jobs cannot run, and none was started: "
+
+
+def _counted(jobs: int) -> str:
+    return f"{jobs} {'jobs' if jobs > 1 else 'job'}"
+
+
+def _listed(lines: Sequence[str]) -> str:
     return lines[0] if len(lines) == 1 else "".join(f"\n  {line}" for line in lines)
-
-
-def _group(error: Exception) -> str:
-    """The config group that lacks an option; "" for any other error."""
-    if not isinstance(error, MissingConfigException) or not error.options:
-        return ""
-    return str(error.missing_cfg_file).rpartition("/")[0]
-
-
-def _absent_options(errors: Iterable[Exception]) -> dict[str, str]:
-    """Group -> one line that says which of its options were asked for in vain."""
-    asked: dict[str, dict[str, None]] = {}
-    there: dict[str, str] = {}
-    for error in errors:
-        if (group := _group(error)) and isinstance(error, MissingConfigException):
-            option = str(error.missing_cfg_file).rpartition("/")[2]
-            asked.setdefault(group, {})[option] = None
-            there[group] = ", ".join(error.options or ())
-    return {
-        group: f"there is no {group}={','.join(asked[group])}; there are {options}"
-        for group, options in there.items()
-    }
 
 
 def check_repeatable(full: DictConfig) -> None:

@@ -2,6 +2,7 @@
 
 import difflib
 import re
+from collections.abc import Container, Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
+from combgrad.files.installation import program
 from combgrad.runs.places import CONFIG_FOLDER
 
 #: So many options fit into one line.
@@ -51,28 +53,35 @@ def option_names(group: str) -> list[str]:
 
 
 def missing_options(config: DictConfig) -> list[str]:
-    """One line for each option that was typed and does not exist.
+    """One line for each group of which options were typed that do not exist.
 
     Hydra refuses most itself, but lets `optional` ones pass: a wrong `tuned=` would tune nothing.
     """
     words = OmegaConf.to_container(config.get("overrides") or OmegaConf.create([]), resolve=False)
     assert isinstance(words, list)
-    faults = []
-    for word in OverridesParser.create().parse_overrides([str(word) for word in words]):
+    missing = absent_options(map(str, words), config.get("choices") or {})
+    return [no_option(group, options, option_names(group)) for group, options in missing.items()]
+
+
+def absent_options(words: Iterable[str], groups: Container[object]) -> dict[str, list[str]]:
+    """The options that words name and that do not exist, of each of the groups that lacks some."""
+    missing: dict[str, list[str]] = {}
+    for word in OverridesParser.create().parse_overrides(list(words)):
         group, value = str(word.key_or_group), word.value()
-        names = option_names(group) if group in (config.get("choices") or {}) else []
+        names = option_names(group) if group in groups else []
         options = map(str, value if isinstance(value, list) else [value])
-        faults += [
-            no_option(group, option, names)
-            for option in options
-            if names and option not in (*names, "None")
-        ]
-    return faults
+        absent = [option for option in options if names and option not in (*names, "None")]
+        if absent:
+            missing[group] = list(dict.fromkeys([*missing.get(group, []), *absent]))
+    return missing
 
 
-def no_option(group: str, option: str, names: list[str]) -> str:
-    """What to say of an option that a group does not have."""
-    close = difflib.get_close_matches(option, names, n=1, cutoff=0.5)
-    hint = f" Did you mean {group}={close[0]}?" if close else ""
-    all_names = ", ".join(names) if len(names) <= MANY else f"the files of configs/{group}"
-    return f"there is no {group}={option}.{hint} There are: {all_names}."
+def no_option(group: str, options: Sequence[str], names: Sequence[str]) -> str:
+    """What to say of options that a group does not have, where it has those called `names`."""
+    found = [difflib.get_close_matches(option, names, n=1, cutoff=0.5) for option in options]
+    close = ",".join(dict.fromkeys(name for names in found for name in names))
+    hint = f" Did you mean {group}={close}?" if close else ""
+    there = f"There are: {', '.join(names)}."
+    if len(names) > MANY:
+        there = f"There are {len(names)}, listed by: {program()} --help"
+    return f"there is no {group}={','.join(options)}.{hint} {there}"
