@@ -1,5 +1,10 @@
 # Everything runs in .venv, made on first use from pyproject.toml and constraints.txt.
-PYTHON ?= python3.11
+# PYTHON is the first interpreter that combgrad is for; tried, as a pyenv has names of absent ones.
+FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3; do \
+	$$name -c '$(FITS)' 2>/dev/null && echo $$name && break; done)
+FIND_PYTHON = test -n '$(PYTHON)' || \
+	{ echo 'there is no Python 3.11 to 3.13; name one: make PYTHON=/path/to/python ...' >&2; exit 1; }
 VENV := .venv
 BIN := $(VENV)/bin
 
@@ -10,7 +15,7 @@ help:  ## this list
 
 # One marker for everything: installing twice would take longer than the few extra packages.
 $(VENV)/installed: pyproject.toml constraints.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	test -x $(BIN)/python || { $(FIND_PYTHON); $(PYTHON) -m venv $(VENV); }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
 
@@ -74,6 +79,7 @@ fuzz: $(VENV)/installed  ## look for wrong answers for MINUTES=10
 	$(BIN)/python scripts/fuzz.py --minutes $(MINUTES)
 
 check-wheel:  ## build the wheel, and train, sweep and make tables with it in a fresh environment
+	$(FIND_PYTHON)
 	PYTHON=$(PYTHON) scripts/check_wheel.sh
 
 clean:  ## remove generated instances, run folders, compiled kernels and caches, but no records
