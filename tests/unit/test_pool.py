@@ -116,6 +116,8 @@ def test_its_solutions_are_part_of_the_state_of_the_loss():
     assert rows_of(other.pool) == rows_of(loss.pool)
     other.pool.add(loss.pool.solutions)
     assert len(other.pool) == len(loss.pool)
+    other.load_state_dict(NoiseContrastive().state_dict())
+    assert len(other.pool) == 0
     with pytest.raises(RuntimeError, match=r"pool\._extra_state"):
         other.load_state_dict({})
 
@@ -136,6 +138,26 @@ def test_solutions_of_another_problem_are_refused():
         pool.add(random(2, 9))
     with pytest.raises(ValueError, match=r"shape \(10,\) and the costs \(9,\)"):
         pool.known(SOLVER, random(2, 9), NOTHING)
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+def test_solutions_that_are_not_finite_are_refused_and_leave_the_pool_as_it_was(value):
+    pool = SolutionPool(0.0)
+    pool.add(SOLVER(random(5, 10)))
+    before, state = rows_of(pool), copy.deepcopy(pool.state_dict())
+    bad = SOLVER(random(4, 10, seed=1))
+    bad[2, 3] = value
+    message = r"batch index 2 contains NaN or inf \(1 of 4 solutions do\).*a label .* or an answer"
+    with pytest.raises(ValueError, match=message):
+        pool.add(bad)
+    assert rows_of(pool) == before
+    loss = NoiseContrastive(pool)
+    with pytest.raises(ValueError, match=message):
+        loss(plain(), random(4, 10), Labels(bad))
+    assert rows_of(pool) == before
+    state["_extra_state"][0, 0] = value
+    with pytest.raises(ValueError, match="batch index 0 contains"):
+        pool.load_state_dict(state)
 
 
 @pytest.mark.parametrize(

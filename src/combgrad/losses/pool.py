@@ -43,12 +43,16 @@ class SolutionPool(Described, nn.Module):
         return len(self.solutions)
 
     def add(self, solutions: Tensor) -> None:
-        """Keep those of the solutions (B, *S) that are new; ValueError for another shape S."""
+        """Keep those of the solutions (B, *S) that are new.
+
+        Raises ValueError for another shape S and, naming the batch index, for NaN and inf.
+        """
         if len(self) and solutions.shape[1:] != self.solutions.shape[1:]:
             raise ValueError(
                 f"SolutionPool: solutions have shape {tuple(solutions.shape[1:])}, and those known "
                 f"{tuple(self.solutions.shape[1:])}; use one pool for each problem."
             )
+        _check_finite(solutions)
         solutions = solutions.detach() + 0.0  # -0.0 is no other solution
         new = []
         for row, values in enumerate(solutions.double().cpu().numpy()):
@@ -119,6 +123,17 @@ class SolutionPool(Described, nn.Module):
         """Know the solutions (N, *S) of a checkpoint, and no others."""
         self.solutions, self._keys = torch.zeros(0), {}
         self.add(state)
+
+
+def _check_finite(solutions: Tensor) -> None:
+    finite = torch.isfinite(solutions)
+    if not bool(finite.all()):
+        bad = ~finite.flatten(1).all(dim=1)
+        raise ValueError(
+            f"SolutionPool: the solution of batch index {int(bad.nonzero()[0])} contains NaN or "
+            f"inf ({int(bad.sum())} of {len(solutions)} solutions do) and would be answered from "
+            f"now on; it is a label of the data or an answer of the solver, so look there."
+        )
 
 
 def _check_one_set(costs: Tensor, instances: Instances) -> None:
