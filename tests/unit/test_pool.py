@@ -2,12 +2,13 @@
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from combgrad import CombinatorialLayer, IncompatibleError
+from combgrad import CombinatorialLayer, IncompatibleError, SolverInputError
 from combgrad.gradients import Identity
 from combgrad.instances import NOTHING, Instances
 from combgrad.labels import Labels
@@ -20,7 +21,7 @@ from combgrad.losses import (
     SPOPlus,
 )
 from combgrad.projections import Std
-from combgrad.solvers import Assignment, BruteForceTSP, TopK
+from combgrad.solvers import Assignment, BruteForceTSP, Knapsack, TopK, from_function
 
 SOLVER = TopK(3)
 
@@ -174,6 +175,67 @@ def test_instances_of_feasible_sets_of_their_own_are_refused(costs, instances, w
             call(Assignment(), costs, instances)
         assert word in str(caught.value)
         assert "take a loss without a pool" in str(caught.value)
+
+
+def sharing(weights, **others):
+    return Instances(shared={"weights": weights, **others})
+
+
+def test_shared_arguments_that_differ_between_calls_are_refused():
+    """One item of weight 9 fits where all four of weight 1 did."""
+    solver, pool, costs = Knapsack(None, 10), SolutionPool(0.0), -1 - random(2, 4).abs()
+    pool.add(solver(costs, sharing([1, 1, 1, 1])))
+    assert pool.solutions.tolist() == [[1, 1, 1, 1]]
+    for _ in range(2):
+        pool.solve(solver, costs, sharing([1, 1, 1, 1]))
+    for call in (pool.solve, pool.known):
+        for other in (sharing([9, 9, 9, 9]), sharing([1, 1, 1, 2]), NOTHING):
+            with pytest.raises(IncompatibleError, match=r"'weights' .*one pool for each problem"):
+                call(solver, costs, other)
+    with pytest.raises(IncompatibleError, match="'capacity' of these"):
+        pool.solve(solver, costs, sharing([1, 1, 1, 1], capacity=10))
+    assert pool.eval().solve(solver, costs, sharing([9, 9, 9, 9])).sum(1).tolist() == [1, 1]
+
+
+def test_tensors_of_equal_values_are_no_other_arguments():
+    pool, costs = SolutionPool(0.5, generator=seeded()), -1 - random(2, 4).abs()
+    for _ in range(10):
+        pool.solve(Knapsack(None, 10), costs, sharing(torch.tensor([1, 1, 1, 1])))
+    assert pool.solutions.tolist() == [[1, 1, 1, 1]]
+
+
+def test_labels_of_another_problem_do_not_enter_the_pool_of_a_loss():
+    solver, loss, costs = Knapsack(None, 10), NoiseContrastive(), -1 - random(2, 4).abs()
+    light, heavy = ([weight] * 4 for weight in (1, 9))
+    loss(plain(solver), costs, Labels(solver(costs, weights=light)), sharing(light))
+    with pytest.raises(IncompatibleError, match="differs"):
+        loss(plain(solver), costs, Labels(solver(costs, weights=heavy)), sharing(heavy))
+    assert loss.pool.solutions.tolist() == [[1, 1, 1, 1]]
+
+
+def test_arguments_that_the_solver_refused_are_not_those_of_the_first_use():
+    solver, pool, costs = Knapsack(None, 10), SolutionPool(), -1 - random(2, 4).abs()
+    with pytest.raises(SolverInputError):
+        pool.solve(solver, costs, sharing([1, 1, 1]))
+    assert pool.solve(solver, costs, sharing([1, 1, 1, 1])).sum() == 8
+
+
+def test_after_a_checkpoint_the_first_use_says_what_is_shared():
+    solver, costs, pool = Knapsack(None, 10), -1 - random(2, 4).abs(), SolutionPool(0.0)
+    pool.add(solver(costs, weights=[4, 4, 4, 4]))
+    pool.solve(solver, costs, sharing([4, 4, 4, 4]))
+    pool.load_state_dict(SolutionPool().state_dict())
+    pool.add(solver(costs, weights=[9, 9, 9, 9]))
+    known = rows_of(pool)
+    assert tuple(pool.solve(solver, costs, sharing([9, 9, 9, 9]))[0].tolist()) in known
+    with pytest.raises(IncompatibleError, match="one pool for each problem"):
+        copy.deepcopy(pool).solve(solver, costs, sharing([4, 4, 4, 4]))
+
+
+def test_shared_arguments_that_cannot_be_compared_are_refused():
+    solver, pool = from_function(lambda costs, rule: rule(costs)), SolutionPool()
+    with pytest.raises(IncompatibleError, match=r"'rule' is a ufunc.*make it part of the solver"):
+        pool.solve(solver, random(2, 4), Instances(shared={"rule": np.sign}))
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from combgrad.instances import Instances
 from combgrad.labels import Labels
 from combgrad.losses.base import Loss
 from combgrad.solvers.base import Solver
+from combgrad.solvers.keys import Key, keys_of
 
 
 class SolutionPool(Described, nn.Module):
@@ -26,7 +27,8 @@ class SolutionPool(Described, nn.Module):
         generator: of the draws, on the CPU; None for torch's global one.
 
     Raises ValueError for a value out of range; IncompatibleError for instances whose feasible sets
-    differ, as by padding, entries of cost +inf or arguments with one entry for each.
+    differ, as by padding, entries of cost +inf or arguments with one entry for each, and for shared
+    arguments other than those of the first use, which a checkpoint does not hold.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class SolutionPool(Described, nn.Module):
         self.generator = generator
         self.solutions = torch.zeros(0)
         self._keys: dict[bytes, None] = {}
+        self._shared: dict[str, Key] | None = None
 
     def __len__(self) -> int:
         return len(self.solutions)
@@ -67,14 +70,15 @@ class SolutionPool(Described, nn.Module):
         for key in list(self._keys)[: -self.size]:
             del self._keys[key]
 
-    def known(self, solver: Solver, costs: Tensor, instances: Instances) -> Tensor:
+    def known(
+        self, solver: Solver, costs: Tensor, instances: Instances, true: Tensor | None = None
+    ) -> Tensor:
         """All known solutions (N, *S), among them, where this step solves, those of costs (B, *S).
 
-        Raises ValueError where none is known and the solver is not to be asked.
+        While training, true solutions (B, *S) are kept too. Raises ValueError where none is known
+        and the solver is not to be asked.
         """
-        _check_one_set(costs, instances)
-        if self._asks(costs):
-            self.add(solver(costs, instances))
+        self._step(solver, costs, instances, true)
         return self._all(costs)
 
     def solve(self, solver: Solver, costs: Tensor, instances: Instances) -> Tensor:
@@ -84,13 +88,37 @@ class SolutionPool(Described, nn.Module):
         """
         if not self.training:
             return solver(costs, instances)
-        _check_one_set(costs, instances)
-        if self._asks(costs):
-            solutions = solver(costs, instances)
-            self.add(solutions)
+        solutions = self._step(solver, costs, instances)
+        if solutions is not None:
             return solutions
         known = self._all(costs)
         return known[costs_of_all(costs, known).argmin(dim=1)]
+
+    def _step(
+        self, solver: Solver, costs: Tensor, instances: Instances, true: Tensor | None = None
+    ) -> Tensor | None:
+        """The solver's answers (B, *S), which are kept, or None where this step asks no solver."""
+        shared = _shared_by(costs, instances)
+        self._check_same(shared)
+        if self.training and true is not None:
+            self.add(true)
+        solutions = None
+        if self._asks(costs):
+            solutions = solver(costs, instances)
+            self.add(solutions)
+        # Not before: what the solver has refused is not what the pool is of.
+        self._shared = shared
+        return solutions
+
+    def _check_same(self, shared: dict[str, Key]) -> None:
+        if self._shared is None or self._shared == shared:
+            return
+        names = [n for n in {**self._shared, **shared} if self._shared.get(n) != shared.get(n)]
+        raise IncompatibleError(
+            f"SolutionPool: {', '.join(map(repr, names))} of these instances differs, in type or "
+            f"value, from that of the first use, so that known solutions may be infeasible now; "
+            f"use one pool for each problem."
+        )
 
     def _asks(self, costs: Tensor) -> bool:
         """Whether this step asks the solver, one draw; the first one does where it ever may."""
@@ -121,7 +149,7 @@ class SolutionPool(Described, nn.Module):
 
     def set_extra_state(self, state: Tensor) -> None:
         """Know the solutions (N, *S) of a checkpoint, and no others."""
-        self.solutions, self._keys = torch.zeros(0), {}
+        self.solutions, self._keys, self._shared = torch.zeros(0), {}, None
         self.add(state)
 
 
@@ -136,7 +164,8 @@ def _check_finite(solutions: Tensor) -> None:
         )
 
 
-def _check_one_set(costs: Tensor, instances: Instances) -> None:
+def _shared_by(costs: Tensor, instances: Instances) -> dict[str, Key]:
+    """The keys of what all instances share; IncompatibleError where each has a set of its own."""
     own = [*instances.per_row, *(["valid"] if instances.valid is not None else [])]
     if bool((costs == torch.inf).any()):
         own.append("costs of +inf")
@@ -146,6 +175,16 @@ def _check_one_set(costs: Tensor, instances: Instances) -> None:
             f"known solution need be none of the next instance; take a loss without a pool, such "
             f"as SPOPlus() or FenchelYoung(...)."
         )
+    shared = {}
+    for name, key in keys_of(instances.shared).items():
+        if key is None:
+            raise IncompatibleError(
+                f"SolutionPool: {name!r} is a {type(instances.shared[name]).__name__}, which "
+                f"cannot be compared with that of the next call; make it part of the solver, and "
+                f"use one pool for each problem."
+            )
+        shared[name] = key
+    return shared
 
 
 def costs_of_all(costs: Tensor, solutions: Tensor) -> Tensor:
@@ -175,6 +214,5 @@ class PoolLoss(Loss):
         self, solver: Solver, prepared: Tensor, labels: Labels, instances: Instances
     ) -> Tensor:
         """The pool's solutions (N, *S) at a step with prepared costs (B, *S)."""
-        if self.training and labels.target is not None and len(prepared):
-            self.pool.add(labels.target.to(prepared))
-        return self.pool.known(solver, prepared.detach(), instances)
+        true = None if labels.target is None else labels.target.to(prepared)
+        return self.pool.known(solver, prepared.detach(), instances, true)

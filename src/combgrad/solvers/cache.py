@@ -14,8 +14,7 @@ from combgrad.errors import CombgradError
 from combgrad.instances import Instances
 from combgrad.solvers.base import Solver
 from combgrad.solvers.ilp_program import Program
-
-Key = tuple[Any, ...]
+from combgrad.solvers.keys import Key, bytes_of, key_of
 
 
 class Cached(Solver):
@@ -150,13 +149,13 @@ class Cached(Solver):
     def _keys(self, costs: Tensor, instances: Instances) -> list[Key] | None:
         """What tells the instances of a batch apart, or None where that cannot be told."""
         common: list[Hashable] = [(costs.dtype, costs.device, costs.shape[1:]), _made(self.solver)]
-        single: list[list[Key | None]] = [[(_bytes(row),) for row in costs]]
+        single: list[list[Key | None]] = [[(bytes_of(row),) for row in costs]]
         for name, value in sorted(instances.entries.items()):
             if name in instances.shared:
-                common += [name, _key(value)]
+                common += [name, key_of(value)]
             else:
                 common.append(name)
-                single.append([_key(entry) for entry in value])
+                single.append([key_of(entry) for entry in value])
         if None in common or any(None in keys for keys in single):
             return None
         return [(*common, *keys) for keys in zip(*single, strict=True)]
@@ -167,7 +166,7 @@ def _made(value: Any) -> Hashable:
     if isinstance(value, Described):
         settings = [(name, _made(setting)) for name, setting in value.settings().items()]
         return None if any(made is None for _, made in settings) else (value, *settings)
-    key = _key(value)
+    key = key_of(value)
     if key is not None:
         return key
     try:
@@ -175,23 +174,3 @@ def _made(value: Any) -> Hashable:
     except TypeError:
         return None
     return value
-
-
-def _bytes(values: Tensor) -> bytes:
-    return values.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
-
-
-def _key(value: Any) -> Key | None:
-    """Equal for equal arguments only; None where nothing can promise that."""
-    if isinstance(value, Tensor):
-        return Tensor, value.dtype, value.shape, _bytes(value)
-    if isinstance(value, np.ndarray | np.generic):
-        if value.dtype.hasobject:
-            return None
-        return type(value), value.dtype.str, value.shape, value.tobytes()
-    if value is None or isinstance(value, bool | int | float | str):
-        return type(value), repr(value)
-    if isinstance(value, tuple | list):
-        keys = [_key(entry) for entry in value]
-        return None if None in keys else (type(value), *keys)
-    return None
