@@ -16,6 +16,7 @@ from combgrad.labels import Labels, spoken_of
 from combgrad.margins import Margin
 from combgrad.projections import Projection
 from combgrad.solvers.base import Solver
+from combgrad.solvers.solution_pool import pool_of
 
 #: What networks under autocast answer in: too coarse to project, and to add noise to.
 HALF = (torch.float16, torch.bfloat16)
@@ -100,6 +101,8 @@ class CombinatorialLayer(nn.Module):
             if part is not None:
                 part.check_solver(solver)
         self.solver = solver
+        # A solver is no module: as a part of this one its pool follows train() and checkpoints.
+        self.pool = pool_of(solver)
         self.gradient = gradient
         self.projection = projection
         self.margin = margin

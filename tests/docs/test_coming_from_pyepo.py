@@ -28,7 +28,7 @@ def names():
 
 
 def test_the_first_example_decides_better_than_chance(names):
-    assert len(OWN) == 4
+    assert len(OWN) == 5
     assert 0 < float(names["regret"]) < 0.12
 
 
@@ -74,6 +74,13 @@ def test_every_method_of_the_third_notebook_trains(names, name):
     assert len(regrets) == 3
     assert all(value == value for value in losses)
     assert regrets[-1] < regrets[0], regrets
+
+
+def test_the_layer_with_a_pool_asks_its_solver_in_a_tenth_of_the_calls(names):
+    assert 0 < names["solved"] < 30
+    assert len(names["pool"]) > 100
+    assert names["layer"].pool is names["pool"]
+    assert not names["pool"].training
 
 
 def test_the_noise_of_the_page_is_that_of_pyepo(names):

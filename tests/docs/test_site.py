@@ -24,8 +24,8 @@ PUBLIC = {
 PUBLIC |= {
     f"combgrad.{name}" for name in combgrad.__all__ if name not in ROOMS and name != "__version__"
 }
-#: An error is told once, with the others.
-TWICE = {f"combgrad.{name}" for name in combgrad.errors.__all__}
+#: An error is told once, with the others, and the pool with the solvers.
+TWICE = {f"combgrad.{name}" for name in combgrad.errors.__all__} | {"combgrad.losses.SolutionPool"}
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
 
 

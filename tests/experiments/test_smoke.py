@@ -82,6 +82,19 @@ def test_a_pool_starts_with_the_true_solutions_and_is_part_of_the_checkpoint(tmp
     assert len(known.unique(dim=0)) == 12
 
 
+def test_a_pool_of_the_solver_starts_with_the_true_solutions_too(tmp_path):
+    words = ("solver.solver={_target_: combgrad.solvers.TSP}", "grad=blackbox", "grad.lam=1000")
+    pool = "+solver.pool={_target_: combgrad.solvers.SolutionPool, ratio: 0}"
+    found = smoke(tmp_path, "experiment=tsp5", "solver=cached", pool, *words)
+    (path,) = (tmp_path / "outputs").glob("tsp5*/checkpoints/last.ckpt")
+    known = torch.load(path, weights_only=True)["state_dict"]["layer.pool._extra_state"]
+    assert known.shape == (12, 10)
+    # All tours of five cities are known: the training is that by the solver.
+    exact = smoke(tmp_path, "experiment=tsp5", *words[1:])
+    assert found.curves["train/loss"] == pytest.approx(exact.curves["train/loss"])
+    assert found.metrics["test/loss"] == pytest.approx(exact.metrics["test/loss"])
+
+
 @pytest.mark.parametrize("solver", ["ranking", "spanning_tree"])
 def test_a_solver_that_answers_with_no_tours_is_refused(tmp_path, solver):
     with pytest.raises((IncompatibleError, InstantiationException)) as caught:

@@ -25,7 +25,7 @@ from combgrad.networks import PathNet, TerrainNet
 from combgrad.projections import Norm, Std
 from combgrad.runs.configuration import compose
 from combgrad.runs.run import run
-from combgrad.solvers import Cached, ShortestPath, SpanningTree, TopK
+from combgrad.solvers import Cached, ShortestPath, SolutionPool, SpanningTree, TopK
 
 BATCH, K = 3, 4
 
@@ -158,6 +158,15 @@ def test_a_wrapped_solver_of_the_same_paths_is_welcome():
     parts = {"net": nn.Identity(), "layer": layer, "optimizer": None}
     assert WarcraftExperiment(loss=Hamming(), **parts).layer is layer
     assert WarcraftDirectExperiment(**parts).layer is layer
+
+
+def test_the_trial_of_a_solver_with_a_pool_is_exact_and_leaves_the_pool_as_it_was():
+    pool = SolutionPool(0.5)
+    pool.add(torch.ones(1, 12, 12))
+    layer = CombinatorialLayer(Cached(ShortestPath(), pool=pool), Identity())
+    WarcraftExperiment(net=nn.Identity(), layer=layer, optimizer=None, loss=Hamming())
+    assert pool.training
+    assert pool.solutions.shape == (1, 12, 12)
 
 
 def test_a_projection_that_changes_paths_is_refused():

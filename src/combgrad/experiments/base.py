@@ -20,7 +20,8 @@ from combgrad.guards.lightning import pl
 from combgrad.instances import Instances
 from combgrad.labels import Labels
 from combgrad.layer import CombinatorialLayer
-from combgrad.losses import Loss, Outcome, SolutionPool
+from combgrad.losses import Loss, Outcome
+from combgrad.solvers.solution_pool import pool_of
 
 Batch = dict[str, Tensor]
 OptimizerFactory = Callable[[Iterable[dict[str, Any]]], torch.optim.Optimizer]
@@ -80,12 +81,14 @@ class Experiment(pl.LightningModule, ABC):
     def setup(self, stage: str) -> None:
         """Take from the data module what the experiment needs of it.
 
-        A loss's pool of solutions starts with the true ones of the training set.
+        The pools of solutions that loss and solver have start with the true ones of the training
+        set.
         """
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
         self.prepare(data)
-        pool = getattr(self._loss, "pool", None)
-        if stage == "fit" and isinstance(pool, SolutionPool):
+        for pool in (pool_of(self._loss), self.layer.pool):
+            if pool is None or stage != "fit":
+                continue
             target = data.columns("train").get("target")
             if target is not None:
                 pool.add(target[torch.arange(min(len(target), pool.size))])

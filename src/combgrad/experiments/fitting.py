@@ -1,5 +1,6 @@
 """Whether an experiment can use the parts that were chosen, found before any data are touched."""
 
+import contextlib
 from collections.abc import Callable, Iterable
 
 from torch import Tensor, nn
@@ -12,6 +13,7 @@ from combgrad.labels import check_needs
 from combgrad.layer import CombinatorialLayer
 from combgrad.losses import Loss
 from combgrad.solvers import Solver
+from combgrad.solvers.solution_pool import pool_of
 
 
 def check_choices(
@@ -58,8 +60,11 @@ def check_solves(solver: Solver, right: Callable[[], bool], told: str) -> None:
 
     `right` asks the solver; one that cannot take the problem does not solve it.
     """
+    pool = pool_of(solver)
     try:
-        solves = right()
+        # The small problem is not one that the pool is of.
+        with contextlib.nullcontext() if pool is None else only_looking(pool):
+            solves = right()
     except (SolverInputError, TypeError, RuntimeError):
         solves = False
     if not solves:

@@ -7,9 +7,8 @@ from torch import Tensor
 
 from combgrad.data.globe.datamodule import GlobeTSP
 from combgrad.data.globe.sphere import Distance, edge_distances, unit_vectors
-from combgrad.errors import IncompatibleError
 from combgrad.experiments.base import Batch, Experiment
-from combgrad.experiments.fitting import check_answers
+from combgrad.experiments.fitting import check_answers, check_solves
 from combgrad.experiments.globe_pictures import Moment, best_seen, draw, draw_moments
 from combgrad.experiments.snapshots import moments_of
 from combgrad.labels import Labels
@@ -21,12 +20,12 @@ from combgrad.solvers.edges import are_tours
 
 def check_answers_tours(solver: Solver) -> None:
     """Raise IncompatibleError for a solver that answers edge costs with anything but tours."""
-    answer = solver(torch.arange(10.0).unsqueeze(0))
-    if not bool(are_tours(answer).all()):
-        raise IncompatibleError(
-            f"{type(solver).__name__} does not answer edge costs with tours, and Globe TSP needs "
-            f"tours; choose solver=tsp or solver=gurobi_tsp."
-        )
+    check_solves(
+        solver,
+        lambda: bool(are_tours(solver(torch.arange(10.0).unsqueeze(0))).all()),
+        "answer edge costs with tours, and Globe TSP needs tours; choose solver=tsp or "
+        "solver=gurobi_tsp.",
+    )
 
 
 class GlobeTSPExperiment(Experiment):

@@ -9,7 +9,6 @@ from combgrad.losses.frank_wolfe import FrankWolfeFenchelYoung
 from combgrad.losses.linear_program import linear_program_value
 from combgrad.losses.optimal_value import OptimalValue, SolutionCost
 from combgrad.losses.perturbation_gradient import PerturbationGradient
-from combgrad.losses.pool import SolutionPool
 from combgrad.losses.ranking import ListwiseRanking, PairwiseRanking, PointwiseRanking
 from combgrad.losses.recall import Recall
 from combgrad.losses.regression import CostMSE
@@ -21,6 +20,7 @@ from combgrad.losses.solution import BilinearHamming, Hamming, SolutionLoss
 from combgrad.losses.spo_plus import SPOPlus
 from combgrad.losses.structured import StructuredPerceptron
 from combgrad.losses.target_cost import TargetCost
+from combgrad.solvers import SolutionPool
 
 __all__ = [
     "BilinearHamming",

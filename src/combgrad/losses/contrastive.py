@@ -6,8 +6,8 @@ from combgrad.instances import NOTHING, Instances
 from combgrad.labels import Labels, need
 from combgrad.layer import CombinatorialLayer
 from combgrad.losses.base import Outcome
-from combgrad.losses.pool import PoolLoss, costs_of_all
-from combgrad.solvers.spending import spent
+from combgrad.losses.pool import PoolLoss
+from combgrad.solvers.spending import spent, spent_on_all
 
 
 class NoiseContrastive(PoolLoss):
@@ -64,4 +64,4 @@ def _dearer(
     target = need(type(loss).__name__, "target", labels.target, costs)
     prepared = layer.prepare(costs, labels, known)
     solutions = loss.known(layer.solver, prepared, labels, known)
-    return spent(prepared, target).unsqueeze(1) - costs_of_all(prepared, solutions)
+    return spent(prepared, target).unsqueeze(1) - spent_on_all(prepared, solutions)

@@ -9,7 +9,8 @@ from combgrad.instances import NOTHING, Instances
 from combgrad.labels import Labels, need
 from combgrad.layer import CombinatorialLayer
 from combgrad.losses.base import Loss, Outcome
-from combgrad.losses.pool import SolutionPool, solve_by
+from combgrad.losses.pool import solve_by
+from combgrad.solvers import SolutionPool
 from combgrad.solvers.spending import spent
 
 

@@ -11,7 +11,8 @@ from combgrad.instances import NOTHING, Instances
 from combgrad.labels import Labels
 from combgrad.layer import CombinatorialLayer
 from combgrad.losses.base import Loss, Outcome, true_costs_seen
-from combgrad.losses.pool import SolutionPool, solve_by
+from combgrad.losses.pool import solve_by
+from combgrad.solvers import SolutionPool
 from combgrad.solvers.spending import spent
 
 Difference = Literal["backward", "forward", "central"]

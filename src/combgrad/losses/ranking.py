@@ -11,7 +11,9 @@ from combgrad.instances import NOTHING, Instances
 from combgrad.labels import Labels
 from combgrad.layer import CombinatorialLayer
 from combgrad.losses.base import Outcome, true_costs_seen
-from combgrad.losses.pool import PoolLoss, SolutionPool, costs_of_all
+from combgrad.losses.pool import PoolLoss
+from combgrad.solvers import SolutionPool
+from combgrad.solvers.spending import spent_on_all
 
 
 class RankingLoss(PoolLoss):
@@ -37,7 +39,7 @@ class RankingLoss(PoolLoss):
         # What either forbids is refused: what a known solution costs by it would be nothing at all.
         seen = prepared.masked_fill(true_costs == torch.inf, torch.inf)
         solutions = self.known(layer.solver, seen, labels, known)
-        predicted, true = (costs_of_all(each, solutions) for each in (prepared, true_costs))
+        predicted, true = (spent_on_all(each, solutions) for each in (prepared, true_costs))
         return Outcome(self.of_each(predicted, true).mean())
 
 

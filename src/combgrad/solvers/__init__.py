@@ -16,6 +16,7 @@ from combgrad.solvers.portfolio import Portfolio
 from combgrad.solvers.pyepo import from_pyepo
 from combgrad.solvers.ranking import Ranking
 from combgrad.solvers.shortest_path import ShortestPath
+from combgrad.solvers.solution_pool import SolutionPool
 from combgrad.solvers.spanning_tree import SpanningTree
 from combgrad.solvers.tied_alignment import TiedAlignment
 from combgrad.solvers.topk import TopK
@@ -36,6 +37,7 @@ __all__ = [
     "Portfolio",
     "Ranking",
     "ShortestPath",
+    "SolutionPool",
     "Solver",
     "SpanningTree",
     "TiedAlignment",

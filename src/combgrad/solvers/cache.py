@@ -10,11 +10,13 @@ import torch
 from torch import Tensor
 
 from combgrad.arguments import Described
-from combgrad.errors import CombgradError
+from combgrad.errors import CombgradError, IncompatibleError, WrongAnswerError
 from combgrad.instances import Instances
 from combgrad.solvers.base import Solver
+from combgrad.solvers.checking import checking
 from combgrad.solvers.ilp_program import Program
 from combgrad.solvers.keys import Key, bytes_of, key_of
+from combgrad.solvers.solution_pool import SolutionPool, pool_of
 
 
 class Cached(Solver):
@@ -24,21 +26,36 @@ class Cached(Solver):
     parameters agree bit by bit, so solutions never depend on the cache. Duplicates within a batch
     are solved once. Traits, arguments, shapes and checks are those of the inner solver.
 
+    With a pool, answers are exact in evaluation only. While the pool is in training mode, as it is
+    from the start, a call solves its batch with probability `pool.ratio` and keeps the solutions in
+    the pool, and else answers each instance with the cheapest known one. Each call of a gradient
+    method draws for itself, as the second one of Blackbox, at other costs. A `CombinatorialLayer`
+    has its solver's pool as a part: train(), eval() and its state_dict reach it. Labels are to come
+    from the inner solver.
+
     Args:
         solver: the solver behind the cache; it must be deterministic. One with a parameter that
             cannot be compared is always asked, as is any for arguments without bytes to compare.
         size: how many solutions to keep; the least recently used one is dropped first.
+        pool: known solutions that stand for the solver in some steps; None to answer exactly.
 
-    Raises ValueError for a size below 1.
+    Raises ValueError for a size below 1, and IncompatibleError for a solver that has a pool itself.
     """
 
     padding = "read"
 
-    def __init__(self, solver: Solver, size: int = 10_000) -> None:
+    def __init__(
+        self, solver: Solver, size: int = 10_000, pool: SolutionPool | None = None
+    ) -> None:
         super().__init__()
         if size < 1:
             raise ValueError(f"size is {size}; a cache keeps at least 1 solution.")
-        self.solver, self.size = solver, size
+        if pool_of(solver) is not None:
+            raise IncompatibleError(
+                f"Cached: {type(solver).__name__} has a pool, whose answers would be kept as if "
+                f"they were exact; give the pool to the outer one, Cached(solver, pool=...)."
+            )
+        self.solver, self.size, self.pool = solver, size, pool
         self.traits, self.forbids = solver.traits, solver.forbids
         self.unrelaxed, self.per_row = solver.unrelaxed, dict(solver.per_row)
         self.curved = solver.curved
@@ -93,18 +110,41 @@ class Cached(Solver):
         return self.solver.feasible(solution, *args, **entries)
 
     def optimum(self, costs: Tensor, *args: Any, **entries: Any) -> Tensor | None:
-        """See the inner solver."""
+        """See the inner solver; None where a pool answers, whose solutions may cost more."""
+        if self.pool is not None and self.pool.training:
+            return None
         return self.solver.optimum(costs, *args, **entries)
 
     def _solve(self, costs: Tensor, **entries: Any) -> Tensor:
-        return self._looked_up(costs, None, self.solver.describe(costs, None, entries))
+        return self._answer(costs, None, self.solver.describe(costs, None, entries))
 
     def _solve_near(self, costs: Tensor, near: Tensor, **entries: Any) -> Tensor:
-        return self._looked_up(costs, near, self.solver.describe(costs, None, entries))
+        return self._answer(costs, near, self.solver.describe(costs, None, entries))
+
+    def _answer(self, costs: Tensor, near: Tensor | None, instances: Instances) -> Tensor:
+        self._asked += len(costs)
+        if self.pool is None:
+            return self._looked_up(costs, near, instances)
+
+        def asked(costs: Tensor, instances: Instances) -> Tensor:
+            return self._looked_up(costs, near, instances)
+
+        solutions = self.pool.solve(asked, costs, instances)
+        if checking():
+            self._check_known(solutions, instances)
+        return solutions
+
+    def _check_known(self, solutions: Tensor, instances: Instances) -> None:
+        """Raise WrongAnswerError for what can only have come into the pool from outside."""
+        feasible = self.solver.feasible(solutions, **instances.entries)
+        if not bool(feasible.all()):
+            raise WrongAnswerError(
+                f"Cached: the solution of batch index {int((~feasible).nonzero()[0])} is not "
+                f"feasible, and the pool took it for a known one; look at what pool.add was given."
+            )
 
     def _looked_up(self, costs: Tensor, near: Tensor | None, instances: Instances) -> Tensor:
         keys = self._keys(costs, instances)
-        self._asked += len(costs)
         if keys is None:
             self._solved += len(costs)
             return self._ask(costs, near, instances)

@@ -18,3 +18,8 @@ def spent(costs: Tensor, solution: Tensor) -> Tensor:
         return total  # an inf would have made a NaN of a 0
     unused = (costs == torch.inf) & (solution == 0)
     return (costs.masked_fill(unused, 0.0) * solution).flatten(1).sum(dim=1, dtype=wide)
+
+
+def spent_on_all(costs: Tensor, solutions: Tensor) -> Tensor:
+    """<w_b, y_n> of costs (B, *S) and solutions (N, *S), each with each: (B, N)."""
+    return costs.flatten(1) @ solutions.flatten(1).T
