@@ -15,7 +15,13 @@ ROOT = Path(__file__).parents[2]
 SHOWN = ("figures/*.png", "figures/*.svg", "report/index.html", "bench/bench.png")
 
 #: Links to tables and records lead to the report, which has them all.
-GATHERED = re.compile(r"(\]\((?:\.\./)+results/)(?:tables|runs)(?:/[\w./-]*)?\)")
+GATHERED = re.compile(
+    r"(\]\((?:\.\./)+results/)(?:tables/(\w+)\.\w+|(?:tables|runs)(?:/[\w./-]*)?)\)"
+)
+
+#: A table of the report, its id and whether a cell of it has runs.
+TABLE = re.compile(r'<section class="result-table" id="([^"]+)"(.*?)</section>', re.DOTALL)
+WITH_RUNS = re.compile(r'<td class="cell (?!mark-no-run)')
 
 #: A page's parts that stay as they are, and formulas: displayed, then within a line.
 CODE = re.compile(r"(^```.*?^```$|`[^`\n]*`)", re.MULTILINE | re.DOTALL)
@@ -55,16 +61,35 @@ def within_site(report: str) -> str:
     return re.sub(r'href="((?:\.\./)+)docs/([\w/-]+)\.md"', r'href="\1\2.html"', report)
 
 
+def anchor(report: str, table: str) -> str:
+    """Where a table stands on the report, such as `#table6-paper-regenerated`.
+
+    Of several profiles or data it is the one with the most numbers; empty where there is none.
+    """
+    filled = {
+        name: len(WITH_RUNS.findall(text))
+        for name, text in TABLE.findall(report)
+        if name.partition("-")[0] == table
+    }
+    return f"#{max(filled, key=filled.__getitem__)}" if filled else ""
+
+
 def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
     """Links into results/ as they are within the site, and formulas as MathML."""
     del page
-    markdown = GATHERED.sub(r"\1report/index.html)", markdown)
+    markdown = GATHERED.sub(_into_report, markdown)
     markdown = re.sub(r"\]\(\.\./((?:\.\./)*results/)", r"](\1", markdown)
     parts = CODE.split(markdown)
     for number in range(0, len(parts), 2):
         shown = DISPLAYED.sub(lambda m: _formula(m.group(1), "block"), parts[number])
         parts[number] = INLINE.sub(lambda m: _formula(m.group(1), "inline"), shown)
     return "".join(parts)
+
+
+def _into_report(link: re.Match[str]) -> str:
+    table = link[2]
+    report = (ROOT / "results" / "report" / "index.html").read_text(encoding="utf-8")
+    return f"{link[1]}report/index.html{anchor(report, table) if table else ''})"
 
 
 def _formula(latex: str, display: str) -> str:

@@ -33,6 +33,9 @@ class Loader(yaml.SafeLoader):
     """Takes the tags that only MkDocs knows for what they stand at."""
 
 
+Loader.add_multi_constructor("!", lambda loader, _, node: loader.construct_scalar(node))
+
+
 def navigation():
     config = yaml.load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"), Loader)
 
@@ -120,6 +123,27 @@ def test_the_version_stands_in_one_place():
     assert named == []
 
 
+def test_a_link_to_a_table_leads_to_the_one_on_the_report_with_most_numbers():
+    pytest.importorskip("mkdocs")
+    pytest.importorskip("latex2mathml")
+    spec = importlib.util.spec_from_file_location("hooks", DOCS / "tools" / "hooks.py")
+    hooks = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(hooks)
+
+    def section(name, *marks):
+        cells = "".join(f'<td class="cell mark-{mark}" id="{name}-0-0">' for mark in marks)
+        return f'<section class="result-table" id="{name}" data-table="7">{cells}</section>'
+
+    report = (
+        section("table7-paper-regenerated", "inside", "no-run", "no-run")
+        + section("table7-reduced-regenerated", "outside", "no-paper best", "no-run")
+        + section("table7_more-reduced-original", "inside", "inside", "inside")
+    )
+    assert hooks.anchor(report, "table7") == "#table7-reduced-regenerated"
+    assert hooks.anchor(report, "table7_more") == "#table7_more-reduced-original"
+    assert hooks.anchor(report, "table") == ""
+
+
 def test_make_docs_builds_a_site_that_loads_nothing_from_elsewhere(tmp_path):
     for module in ("mkdocs", "material", "mkdocstrings_handlers.python", "latex2mathml"):
         if importlib.util.find_spec(module.partition(".")[0]) is None:
@@ -147,5 +171,15 @@ def test_make_docs_builds_a_site_that_loads_nothing_from_elsewhere(tmp_path):
     led = set(re.findall(r'href="(\.\./\.\./[\w/.-]+)"', report.read_text(encoding="utf-8")))
     assert led == {"../../protocols.html", "../../reproduction.html"}
     assert all((report.parent / place).is_file() for place in led)
+    ids = set(re.findall(r' id="([^"]+)"', report.read_text(encoding="utf-8")))
+    results = (tmp_path / "results.html").read_text(encoding="utf-8")
+    to_tables = set(re.findall(r'href="results/report/index\.html#(table[^"]*)"', results))
+    assert len(to_tables) > 5
+    assert to_tables <= ids
+    changes = (tmp_path / "changelog.html").read_text(encoding="utf-8")
+    assert "combgrad warmup" in changes
+    cited = (tmp_path / "citing.html").read_text(encoding="utf-8")
+    assert "cff-version" in cited
+    assert "--8&lt;--" not in changes + cited
     assert "<math" in (tmp_path / "mathematics.html").read_text(encoding="utf-8")
     assert combgrad.__version__ in (tmp_path / "index.html").read_text(encoding="utf-8")
