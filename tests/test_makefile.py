@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(MAKE is None, reason="there is no make")
 
 @pytest.fixture
 def chosen(tmp_path):
-    """What `make` says and does where PATH has these interpreters: name -> version, None if broken."""
+    """What `make` does where PATH has these interpreters: name -> version, None if broken."""
 
     def make(interpreters, *words):
         for name, version in interpreters.items():

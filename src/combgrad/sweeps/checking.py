@@ -34,7 +34,7 @@ def prepare(requests: Sequence[Request], compose: Compose) -> list[Job]:
     jobs: dict[str, Job] = {}
     errors: list[tuple[Request, Exception]] = []
     master = HydraConfig.instance().cfg
-    _check_options(requests, master.hydra.runtime.choices)
+    _check_options(requests, HydraConfig.get().runtime.choices)
     for request in tqdm(requests, desc="checking the jobs", unit="job", leave=False, delay=1.0):
         try:
             full = compose(request.overrides)
