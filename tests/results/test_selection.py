@@ -19,6 +19,7 @@ from combgrad.results.tables import make_tables
 from combgrad.runs.configuration import CONFIG_FOLDER
 
 COMMITTED = CONFIG_FOLDER.parent / "results" / "runs"
+LATER = "2099-01-01T00:00:00+00:00"
 METRIC = {"name": "test/accuracy", "label": "right", "unit": "%", "scale": 100}
 
 
@@ -204,3 +205,30 @@ def test_own_runs_never_change_what_is_committed(tmp_path, run_script, monkeypat
     assert {path.parent for path in written} == {own / "tables"}
     assert "(2, 1 own)" in (own / "tables" / "table6.md").read_text(encoding="utf-8")
     assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_table_tells_what_committed_runs_gave_that_own_ones_stand_for(
+    tmp_path, run_script, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    runs, own = Path("results/runs"), Path("results/own")
+    start = "tsp5-identity-std-noise0.2-reduced-seed"
+    kept, again = (r for r in load_records(COMMITTED) if r.name.startswith(start))
+    for record in (kept, again):
+        save_record(record, runs)
+    changed = dataclasses.replace(
+        again, metrics=again.metrics | {"test/edge_accuracy": 0.5}, finished=LATER
+    )
+    save_record(changed, own)
+    before = [100 * record.metrics["test/edge_accuracy"] for record in (kept, again)]
+    middle, spread = sum(before) / 2, abs(before[0] - before[1]) / 2
+    _, text, _ = run_script("tables", "6")
+    assert f"{(before[0] + 50) / 2:.2f} ± {(before[0] - 50) / 2:.2f} (2, 1 own)" in text
+    (note,) = re.findall("^- (.*your own runs stand for.*)$", text, re.MULTILINE)
+    assert note.startswith("TSP(5), ")
+    assert note.endswith(
+        f": your own runs stand for 1 committed one; committed is {middle:.2f} ± {spread:.2f} (2)."
+    )
+    # An older one of one's own replaces nothing.
+    save_record(dataclasses.replace(changed, finished="2001-01-01T00:00:00+00:00"), own)
+    assert "stand for" not in run_script("tables", "6")[1]

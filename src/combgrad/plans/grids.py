@@ -1,5 +1,6 @@
 """Plans: which runs a table or a figure of a paper needs (configs/table, configs/figure)."""
 
+import dataclasses
 import itertools
 import warnings
 from collections import Counter
@@ -171,10 +172,22 @@ def tables_of(
     records: Sequence[RunRecord],
     folder: Path = CONFIG_FOLDER,
     own: Collection[str] = (),
+    replaced: Sequence[RunRecord] = (),
 ) -> list[Table]:
-    """A plan's tables, one for each profile and data source among its records, or an empty one."""
+    """A plan's tables, one for each profile and data source among its records, or an empty one.
+
+    `own` are the keys of records that are not committed, `replaced` the committed ones that some of
+    these stand for.
+    """
     layout = read_layout(plan.name, plan.title, plan.profile, plan.seeds, plan.layout)
-    return make_tables(layout, asked_of(plan, records, folder), records, paper_values(), own)
+    asked = asked_of(plan, records, folder)
+    tables = make_tables(layout, asked, records, paper_values(), own)
+    if not replaced:
+        return tables
+    committed = [*(record for record in records if record.key not in own), *replaced]
+    alone = {t.id: t for t in make_tables(layout, asked, committed, paper_values())}
+    names = frozenset(record.file_name for record in replaced)
+    return [dataclasses.replace(t, replaced=names, committed=alone.get(t.id)) for t in tables]
 
 
 def sketch_of(plan: Plan, records: Sequence[RunRecord], folder: Path = CONFIG_FOLDER) -> Sketch:

@@ -66,7 +66,8 @@ def show(asked: argparse.Namespace) -> None:
     made = {}
     for plan in plans:
         plan = dataclasses.replace(plan, profile=asked.profile or plan.profile)
-        made[plan.name] = tables_of(plan, records, own=selection.own)
+        mine, theirs = selection.own, selection.replaced
+        made[plan.name] = tables_of(plan, records, own=mine, replaced=theirs)
     if not asked.save:
         print(FORMATS[asked.format]([t for tables in made.values() for t in tables]).rstrip("\n"))
         return

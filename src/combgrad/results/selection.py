@@ -25,12 +25,14 @@ class Selection:
     Attributes:
         records: sorted by file name, each key once.
         own: the keys of those that are the user's own.
+        replaced: the committed records of runs of which the user's own are shown.
         trials: how many of profile smoke are hidden.
         single: how many of the user's own are hidden because they are alone in their cell.
     """
 
     records: list[RunRecord]
     own: frozenset[str] = frozenset()
+    replaced: tuple[RunRecord, ...] = ()
     trials: int = 0
     single: int = 0
 
@@ -105,9 +107,11 @@ def select(
             hidden["single"] += 1
         else:
             shown[record.key] = record
+    own = frozenset(key for key, record in shown.items() if id(record) in owned)
     return Selection(
         records=sorted(shown.values(), key=lambda record: (record.file_name, record.key)),
-        own=frozenset(key for key, record in shown.items() if id(record) in owned),
+        own=own,
+        replaced=tuple(record for record in committed if record.key in own),
         **hidden,
     )
 

@@ -176,6 +176,7 @@ def notes(table: Table) -> list[str]:
     """What stands below a table: its own notes and what became of records without a place."""
     left_out = {name for _, _, cell in table.cells() for name in cell.left_out}
     found = [*sentences(table), *table.layout.notes, *reading_notes(table), *ratio_notes(table)]
+    found += _replaced(table)
     if left_out:
         found.append(
             "Left out, because a later run of the same seed or more seeds on other data exist: "
@@ -190,6 +191,23 @@ def notes(table: Table) -> list[str]:
         found.append(
             f"Records of its experiments with other settings than any cell: {len(table.strangers)}."
         )
+    return found
+
+
+def _replaced(table: Table) -> list[str]:
+    """A sentence for each cell in which the user's own runs hide what committed ones gave."""
+    if table.committed is None:
+        return []
+    before = {(row, column): cell for row, column, cell in table.committed.cells()}
+    found = []
+    for row, column, cell in table.cells():
+        old = before[row, column]
+        number = len(table.replaced.intersection(old.runs)) if cell.own else 0
+        if number:
+            found.append(
+                f"{', '.join(filter(None, (*row, *column)))}: your own runs stand for {number} "
+                f"committed {'ones' if number > 1 else 'one'}; committed is {ours(old)}."
+            )
     return found
 
 

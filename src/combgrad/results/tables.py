@@ -93,6 +93,8 @@ class Table:
         grid: the cell of each row and column, None where the paper's table has none.
         strangers: file names of records of the table's experiments, of any profile and source,
             whose settings are those of no cell.
+        replaced: file names of committed records of whose runs the user's own are shown.
+        committed: the same table of the committed records alone, where some are replaced.
     """
 
     layout: Layout
@@ -102,6 +104,8 @@ class Table:
     columns: tuple[Head, ...]
     grid: tuple[tuple[Cell | None, ...], ...]
     strangers: tuple[str, ...] = ()
+    replaced: frozenset[str] = frozenset()
+    committed: "Table | None" = None
 
     @property
     def id(self) -> str:
