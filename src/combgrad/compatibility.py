@@ -44,7 +44,7 @@ def check_kinds(*parts: tuple[object, str, type]) -> None:
 
 #: Solvers with a linear relaxation, for messages.
 RELAXED = (
-    "TSP(), Assignment(), TopK(k), Knapsack(...), ILP(...) and "
+    "TSP(), Assignment(), Alignment(), TopK(k), Knapsack(...), ILP(...) and "
     "GraphShortestPath(..., directed=True)"
 )
 

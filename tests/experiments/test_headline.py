@@ -11,7 +11,7 @@ from combgrad.data.headlines.generated import Generated
 from combgrad.errors import IncompatibleError
 from combgrad.experiments import HeadlineExperiment
 from combgrad.experiments.headline import diagonal, match_costs
-from combgrad.gradients import Blackbox, Identity
+from combgrad.gradients import Blackbox, CvxpyLayers, Identity
 from combgrad.layer import CombinatorialLayer
 from combgrad.losses import OptimalValue, SoftAlignment, SolutionCost, TargetCost
 from combgrad.networks import HeadlineNet
@@ -117,6 +117,12 @@ def test_blackbox_on_the_path_is_the_optimal_value_for_a_second_call():
     normed = CombinatorialLayer(Alignment(GAP), Identity(), Norm())
     torch.testing.assert_close(gradient_of(SolutionCost(), layer=normed), value)
     assert not torch.allclose(gradient_of(TargetCost()), value)
+
+
+def test_cvxpylayers_on_headlines_of_different_length_has_nearly_that_gradient():
+    pytest.importorskip("cvxpylayers")
+    found, value = gradient_of(SolutionCost(), CvxpyLayers()), gradient_of(OptimalValue())
+    assert float((found - value).norm()) <= 1e-2 * float(value.norm())
 
 
 def test_the_solver_of_match_costs_gives_the_same_and_a_soft_relative():

@@ -3,12 +3,15 @@
 import functools
 from fractions import Fraction
 
+import numpy as np
 import pytest
+import scipy
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from combgrad.errors import SolverInputError
+from combgrad.instances import Instances
 from combgrad.projections import Norm
 from combgrad.solvers.alignment import Alignment, move_costs, move_mask
 
@@ -207,3 +210,48 @@ def test_the_check_sees_what_is_no_path():
 def test_a_price_of_gaps_that_is_no_positive_number_is_refused(gap):
     with pytest.raises(ValueError, match=r"solver\.gap is"):
         Alignment(gap=gap)
+
+
+@pytest.mark.parametrize(("n", "m"), [(0, 0), (0, 3), (2, 0), (1, 1), (3, 3), (2, 4)])
+def test_the_corners_of_its_program_are_the_paths(n, m):
+    costs = random(8, n + 1, m + 1, 3, seed=n + 5 * m)
+    program = Alignment().relaxation(costs.shape[1:])
+    assert np.array_equal(program.lower, program.upper)
+    paths = np.array([indicator(path, costs.shape[1:]).flatten() for path in all_paths(n, m)])
+    assert np.array_equal(
+        paths @ program.matrix.toarray().T,
+        np.broadcast_to(program.lower, (len(paths), (n + 1) * (m + 1) - 1)),
+    )
+    assert program.contains(paths).all()
+    bounds = np.stack([program.least, program.most], axis=1)
+    for w, solution in zip(costs.flatten(1), Alignment()(costs).flatten(1), strict=True):
+        rows = {"A_eq": program.matrix, "b_eq": program.lower} if n + m else {}
+        found = scipy.optimize.linprog(w.numpy(), **rows, bounds=bounds)
+        assert found.fun == pytest.approx((paths @ w.numpy()).min(), abs=1e-9)
+        assert found.x == pytest.approx(solution.numpy(), abs=1e-9)
+
+
+def test_nothing_but_paths_is_whole_in_its_program():
+    program = Alignment().relaxation(torch.Size((2, 2, 3)))
+    everything = np.stack(np.unravel_index(np.arange(2**12), (2,) * 12), axis=1).astype(float)
+    paths = {tuple(indicator(path, (2, 2, 3)).flatten().tolist()) for path in all_paths(1, 1)}
+    found = everything[program.contains(everything)].tolist()
+    assert {tuple(point) for point in found} == paths
+    assert len(paths) == 3
+
+
+def test_the_entries_of_an_instance_are_those_up_to_its_lengths():
+    costs = random(3, 4, 3, 3)
+    lengths = [[3, 1], [0, 2], [2, 0]]
+    own = Alignment().own_entries(costs, Instances({"lengths": lengths}))
+    for there, (n, m) in zip(own, lengths, strict=True):
+        wanted = torch.zeros(4, 3, 3, dtype=torch.bool)
+        wanted[: n + 1, : m + 1] = True
+        assert torch.equal(there, wanted)
+    whole = Instances({"lengths": [[3, 2]] * 3})
+    assert Alignment().own_entries(costs, whole) is None
+    assert Alignment().own_entries(costs, Instances(valid=own)) is own
+    with pytest.raises(SolverInputError, match=r"lengths or valid, .* leave out valid"):
+        Alignment().own_entries(costs, Instances({"lengths": lengths}, valid=own))
+    with pytest.raises(SolverInputError, match=r"lengths of batch index 1 are \(4, 0\)"):
+        Alignment().own_entries(costs, Instances({"lengths": [[3, 1], [4, 0], [1, 1]]}))

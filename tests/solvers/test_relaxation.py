@@ -19,7 +19,7 @@ WIDER = {"graph-cyclic", "tsp-even"}
 #: Whose relaxation is the hull of its solutions, or becomes it by cuts.
 HULLS = [
     *("topk", "topk-many", "assignment", "assignment-wide", "assignment-tall", "assignment-large"),
-    *("graph-ordered", "tsp"),
+    *("alignment", "alignment-long", "alignment-lengths", "graph-ordered", "tsp"),
 ]
 
 
@@ -38,7 +38,7 @@ def cone_at(name, solution):
 
 def test_the_table_has_all_solvers_with_a_relaxation():
     assert {type(ROWS[name].solver).__name__ for name in RELAXED} >= {
-        *("TopK", "Knapsack", "Assignment", "GraphShortestPath", "TSP", "Cached")
+        *("TopK", "Knapsack", "Assignment", "Alignment", "GraphShortestPath", "TSP", "Cached")
     }
 
 
@@ -140,6 +140,7 @@ def test_solvers_without_one_say_why():
     for solver, reason in (
         (solvers.Ranking(), "not known as those of a linear program"),
         (solvers.ShortestPath(), "costs are those of cells"),
+        (solvers.TiedAlignment(), "what a path pays for; Alignment has the path"),
         (solvers.GraphShortestPath([(0, 1)], 2, 0, 1), "directed=True"),
     ):
         with pytest.raises(IncompatibleError, match=reason):

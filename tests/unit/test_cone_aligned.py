@@ -168,6 +168,12 @@ def test_forbidden_entries_and_padding_are_as_if_not_there():
     described = Instances(valid=torch.ones(1, 2, 2, dtype=torch.bool))
     with pytest.raises(IncompatibleError, match=r"Assignment's program would count padding"):
         value(ConeAligned(), square, assignment(square), assignment, instances=described)
+    alignment, grids = solvers.Alignment(), random(2, 3, 3, 3)
+    whole, shorter = (Instances({"lengths": [[2, 2], [2, m]]}) for m in (2, 1))
+    alike = value(ConeAligned(), grids, alignment(grids), alignment, instances=whole)
+    torch.testing.assert_close(alike, value(ConeAligned(), grids, alignment(grids), alignment))
+    with pytest.raises(IncompatibleError, match=r"Alignment's program would count padding"):
+        value(ConeAligned(), grids, alignment(grids), alignment, instances=shorter)
 
 
 def test_a_solver_without_a_relaxation_is_refused_with_the_reason():

@@ -8,7 +8,7 @@ import torch
 
 from combgrad import CombinatorialLayer, solvers
 from combgrad.errors import IncompatibleError, SolverFailedError, SolverInputError
-from combgrad.gradients import QPTL, LogBarrier, RegularisedFrankWolfe
+from combgrad.gradients import QPTL, CvxpyLayers, LogBarrier, RegularisedFrankWolfe
 from combgrad.gradients.interior import interior_of
 from contract import LADDER
 
@@ -19,13 +19,18 @@ SOLVERS = {
     "matchings": (solvers.Assignment(), (3, 3)),
     "wide-matchings": (solvers.Assignment(), (2, 4)),
     "paths": (PATHS, (10,)),
+    "alignments": (solvers.Alignment(), (3, 2, 3)),
     "knapsack": (solvers.Knapsack([3, 1, 4, 1, 5], 7), (5,)),
     "tours": (solvers.TSP(), (10,)),
     "cached": (solvers.Cached(solvers.TopK(2)), (5,)),
 }
 #: Whose relaxation is the hull of their solutions.
-HULLS = ("subsets", "matchings", "wide-matchings", "paths")
+HULLS = ("subsets", "matchings", "wide-matchings", "paths", "alignments")
 every_solver = pytest.mark.parametrize("name", SOLVERS)
+
+
+def name_of(part):
+    return type(part).__name__
 
 
 def random(*shape, seed=0):
@@ -125,6 +130,67 @@ def test_a_relaxation_without_an_end_is_refused():
     ray = solvers.ILP(A_ub=[[1]], b_ub=[5], **free)
     with pytest.raises(SolverFailedError, match="bound the program's variables"):
         CombinatorialLayer(ray, LogBarrier(1.0))(torch.ones(1, 1, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("method", [LogBarrier(0.2), QPTL(1.0), CvxpyLayers()], ids=name_of)
+@pytest.mark.parametrize(
+    "solver", [solvers.Alignment(), solvers.Cached(solvers.Alignment())], ids=name_of
+)
+def test_alignments_of_different_length_are_answered_as_alone(method, solver):
+    if not isinstance(method, LogBarrier):
+        pytest.importorskip("cvxpylayers")
+    costs, upstream, method = random(5, 4, 4, 3), random(5, 4, 4, 3, seed=1), copy.deepcopy(method)
+    lengths = [[3, 3], [1, 2], [0, 0], [1, 2], [0, 3]]
+    leaf = costs.clone().requires_grad_()
+    answer = CombinatorialLayer(solver, method)(leaf, lengths=lengths)
+    (slope,) = torch.autograd.grad(answer, leaf, upstream)
+    alone, answer = CombinatorialLayer(solver, method), answer.detach()
+    for index, (n, m) in enumerate(lengths):
+        block = index, slice(n + 1), slice(m + 1)
+        one = costs[block][None].clone().requires_grad_()
+        wanted = alone(one)
+        (known,) = torch.autograd.grad(wanted, one, upstream[block][None])
+        for found, expected in ((answer, wanted.detach()), (slope, known)):
+            torch.testing.assert_close(found[block], expected[0], atol=1e-6, rtol=0)
+            found[block] = 0
+            assert not found[index].any()
+
+
+@pytest.mark.parametrize("rubbish", [7.0, float("nan"), float("inf")])
+def test_matchings_in_padding_are_answered_as_alone(rubbish):
+    sizes = [(2, 3), (4, 4), (2, 3), (3, 2)]
+    valid = torch.zeros(4, 4, 4, dtype=torch.bool)
+    for row, (n, m) in enumerate(sizes):
+        valid[row, 4 - n :, :m] = True
+    costs = random(4, 4, 4)
+    leaf = costs.masked_fill(~valid, rubbish).requires_grad_()
+    layer = CombinatorialLayer(solvers.Assignment(), LogBarrier(0.3))
+    answer = layer(leaf, valid=valid)
+    (slope,) = torch.autograd.grad(answer, leaf, random(4, 4, 4, seed=1))
+    for row, (n, m) in enumerate(sizes):
+        block = row, slice(4 - n, 4), slice(m)
+        one = costs[block][None].clone().requires_grad_()
+        wanted = layer(one)
+        (known,) = torch.autograd.grad(wanted, one, random(4, 4, 4, seed=1)[block][None])
+        torch.testing.assert_close(answer[block], wanted[0])
+        torch.testing.assert_close(slope[block], known[0])
+    assert float(answer[~valid].abs().sum()) == float(slope[~valid].abs().sum()) == 0
+
+
+def test_errors_say_of_which_size_they_speak():
+    costs, lengths = random(3, 3, 3, 3), [[2, 2], [1, 1], [2, 2]]
+    layer = CombinatorialLayer(solvers.Alignment(), LogBarrier(0.1, steps=1))
+    with pytest.raises(SolverFailedError, match=r"of shape \(2, 2, 3\) alone, .* batch index 1\."):
+        layer(costs, lengths=lengths)
+    costs[2, 0, 0, 0] = torch.nan
+    with pytest.raises(SolverInputError, match=r"costs of batch index 2 contain NaN"):
+        layer(costs, lengths=lengths)
+
+
+def test_an_empty_batch_has_an_empty_gradient():
+    nothing = random(0, 3, 3).requires_grad_()
+    CombinatorialLayer(solvers.Assignment(), LogBarrier(1.0))(nothing).sum().backward()
+    assert nothing.grad.shape == (0, 3, 3)
 
 
 @pytest.mark.parametrize("method", [LogBarrier(0.1), QPTL(1.0)], ids=["barrier", "qptl"])

@@ -59,7 +59,7 @@ def test_the_program_is_solved_once_and_the_gradient_may_be_asked_for_twice(monk
     pytest.importorskip("cvxpylayers")
     method, costs = CvxpyLayers(), random(2, 3, 3).requires_grad_()
     solution = CombinatorialLayer(Assignment(), method)(costs)
-    _, _, layer = method._made
+    (layer,) = method._made.values()
     monkeypatch.setattr(type(layer), "forward", None)
     loss = (solution * random(2, 3, 3, seed=1)).sum()
     first, second = (torch.autograd.grad(loss, costs, retain_graph=True)[0] for _ in range(2))

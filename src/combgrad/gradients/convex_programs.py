@@ -10,26 +10,15 @@ import torch
 from torch import Tensor
 
 from combgrad.arguments import check_positive
-from combgrad.compatibility import check_relaxation
-from combgrad.errors import MissingPackageError, SolverInputError
-from combgrad.gradients.base import GradientMethod, Saved
+from combgrad.errors import MissingPackageError
+from combgrad.gradients.base import Saved
+from combgrad.gradients.programs import ProgramMethod
 from combgrad.instances import NOTHING, Instances
 from combgrad.solvers.base import Solver
 from combgrad.solvers.ilp_program import Program
 
 
-def check_allowed(part: str, costs: Tensor) -> None:
-    """Raise SolverInputError, naming the batch index, for costs (B, *S) that are not finite."""
-    broken = ~torch.isfinite(costs).flatten(1).all(dim=1)
-    if bool(broken.any()):
-        raise SolverInputError(
-            f"{part}: costs of batch index {int(broken.nonzero()[0])} contain NaN, inf or padding, "
-            f"and it cannot forbid an entry; look for a diverged network, or use another gradient "
-            f"method."
-        )
-
-
-class ConvexProgram(GradientMethod):
+class ConvexProgram(ProgramMethod[Any]):
     """y(w) and dL/dw by cvxpylayers, for a convex objective over the solver's `relaxation`.
 
     While training the answer is what the convex solver finds, accurate to some digits, in general
@@ -41,19 +30,8 @@ class ConvexProgram(GradientMethod):
     for entries that are not finite.
     """
 
-    homogeneous = True
-    plain_in_evaluation = True
-    reads_solution = False
-
     #: What diffcp is told beside the program; its own choice where empty.
     options: Mapping[str, Any] = {}
-
-    def __init__(self) -> None:
-        self._made: tuple[Solver, torch.Size, Any] | None = None
-
-    def check_solver(self, solver: Solver) -> None:
-        """Raise IncompatibleError for a solver without a linear relaxation, with the reason."""
-        check_relaxation(type(self).__name__, solver)
 
     @abstractmethod
     def objective(self, cvxpy: Any, costs: Any, solution: Any) -> Any:
@@ -62,12 +40,13 @@ class ConvexProgram(GradientMethod):
     def forward(
         self, solver: Solver, costs: Tensor, instances: Instances = NOTHING
     ) -> tuple[Tensor, Saved]:
-        """The convex solver's answer (B, *S), and the graph that it came by."""
-        check_allowed(type(self).__name__, costs)
+        """The convex solver's answer (B, *S), 0 for padding, and the graph that it came by."""
         with torch.enable_grad():
             leaf = costs.detach().to("cpu", torch.float64).requires_grad_()
-            found = self._layer(solver, costs.shape[1:])(leaf.flatten(1))[0] if len(costs) else leaf
-        answer = found.detach().to(costs).view_as(costs).clone()
+            found = torch.zeros_like(leaf)
+            for some, layer in self.sizes(solver, leaf, instances):
+                found[some.entries] = layer(some.of(leaf).flatten(1))[0].flatten()
+        answer = found.detach().to(costs).clone()
         return answer, Saved(costs, answer, instances, (leaf, found))
 
     def vjp(self, solver: Solver, saved: Saved, grad_solution: Tensor) -> Tensor:
@@ -78,21 +57,20 @@ class ConvexProgram(GradientMethod):
         if not len(grad_solution):
             return torch.zeros_like(grad_solution)
         leaf, found = saved.extras
-        slope = grad_solution.to("cpu", torch.float64).view_as(found)
+        slope = grad_solution.to("cpu", torch.float64)
         (gradient,) = torch.autograd.grad(found, leaf, slope, retain_graph=True)
         return gradient.to(grad_solution)
 
-    def _layer(self, solver: Solver, shape: torch.Size) -> Any:
-        if self._made is None or self._made[0] is not solver or self._made[1] != shape:
-            owner = type(self).__name__
-            cvxpy, torch_layers = (_package(owner, x) for x in ("cvxpy", "cvxpylayers.torch"))
-            y, w = (kind(shape.numel()) for kind in (cvxpy.Variable, cvxpy.Parameter))
-            objective = cvxpy.Minimize(self.objective(cvxpy, w, y))
-            problem = cvxpy.Problem(objective, _constraints(solver.relaxation(shape), y))
-            told = {"parameters": [w], "variables": [y], "solver_args": dict(self.options)}
-            layer = torch_layers.CvxpyLayer(problem, **told)
-            self._made = solver, shape, layer
-        return self._made[2]
+    def make(self, program: Program) -> Any:
+        """The program as a layer of cvxpylayers."""
+        owner = type(self).__name__
+        cvxpy, torch_layers = (_package(owner, x) for x in ("cvxpy", "cvxpylayers.torch"))
+        y, w = (kind(len(program.least)) for kind in (cvxpy.Variable, cvxpy.Parameter))
+        problem = cvxpy.Problem(
+            cvxpy.Minimize(self.objective(cvxpy, w, y)), _constraints(program, y)
+        )
+        told = {"parameters": [w], "variables": [y], "solver_args": dict(self.options)}
+        return torch_layers.CvxpyLayer(problem, **told)
 
 
 class CvxpyLayers(ConvexProgram):
@@ -139,11 +117,13 @@ def _constraints(program: Program, solution: Any) -> list[Any]:
     """A program's rows and bounds, of cvxpy's variable."""
     equal = program.lower == program.upper
     below, above = (~equal & np.isfinite(side) for side in (program.upper, program.lower))
-    least, most = np.isfinite(program.least), np.isfinite(program.most)
+    fixed = program.least == program.most
+    least, most = (~fixed & np.isfinite(side) for side in (program.least, program.most))
     sides = [
         (equal, program.matrix[equal] @ solution == program.upper[equal]),
         (below, program.matrix[below] @ solution <= program.upper[below]),
         (above, program.matrix[above] @ solution >= program.lower[above]),
+        (fixed, solution[fixed] == program.least[fixed]),
         (least, solution[least] >= program.least[least]),
         (most, solution[most] <= program.most[most]),
     ]

@@ -4,15 +4,15 @@ import torch
 from torch import Tensor
 
 from combgrad.arguments import check_count, check_positive
-from combgrad.compatibility import check_relaxation
-from combgrad.gradients.base import GradientMethod, Saved
-from combgrad.gradients.convex_programs import check_allowed
+from combgrad.gradients.base import Saved
 from combgrad.gradients.interior import Interior, barrier_minimum, interior_of
+from combgrad.gradients.programs import ProgramMethod
 from combgrad.instances import NOTHING, Instances
 from combgrad.solvers.base import Solver
+from combgrad.solvers.ilp_program import Program
 
 
-class LogBarrier(GradientMethod):
+class LogBarrier(ProgramMethod[Interior]):
     """dL/dw = -M dL/dy, the derivative of y(w) = argmin <w, y> - mu sum over i of log s_i(y).
 
     s_i are the slacks of all inequalities of the solver's linear relaxation, bounds included; those
@@ -31,38 +31,35 @@ class LogBarrier(GradientMethod):
     SolverFailedError where Newton's method does not end, as with a mu too small for the costs.
     """
 
-    homogeneous = True
-    plain_in_evaluation = True
-    reads_solution = False
-
     def __init__(self, mu: float, steps: int = 100) -> None:
+        super().__init__()
         self.mu, self.steps = check_positive("mu", mu), check_count("steps", steps)
-        self._made: tuple[Solver, torch.Size, Interior] | None = None
 
-    def check_solver(self, solver: Solver) -> None:
-        """Raise IncompatibleError for a solver without a linear relaxation, with the reason."""
-        check_relaxation("LogBarrier", solver)
+    def make(self, program: Program) -> Interior:
+        """The points within."""
+        return interior_of(program)
 
     def forward(
         self, solver: Solver, costs: Tensor, instances: Instances = NOTHING
     ) -> tuple[Tensor, Saved]:
-        """The inner point (B, *S)."""
-        check_allowed("LogBarrier", costs)
-        interior = self._interior(solver, costs)
-        point = barrier_minimum(interior, costs.double().flatten(1), self.mu, self.steps)
-        answer = point.to(costs).view_as(costs).clone()
+        """The inner point (B, *S), 0 for padding."""
+        point = torch.zeros_like(costs, dtype=torch.float64)
+        for some, interior in self.sizes(solver, costs, instances):
+            part = some.of(costs).double().flatten(1)
+            with some.counted():
+                found = barrier_minimum(interior.to(costs.device), part, self.mu, self.steps)
+            point[some.entries] = found.flatten()
+        answer = point.to(costs, copy=True)
         return answer, Saved(costs, answer, instances, (point,))
 
     def vjp(self, solver: Solver, saved: Saved, grad_solution: Tensor) -> Tensor:
         """Return -M dL/dy, (B, *S)."""
         if not saved.extras:
             raise self.none_in_evaluation()
-        interior, (point,) = self._interior(solver, saved.costs), saved.extras
-        slope = -interior.solve(point, grad_solution.double().flatten(1)) / self.mu
-        return slope.to(grad_solution).view_as(grad_solution)
-
-    def _interior(self, solver: Solver, costs: Tensor) -> Interior:
-        shape = costs.shape[1:]
-        if self._made is None or self._made[0] is not solver or self._made[1] != shape:
-            self._made = solver, shape, interior_of(solver.relaxation(shape))
-        return self._made[2].to(costs.device)
+        (point,), slope = saved.extras, grad_solution.double()
+        gradient = torch.zeros_like(slope)
+        for some, interior in self.sizes(solver, saved.costs, saved.instances):
+            at, given = (some.of(values).flatten(1) for values in (point, slope))
+            found = interior.to(slope.device).solve(at, given)
+            gradient[some.entries] = -found.flatten() / self.mu
+        return gradient.to(grad_solution)

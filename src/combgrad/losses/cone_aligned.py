@@ -87,7 +87,7 @@ class ConeAligned(Loss):
         """The loss; ValueError without a target of the costs' shape."""
         known, solver = instances or NOTHING, layer.solver
         self.check_solver(solver)
-        if known.valid is not None and solver.padding != "forbidden":
+        if solver.own_entries(costs, known) is not None:
             raise IncompatibleError(
                 f"ConeAligned: the rows of {type(solver).__name__}'s program would count padding; "
                 f"train on instances of one size, or take another loss."

@@ -3,14 +3,16 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import scipy
 import torch
 from torch import Tensor
 
 from combgrad.arguments import check_positive
 from combgrad.errors import SolverInputError
-from combgrad.instances import EntryShape
+from combgrad.instances import EntryShape, Instances
 from combgrad.solvers.arrays import integer_array, to_native_array, to_tensor
 from combgrad.solvers.base import Solver, Trait
+from combgrad.solvers.ilp_program import Program, checked_program
 from combgrad.solvers.kernels.exact_paths import ordered_paths
 from combgrad.solvers.kernels.needleman_wunsch import align, align_parallel
 from combgrad.solvers.threads import thread_count
@@ -94,16 +96,20 @@ def move_costs(match_costs: Tensor, gap: float = 1.5, lengths: Lengths = None) -
     return moves.masked_fill(~move_mask(used, n + 1, m + 1), 0.0)
 
 
+def moves_of(lengths: Tensor, rows: int, columns: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The moves (E,) that exist for lengths (2,): their entries of (N, M, 3), tails and heads."""
+    entries = np.flatnonzero(move_mask(lengths[None], rows, columns)[0].numpy())
+    nodes, moves = np.divmod(entries, 3)
+    return entries, nodes, nodes + np.array([columns + 1, 1, columns])[moves]
+
+
 def align_exactly(costs: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """The cheapest path (N, M, 3) for costs (N, M, 3) and lengths (2,), in exact integers.
 
     Where there is none, the answer is some path along forbidden moves.
     """
     rows, columns, _ = costs.shape
-    exists = move_mask(torch.from_numpy(lengths)[None], rows, columns)[0].numpy()
-    entries = np.flatnonzero(exists)
-    nodes, moves = np.divmod(entries, 3)
-    heads = nodes + np.array([columns + 1, 1, columns])[moves]
+    entries, nodes, heads = moves_of(torch.from_numpy(lengths), rows, columns)
     offsets = np.searchsorted(nodes, np.arange(rows * columns + 1))
     end = int(lengths[0] * columns + lengths[1])
     solution = np.zeros((1, costs.size), dtype=np.uint8)
@@ -139,6 +145,7 @@ class Alignment(Solver):
     traits = frozenset({Trait.SCALE_INVARIANT})
     per_row: Mapping[str, EntryShape] = {"lengths": (2,)}
     forbids = True
+    unrelaxed = None
 
     def __init__(self, gap: float = 1.5, threads: int | None = None) -> None:
         super().__init__()
@@ -169,6 +176,45 @@ class Alignment(Solver):
         flow[:, 0, 0] -= 1
         flow[torch.arange(batch, device=solution.device), ends[:, 0], ends[:, 1]] += 1
         return exists.flatten(1).all(dim=1) & (flow == 0).flatten(1).all(dim=1)
+
+    def own_entries(self, costs: Tensor, instances: Instances) -> Tensor | None:
+        """Those of the nodes up to the end of the sequences, or where `valid` says so.
+
+        Raises SolverInputError where both lengths and `valid` are given.
+        """
+        lengths = instances.entries.get("lengths")
+        if lengths is None:
+            return super().own_entries(costs, instances)
+        if instances.valid is not None:
+            raise SolverInputError(
+                "Alignment: its program takes lengths or valid, and both are given; leave out "
+                "valid, which the lengths imply."
+            )
+        ends = self._ends(lengths, costs.shape)
+        down, right = (
+            torch.arange(size, device="cpu") <= ends[:, axis : axis + 1]
+            for axis, size in enumerate(costs.shape[1:3])
+        )
+        there = (down[:, :, None] & right[:, None, :])[..., None].expand(costs.shape)
+        return None if bool(there.all()) else there.to(costs.device)
+
+    def relaxation(self, shape: torch.Size) -> Program:
+        """A flow y >= 0 of 1 from the first node to the last, whose vertices are the paths.
+
+        Out of each node less into it is 1 at the first and 0 at the others; that of the last
+        follows. Moves that leave the grid are 0.
+        """
+        self._check_shape(shape)
+        rows, columns, _ = shape
+        ends = torch.tensor([rows - 1, columns - 1], device="cpu")
+        entries, tails, heads = moves_of(ends, rows, columns)
+        ones, size = np.ones(len(entries)), (rows * columns, 3 * rows * columns)
+        balance = scipy.sparse.csr_array((ones, (tails, entries)), shape=size)
+        balance -= scipy.sparse.csr_array((ones, (heads, entries)), shape=size)
+        most = np.zeros(size[1])
+        most[entries] = np.inf
+        supply = np.eye(1, size[0])[0, :-1]
+        return checked_program([(balance[:-1], supply, supply)], (0.0, most), 1)
 
     def _ends(self, lengths: Lengths, shape: torch.Size) -> Tensor:
         longest = torch.Size((shape[0], shape[1] - 1, shape[2] - 1))

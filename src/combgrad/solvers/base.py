@@ -14,7 +14,6 @@ from torch import Tensor
 
 from combgrad.arguments import Described
 from combgrad.errors import (
-    CombgradError,
     IncompatibleError,
     InfeasibleError,
     SolverInputError,
@@ -193,13 +192,8 @@ class Solver(Described, ABC):
         solution = torch.zeros_like(costs)
         for some in by_size(type(self).__name__, valid):
             start = None if near is None else some.of(near)
-            try:
+            with some.counted():
                 part = self._solve_any(some.of(costs), start, instances.rows(some.rows), {})
-            except CombgradError as error:
-                raise type(error)(
-                    f"{error} This counts the instances of shape {some.shape} alone, which are "
-                    f"those of batch index {', '.join(map(str, some.rows.tolist()))}."
-                ) from error
             solution[some.entries] = part.flatten()
         return solution
 
@@ -255,6 +249,10 @@ class Solver(Described, ABC):
         Raises IncompatibleError where `unrelaxed` says why there is none.
         """
         raise IncompatibleError(f"{type(self).__name__} has no relaxation: {self.unrelaxed}.")
+
+    def own_entries(self, costs: Tensor, instances: Instances) -> Tensor | None:
+        """Which entries of costs (B, *S) `relaxation` is to know of each instance; None for all."""
+        return instances.valid if self.padding == "cut" else None
 
     def cuts(self, solution: np.ndarray) -> np.ndarray:
         """Rows (m, n): <row, y> <= <row, solution> for all y in Y, beside those of `relaxation`."""

@@ -85,6 +85,10 @@ class Cached(Solver):
         """See the inner solver."""
         return self.solver.relaxation(shape)
 
+    def own_entries(self, costs: Tensor, instances: Instances) -> Tensor | None:
+        """See the inner solver."""
+        return self.solver.own_entries(costs, instances)
+
     def cuts(self, solution: np.ndarray) -> np.ndarray:
         """See the inner solver."""
         return self.solver.cuts(solution)

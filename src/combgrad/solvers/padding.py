@@ -1,12 +1,13 @@
 """Batches of instances of different size: what is padding, and how a solver never sees it."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-from combgrad.errors import SolverInputError
+from combgrad.errors import CombgradError, SolverInputError
 
 #: How a solver meets padding: the instances of each size are solved apart, without it (`cut`); it
 #: is forbidden by +inf (`forbidden`), where that means the same; `_solve` takes `valid` (`read`).
@@ -23,6 +24,19 @@ class SameSize(NamedTuple):
     def of(self, values: Tensor) -> Tensor:
         """Their own entries (N, *shape) of values (B, *S)."""
         return values[self.entries].view(len(self.rows), *self.shape)
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        """Have errors say of which instances they speak, where these are not the whole batch."""
+        try:
+            yield
+        except CombgradError as error:
+            if len(self.rows) == len(self.entries):
+                raise
+            raise type(error)(
+                f"{error} This counts the instances of shape {self.shape} alone, which are those "
+                f"of batch index {', '.join(map(str, self.rows.tolist()))}."
+            ) from error
 
 
 def by_size(owner: str, valid: Tensor) -> Iterator[SameSize]:

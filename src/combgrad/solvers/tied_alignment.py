@@ -102,6 +102,7 @@ class TiedAlignment(Solver):
 
     traits = frozenset({Trait.SCALE_INVARIANT})
     per_row: Mapping[str, EntryShape] = {"lengths": (2,)}
+    unrelaxed = "its answer is what a path pays for; Alignment has the path, by costs of move_costs"
 
     def __init__(self, gap: float = 1.5, threads: int | None = None) -> None:
         super().__init__()
