@@ -18,6 +18,7 @@ from combgrad.solvers.kernels.exact_sums import (
     less_limbs,
     sums_are_exact,
     to_limbs,
+    to_limbs_and_multiples,
     total_size,
 )
 from combgrad.solvers.kernels.knapsack import pack_exactly
@@ -56,6 +57,20 @@ def test_limbs_are_the_costs_in_one_unit_and_add_and_compare_like_them(costs):
     for row in limbs[1:]:
         total = added(total, row, 1)
     assert number(total) == sum(numbers)
+
+
+@given(
+    costs=st.lists(finite, min_size=1, max_size=8),
+    factor=st.sampled_from([1.5, 0.1, 1.0, 96.0, 5e-324, 1e300]) | st.floats(1e-9, 1e9),
+)
+def test_limbs_of_multiples_are_the_products_without_rounding(costs, factor):
+    limbs = to_limbs_and_multiples(np.array(costs), factor, 3)
+    exact = [Fraction(c) for c in costs] + [Fraction(factor) * Fraction(c) for c in costs]
+    units = {value / number(row) for value, row in zip(exact, limbs, strict=True) if value}
+    assert len(units) <= 1
+    assert all((value == 0) == (number(row) == 0) for value, row in zip(exact, limbs, strict=True))
+    for row in limbs:
+        assert number(added(added(row, row, 1), row, 1)) == 3 * number(row)
 
 
 @given(costs=st.lists(like_predictions | finite, min_size=1, max_size=8))

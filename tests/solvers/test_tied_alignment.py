@@ -1,5 +1,6 @@
 """TiedAlignment is Alignment with the costs of `move_costs`, and exact where rounding misleads."""
 
+import itertools
 from fractions import Fraction
 
 import numpy as np
@@ -59,6 +60,62 @@ def test_it_pays_the_least_that_any_path_does_and_the_first_of_equals(costs, gap
         expected[cell] = float(factor)
     torch.testing.assert_close(found, expected)
     np.testing.assert_allclose(align_exactly(np.array(costs), gap), expected)
+
+
+def first_of_the_cheapest(costs, gap):
+    """What the best path pays for, (n, m), by loops over fractions."""
+    n, m = costs.shape
+    moves = ((1, 1, Fraction(1)), (0, 1, Fraction(gap)), (1, 0, Fraction(gap)))
+    table = {(n, m): (Fraction(0), None)}
+    for i, j in itertools.product(range(n, -1, -1), range(m, -1, -1)):
+        price = Fraction(costs[min(i, n - 1), min(j, m - 1)])
+        ways = [
+            (factor * price + table[i + di, j + dj][0], (i + di, j + dj, float(factor)))
+            for di, dj, factor in moves
+            if i + di <= n and j + dj <= m
+        ]
+        if ways:
+            table[i, j] = min(ways, key=lambda way: way[0])
+    paid, node = np.zeros((n, m)), (0, 0)
+    while node != (n, m):
+        i, j, factor = table[node][1]
+        paid[min(node[0], n - 1), min(node[1], m - 1)] += factor
+        node = (i, j)
+    return paid
+
+
+TIED = {
+    "tenths": lambda random, shape: random.integers(0, 4, shape) / 10,
+    "thirds": lambda random, shape: random.integers(-1, 3, shape) / 3,
+    "half zero": lambda random, shape: random.integers(0, 2, shape) * random.random(shape),
+    "spread": lambda random, shape: random.choice([0.1, -1e-300, 1e300, 5e-324], shape),
+}
+
+
+@pytest.mark.parametrize("gap", [1.5, 1.1, 0.5, 1 / 3, 1e-300, 1e300])
+@pytest.mark.parametrize("kind", TIED)
+def test_what_float64_leaves_in_doubt_is_as_fractions_have_it(kind, gap):
+    random = np.random.default_rng(0)
+    costs = TIED[kind](random, (6, 11, 9))
+    lengths = np.vstack([[[11, 9], [1, 9], [11, 1]], random.integers(1, (12, 10), (3, 2))])
+    for dtype in (torch.float64, torch.float32) if 0.1 < gap < 10 else (torch.float64,):
+        given = torch.from_numpy(costs).to(dtype).nan_to_num(posinf=3e38)
+        found = TiedAlignment(gap)(given, lengths=lengths)
+        for b, (n, m) in enumerate(lengths):
+            expected = torch.zeros(11, 9, dtype=dtype)
+            cells = given[b, :n, :m].double().numpy()
+            expected[:n, :m] = torch.from_numpy(first_of_the_cheapest(cells, gap))
+            assert torch.equal(found[b], expected)
+
+
+@pytest.mark.parametrize("gap", [0.5, 2.0])
+def test_ties_are_broken_as_alignment_breaks_those_of_the_move_costs(gap):
+    """Products with these gaps are exact as doubles, sums of tenths are not."""
+    costs = torch.from_numpy(TIED["tenths"](np.random.default_rng(1), (4, 20, 13)))
+    costs.requires_grad_()
+    moves = move_costs(costs, gap)
+    (paid,) = torch.autograd.grad(moves, costs, Alignment(gap)(moves.detach()))
+    assert torch.equal(TiedAlignment(gap)(costs.detach()), paid)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 7), (6, 1), (7, 8), (8, 7), (20, 13)])
@@ -123,6 +180,31 @@ def test_feasible_knows_what_paths_pay_for_and_nothing_else(costs, gap):
     entries = {(i, j): Fraction(float(twice[i, j])) for i, j in np.argwhere(twice.numpy())}
     if tuple(sorted(entries.items())) not in known and gap in (1.5, 1.0, 0.25, 3.0):
         assert not pays_for_a_path(twice.numpy(), gap, 1e-9)
+
+
+@given(st.integers(1, 3), st.integers(1, 3), GAPS, st.integers(0), st.integers(0))
+def test_of_two_paths_laid_upon_each_other_feasible_knows_whether_they_are_one(
+    n, m, gap, first, second
+):
+    known = list(all_paid(n, m, gap))
+    dense = np.zeros((len(known), n, m))
+    for row, paid in zip(dense, known, strict=True):
+        for cell, factor in paid.items():
+            row[cell] = float(factor)
+    both = np.maximum(dense[first % len(known)], dense[second % len(known)])
+    one = bool(np.isclose(dense, both).all(axis=(1, 2)).any())
+    assert bool(TiedAlignment(gap).feasible(torch.from_numpy(both[None]))[0]) == one
+
+
+def test_feasible_does_not_walk_all_paths():
+    """Where a match costs what a gap does, all paths across a table of ones pay for what they meet;
+    the steps of a staircase are one path, and with a cell beside it they are none."""
+    stairs = torch.eye(12) + torch.diag(torch.ones(11), 1)
+    beside = stairs.clone()
+    beside[7, 2] = 1.0
+    found = TiedAlignment(1.0).feasible(torch.stack([stairs, beside, torch.ones(12, 12)]))
+    assert found.tolist() == [True, False, False]
+    assert not bool(TiedAlignment(1.5).feasible(torch.full((1, 12, 12), 1.5)))
 
 
 def test_what_it_cannot_align_is_refused():

@@ -103,7 +103,8 @@ CALLS: dict[str, Callable[[], Calls]] = {
     "ranking": partial(_each, solvers.Ranking, 4),
     "assignment": _assignments,
     "alignment": partial(_each, solvers.Alignment, 3, 3, 3),
-    "tied_alignment": partial(_each, solvers.TiedAlignment, 3, 3),
+    # Two gaps at the price of a match tie, where all costs are equal.
+    "tied_alignment": partial(_each, partial(solvers.TiedAlignment, 0.5), 3, 3),
     "spanning_tree": partial(_each, solvers.SpanningTree, 6),
     "knapsack": partial(_each, partial(solvers.Knapsack, [1, 1, 1, 1], 2), 4, sign=-1.0),
     "graph_matching": _graph_matchings,

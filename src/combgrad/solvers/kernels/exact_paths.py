@@ -8,12 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from combgrad.solvers.kernels import inner, kernel
-from combgrad.solvers.kernels.exact_sums import add_limbs, assign_limbs, less_limbs, to_limbs
+from combgrad.solvers.kernels.exact_sums import (
+    add_limbs,
+    assign_limbs,
+    less_limbs,
+    to_limbs,
+    to_limbs_and_multiples,
+)
 
 
 @inner
 def _ordered_path(
-    costs: NDArray[np.float64],
+    limbs: NDArray[np.int64],
+    forbidden: NDArray[np.bool_],
     offsets: NDArray[np.int64],
     heads: NDArray[np.int64],
     entries: NDArray[np.int64],
@@ -21,15 +28,17 @@ def _ordered_path(
     end: int,
     solution: NDArray[np.uint8],
 ) -> bool:
-    """Mark the entries (E,) of the path of `ordered_paths`; False where there is none."""
-    limbs = to_limbs(costs, offsets.shape[0])
+    """Count in solution (E,) how often the path of `ordered_paths` takes each entry.
+
+    Entries cost limbs (E, L). False where there is no path.
+    """
     labels = np.zeros((end + 1, limbs.shape[1]), dtype=np.int64)
     trial = np.empty(limbs.shape[1], dtype=np.int64)
     best = np.full(end + 1, -1, dtype=np.int64)
     for node in range(end - 1, start - 1, -1):
         for arc in range(offsets[node], offsets[node + 1]):
             head = heads[arc]
-            if head > end or costs[entries[arc]] == np.inf or (head != end and best[head] < 0):
+            if head > end or forbidden[entries[arc]] or (head != end and best[head] < 0):
                 continue
             add_limbs(trial, limbs[entries[arc]], labels[head], 1)
             if best[node] < 0 or less_limbs(trial, labels[node]):
@@ -37,7 +46,7 @@ def _ordered_path(
                 best[node] = arc
     node = start
     while node != end and best[node] >= 0:
-        solution[entries[best[node]]] = 1
+        solution[entries[best[node]]] += 1
         node = heads[best[node]]
     return node == end
 
@@ -102,8 +111,33 @@ def ordered_paths(
     """
     found = np.empty(costs.shape[0], dtype=np.bool_)
     for b in range(costs.shape[0]):
-        found[b] = _ordered_path(costs[b], offsets, heads, entries, start, end, solutions[b])
+        limbs, forbidden = to_limbs(costs[b], offsets.shape[0]), costs[b] == np.inf
+        found[b] = _ordered_path(
+            limbs, forbidden, offsets, heads, entries, start, end, solutions[b]
+        )
     return found
+
+
+@kernel()
+def ordered_path_of_multiples(
+    costs: NDArray[np.float64],
+    factor: float,
+    offsets: NDArray[np.int64],
+    heads: NDArray[np.int64],
+    entries: NDArray[np.int64],
+    end: int,
+) -> NDArray[np.uint8]:
+    """How often (2, E) a path such as those of `ordered_paths`, from node 0, takes each entry.
+
+    There are 2E entries: the finite costs (E,), and factor > 0 times each of them, which as a
+    double may be rounded.
+    """
+    size = costs.shape[0]
+    limbs = to_limbs_and_multiples(costs, factor, offsets.shape[0])
+    forbidden = np.zeros(2 * size, dtype=np.bool_)
+    taken = np.zeros(2 * size, dtype=np.uint8)
+    _ordered_path(limbs, forbidden, offsets, heads, entries, 0, end, taken)
+    return taken.reshape(2, size)
 
 
 @kernel()

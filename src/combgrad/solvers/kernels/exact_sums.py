@@ -64,17 +64,63 @@ def to_limbs(costs: NDArray[np.float64], terms: int) -> NDArray[np.int64]:
 
     Forbidden entries, of cost inf, become 0.
     """
+    return _raised_limbs(costs, terms, 0, 0)
+
+
+@kernel()
+def to_limbs_and_multiples(
+    costs: NDArray[np.float64], factor: float, terms: int
+) -> NDArray[np.int64]:
+    """Finite costs (n,), and after them factor > 0 times each, as integers (2n, L) of one unit.
+
+    There is room for sums of `terms` of them.
+    """
+    n = costs.shape[0]
+    fraction, shift = math.frexp(factor)
+    odd, bits = np.int64(math.ldexp(fraction, _MANTISSA)), _MANTISSA
+    while odd & 1 == 0:
+        odd, bits = odd >> 1, bits - 1
+    # The factor is odd * 2^shift. A power below 1 raises the costs themselves instead.
+    shift -= bits
+    room = bits + abs(shift)
+    once = _raised_limbs(costs, terms, room, max(shift, 0))
+    limbs = np.zeros((2 * n, once.shape[1]), dtype=np.int64)
+    limbs[:n] = _raised_limbs(costs, terms, room, max(-shift, 0))
+    for i in range(n):
+        multiple, unit = limbs[n + i], once[i]
+        for place in range(bits - bits % 2, -1, -2):
+            _append_digit(multiple, unit, (odd >> place) & 3)
+    return limbs
+
+
+@inner
+def _append_digit(target: NDArray[np.int64], unit: NDArray[np.int64], digit: int) -> None:
+    """target = 4 * target + digit * unit, both (L,); beyond 3 the digit would overflow int64."""
+    last = target.shape[0] - 1
+    carry = np.int64(0)
+    for place in range(last):
+        total = 4 * target[place] + digit * unit[place] + carry
+        target[place] = total & _LIMB
+        carry = total >> _LIMB_BITS
+    target[last] = 4 * target[last] + digit * unit[last] + carry
+
+
+@inner
+def _raised_limbs(
+    costs: NDArray[np.float64], terms: int, room: int, power: int
+) -> NDArray[np.int64]:
+    """The integers (n, L) of `to_limbs` times 2^power, with `room` >= power more bits."""
     least, most = 1 << 20, -(1 << 20)
     for i in range(costs.shape[0]):
         if costs[i] != 0.0 and costs[i] < np.inf:
             exponent = math.frexp(costs[i])[1]
             least, most = min(least, exponent), max(most, exponent)
-    bits = max(most - least, 0) + _MANTISSA + math.frexp(float(terms))[1] + 2
+    bits = max(most - least, 0) + _MANTISSA + math.frexp(float(terms))[1] + room + 2
     limbs = np.zeros((costs.shape[0], bits // _LIMB_BITS + 1), dtype=np.int64)
     for i in range(costs.shape[0]):
         if costs[i] != 0.0 and costs[i] < np.inf:
             fraction, exponent = math.frexp(costs[i])
-            shift = exponent - least
+            shift = exponent - least + power
             place, shift = shift // _LIMB_BITS, shift % _LIMB_BITS
             # Shifts of negative numbers round down, as two's complement has it.
             rest = np.int64(math.ldexp(fraction, _MANTISSA))
