@@ -22,8 +22,8 @@ class ConvexProgram(ProgramMethod[Any]):
     """y(w) and dL/dw by cvxpylayers, for a convex objective over the solver's `relaxation`.
 
     While training the answer is what the convex solver finds, accurate to some digits, in general
-    no member of Y; in evaluation it is the solver's own, without a gradient. Needs the extra
-    `values`.
+    no member of Y; in evaluation it is the solver's own, without a gradient. Instances of different
+    size are answered each by the program of its own. Needs the extra `values`.
 
     Raises IncompatibleError for a solver without a linear relaxation, and MissingPackageError, when
     it is first asked, where cvxpylayers is not installed; SolverInputError, naming the batch index,

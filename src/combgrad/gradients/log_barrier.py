@@ -18,9 +18,10 @@ class LogBarrier(ProgramMethod[Interior]):
     s_i are the slacks of all inequalities of the solver's linear relaxation, bounds included; those
     that never have any are equalities. y is a point within, on the central path, for mu -> 0 the
     relaxation's solution. M = Z (Z'HZ)^-1 Z', with H the second derivative of the barrier and Z a
-    basis of the directions that keep the equalities. y is found by Newton's method in float64. In
-    evaluation it is the solver's own, without a gradient. Source: Mandi and Guns, NeurIPS 2020
-    (IntOpt), who stop an interior-point method at a given mu.
+    basis of the directions that keep the equalities. y is found by Newton's method in float64,
+    instances of different size each by the program of its own. In evaluation it is the solver's
+    own, without a gradient. Source: Mandi and Guns, NeurIPS 2020 (IntOpt), who stop an
+    interior-point method at a given mu.
 
     Args:
         mu: weight of the barrier, > 0, in units of cost.

@@ -35,7 +35,7 @@ class SameSize(NamedTuple):
                 raise
             raise type(error)(
                 f"{error} This counts the instances of shape {self.shape} alone, which are those "
-                f"of batch index {', '.join(map(str, self.rows.tolist()))}."
+                f"of batch index {', '.join(map(str, self.rows.cpu().tolist()))}."
             ) from error
 
 
@@ -57,7 +57,7 @@ def by_size(owner: str, valid: Tensor) -> Iterator[SameSize]:
             f"columns."
         )
     kinds, kind = sizes.unique(dim=0, return_inverse=True)
-    for number, shape in enumerate(kinds.tolist()):
+    for number, shape in enumerate(kinds.cpu().tolist()):
         mine = kind == number
         where = mine.view(-1, *[1] * len(axes))
         yield SameSize(mine.nonzero()[:, 0], tuple(shape), valid & where)

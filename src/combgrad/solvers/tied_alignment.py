@@ -78,8 +78,8 @@ class TiedAlignment(Solver):
 
     It answers what `Alignment` does for the costs of `move_costs`, where the path itself is not
     asked for: in a fraction of the time if sums in float64 tell the best one. Where ties leave it
-    in doubt, as those of costs in tenths do, integers take a hundred times as long, about what they
-    take in `Alignment`.
+    in doubt, as those of costs in tenths do, integers take a hundred times as long, once or twice
+    what they take in `Alignment`.
 
     Args:
         gap: the price of a gap relative to a match, > 0.

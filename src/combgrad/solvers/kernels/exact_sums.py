@@ -87,22 +87,12 @@ def to_limbs_and_multiples(
     limbs = np.zeros((2 * n, once.shape[1]), dtype=np.int64)
     limbs[:n] = _raised_limbs(costs, terms, room, max(-shift, 0))
     for i in range(n):
-        multiple, unit = limbs[n + i], once[i]
-        for place in range(bits - bits % 2, -1, -2):
-            _append_digit(multiple, unit, (odd >> place) & 3)
+        multiple = limbs[n + i]
+        for place in range(bits - 1, -1, -1):
+            add_limbs(multiple, multiple, multiple, 1)
+            if (odd >> place) & 1 == 1:
+                add_limbs(multiple, multiple, once[i], 1)
     return limbs
-
-
-@inner
-def _append_digit(target: NDArray[np.int64], unit: NDArray[np.int64], digit: int) -> None:
-    """target = 4 * target + digit * unit, both (L,); beyond 3 the digit would overflow int64."""
-    last = target.shape[0] - 1
-    carry = np.int64(0)
-    for place in range(last):
-        total = 4 * target[place] + digit * unit[place] + carry
-        target[place] = total & _LIMB
-        carry = total >> _LIMB_BITS
-    target[last] = 4 * target[last] + digit * unit[last] + carry
 
 
 @inner
