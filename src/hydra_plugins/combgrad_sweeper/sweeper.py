@@ -1,5 +1,6 @@
 """Hydra's door to combgrad.sweeps: `hydra/sweeper: combgrad`."""
 
+import copy
 import os
 import sys
 from collections.abc import Sequence
@@ -56,12 +57,16 @@ class CombgradSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Carry out a sweep and return the records' metrics; JobsFailedError if any job failed."""
+        from hydra.core.hydra_config import HydraConfig
+
         from combgrad.results.identity import digest
         from combgrad.results.store import load_records
         from combgrad.runs.configuration import scientific
         from combgrad.sweeps import checking, expansion, summary
         from combgrad.sweeps.sweep import Sweep
 
+        # A copy, as what is set can no longer be composed with the words of a job.
+        HydraConfig.instance().set_config(copy.deepcopy(self.config))
         prepared = checking.prepare(expansion.requests(arguments), self._compose)
         self.task.checked = frozenset(digest(scientific(job.config)) for job in prepared)
         sweep = Sweep(
