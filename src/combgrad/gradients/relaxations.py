@@ -20,6 +20,19 @@ def subset_size(solution: Tensor) -> int:
     return int(solution[0].count_nonzero()) if len(solution) else 0
 
 
+def without_dust(values: Tensor) -> Tensor:
+    """Values (B, n) with 0 for what no sum over the row can see, less than eps^2 of its largest.
+
+    The tails of a softmax at a low temperature, and their gradients, reach down to where a
+    processor takes a hundred times as long for each product of them.
+    """
+    size = values.abs()
+    if not size.numel():
+        return values
+    least = torch.finfo(values.dtype).eps ** 2 * size.amax(dim=-1, keepdim=True)
+    return values.masked_fill(size < least, 0.0)
+
+
 class Relaxation(GradientMethod):
     """While training the answer is a soft r(w, noise) in place of the solver's y(w).
 
@@ -55,7 +68,8 @@ class Relaxation(GradientMethod):
         k = subset_size(saved.solution)
         shape = (self.draws(k), *costs.shape)
         noise = Gumbel().sample(shape, costs.dtype, costs.device, self.generator)
-        return self._relaxed(costs, noise, k), saved._replace(extras=(noise,))
+        answer = without_dust(self._relaxed(costs, noise, k))
+        return answer, saved._replace(extras=(noise,))
 
     def vjp(self, solver: Solver, saved: Saved, grad_solution: Tensor) -> Tensor:
         """Return (dr/dw)^T dL/dr, shape (B, n), by automatic differentiation of `relax`."""
@@ -65,7 +79,7 @@ class Relaxation(GradientMethod):
             costs = saved.costs.detach().requires_grad_()
             soft = self._relaxed(costs, noise, subset_size(saved.solution))
         (gradient,) = torch.autograd.grad(soft, costs, grad_solution)
-        return gradient
+        return without_dust(gradient)
 
     @abstractmethod
     def draws(self, k: int) -> int:

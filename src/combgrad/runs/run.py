@@ -162,31 +162,17 @@ def run(config: DictConfig, by_command: bool = False) -> RunRecord:
 
 @contextmanager
 def prepared_process(config: DictConfig) -> Iterator[None]:
-    """Threads, numbers next to 0, warnings and answers to signals as a run needs them.
+    """Threads, warnings and answers to signals as a run needs them.
 
     Raises ValueError for numbers that cannot be.
     """
     check_settings(config.seed, config.threads, config.trainer)
     torch.set_num_threads(config.threads)
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    with warnings.catch_warnings(), stoppable(), _no_subnormal_numbers():
+    with warnings.catch_warnings(), stoppable():
         for message in MISPLACED_ADVICE:
             warnings.filterwarnings("ignore", message=message)
         yield
-
-
-@contextmanager
-def _no_subnormal_numbers() -> Iterator[None]:
-    """Take what is closer to 0 than 1.2e-38, in single precision, for 0.
-
-    A processor takes a hundred times longer for such numbers, of which the tails of a softmax and
-    their gradients are full, and no sum with an ordinary number has ever seen them.
-    """
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(False)
 
 
 def first_process() -> bool:
