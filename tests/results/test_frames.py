@@ -67,7 +67,7 @@ def test_grouping_gives_the_mean_of_a_cell():
         and record.config["margin"]
         and record.config["margin"]["alpha"] == 0.2
     ]
-    assert len(values) == 3
+    assert len(values) >= 3
     assert means[0.2] == pytest.approx(statistics.fmean(values))
 
 
