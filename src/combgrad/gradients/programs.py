@@ -8,14 +8,19 @@ import torch
 from torch import Tensor
 
 from combgrad.compatibility import check_relaxation
-from combgrad.errors import SolverInputError
 from combgrad.gradients.base import GradientMethod
 from combgrad.instances import Instances
+from combgrad.solvers.arrays import check_finite
 from combgrad.solvers.base import Solver
 from combgrad.solvers.ilp_program import Program
 from combgrad.solvers.padding import SameSize, by_size
 
 Made = TypeVar("Made")
+
+NOT_FINITE = (
+    "NaN, inf or padding, and it cannot forbid an entry; look for a diverged network, or use "
+    "another gradient method."
+)
 
 
 class ProgramMethod(GradientMethod, Generic[Made]):
@@ -49,7 +54,7 @@ class ProgramMethod(GradientMethod, Generic[Made]):
         """
         own = solver.own_entries(costs, instances)
         own = torch.ones_like(costs, dtype=torch.bool) if own is None else own.to(costs.device)
-        self._check_allowed(costs.masked_fill(~own, 0.0))
+        check_finite(type(self).__name__, costs.masked_fill(~own, 0.0), NOT_FINITE)
         for some in by_size(type(self).__name__, own):
             yield some, self._made_for(solver, some)
 
@@ -60,12 +65,3 @@ class ProgramMethod(GradientMethod, Generic[Made]):
             with some.counted():
                 self._made[some.shape] = self.make(solver.relaxation(torch.Size(some.shape)))
         return self._made[some.shape]
-
-    def _check_allowed(self, costs: Tensor) -> None:
-        broken = ~torch.isfinite(costs).flatten(1).all(dim=1)
-        if bool(broken.any()):
-            raise SolverInputError(
-                f"{type(self).__name__}: costs of batch index {int(broken.nonzero()[0])} contain "
-                f"NaN, inf or padding, and it cannot forbid an entry; look for a diverged network, "
-                f"or use another gradient method."
-            )

@@ -11,7 +11,7 @@ from combgrad.arguments import Described
 from combgrad.instances import Instances
 from combgrad.labels import Labels, need
 from combgrad.layer import CombinatorialLayer
-from combgrad.metrics.regret import NEGATIVE
+from combgrad.metrics.regret import NEGATIVE, REMEDY
 from combgrad.solvers.base import Solver
 from combgrad.solvers.spending import spent
 
@@ -81,8 +81,7 @@ def warn_unless_best(part: str, regrets: Tensor, true_costs: Tensor, target: Ten
     if bool((regrets < -rounding * (size + size.mean())).any()):
         warnings.warn(
             f"{part}: by the true costs a target costs clearly more than another solution, so it "
-            f"is not the best. Costs are minimised: where values v are maximised pass true_costs "
-            f"= -v, and as target what an exact solver answers to them.",
+            f"is not the best; {REMEDY}",
             RuntimeWarning,
             stacklevel=3,
         )

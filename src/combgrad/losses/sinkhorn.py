@@ -11,6 +11,7 @@ from combgrad.instances import NOTHING, Instances
 from combgrad.labels import Labels
 from combgrad.layer import CombinatorialLayer
 from combgrad.losses.base import Loss, Outcome
+from combgrad.solvers.arrays import check_finite
 from combgrad.solvers.spending import spent
 
 #: From 1, in the sum of a row, about which a user is told.
@@ -86,13 +87,12 @@ def _check(costs: Tensor) -> None:
             f"Sinkhorn: costs have shape {tuple(costs.shape)}; it is for square matrices "
             f"(B, n, n), as many rows as columns."
         )
-    broken = ~torch.isfinite(costs).flatten(1).all(dim=1)
-    if bool(broken.any()):
-        raise SolverInputError(
-            f"Sinkhorn: costs of batch index {int(broken.nonzero()[0])} contain NaN, inf or "
-            f"padding, and it cannot forbid a pair; look for a diverged network, or use "
-            f"OptimalValue()."
-        )
+    check_finite(
+        "Sinkhorn",
+        costs,
+        "NaN, inf or padding, and it cannot forbid a pair; look for a diverged network, or use "
+        "OptimalValue().",
+    )
 
 
 def log_plan(scaled: Tensor, iterations: int, tolerance: float) -> Tensor:

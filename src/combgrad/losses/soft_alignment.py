@@ -11,7 +11,7 @@ from combgrad.labels import Labels
 from combgrad.layer import CombinatorialLayer
 from combgrad.losses.base import Loss, Outcome
 from combgrad.solvers.alignment import check_lengths
-from combgrad.solvers.arrays import to_native_array, to_tensor
+from combgrad.solvers.arrays import check_finite, to_native_array, to_tensor
 from combgrad.solvers.kernels.soft_alignment import align_softly
 from combgrad.solvers.spending import spent
 from combgrad.solvers.tied_alignment import TiedAlignment
@@ -67,12 +67,7 @@ class SoftAlignment(Loss):
 
     def _weighed(self, gap: float, costs: Tensor, known: Instances) -> tuple[Tensor, Tensor]:
         """Soft values (B,) and what is paid for on average (B, n, m)."""
-        broken = ~torch.isfinite(costs).flatten(1).all(dim=1)
-        if bool(broken.any()):
-            raise SolverInputError(
-                f"SoftAlignment: costs of batch index {int(broken.nonzero()[0])} contain NaN or "
-                f"inf; look for a diverged network before it."
-            )
+        check_finite("SoftAlignment", costs, "NaN or inf; look for a diverged network before it.")
         ends = check_lengths(known.entries.get("lengths"), costs.shape, 1, "SoftAlignment")
         if known.valid is not None:
             ends = torch.minimum(ends, _lengths_of(known.valid).to(ends))

@@ -14,6 +14,12 @@ from combgrad.solvers.spending import spent
 #: What rounding may make of a regret of 0, relative to what true solutions cost.
 NEGATIVE = 1e-4
 
+#: About a target that is not the best.
+REMEDY = (
+    "costs are minimised, so that where values v are maximised pass true_costs = -v, and as target "
+    "what an exact solver answers to them."
+)
+
 CLAMPED = (
     "worst_tied: the solver takes costs below 0 for 0, so that entries whose predicted cost is 0 "
     "or less are not told apart by what they truly cost; the unambiguous regret may be larger."
@@ -75,8 +81,7 @@ def check_best(part: str, regrets: Tensor, size: Tensor, rounding: float = NEGAT
     raise ValueError(
         f"{part}: in row {index} the target costs {float(-regrets[index]):.6g} more by the true "
         f"costs than the solution ({int(below.sum())} of {len(regrets)} rows do), so it is not the "
-        f"best; costs are minimised, so that where values v are maximised pass true_costs = -v, "
-        f"and as target what an exact solver answers to them."
+        f"best; {REMEDY}"
     )
 
 

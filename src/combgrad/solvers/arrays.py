@@ -1,10 +1,12 @@
-"""Arrays for compiled code: from costs, from what a caller passed, and back."""
+"""What a caller passed, checked, and as arrays for compiled code; and their answers back."""
 
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from combgrad.errors import SolverInputError
 
 
 def integer_array(name: str, values: Any, shape: str) -> np.ndarray:
@@ -24,6 +26,17 @@ def integer_array(name: str, values: Any, shape: str) -> np.ndarray:
             f"{name} has shape {array.shape} and dtype {array.dtype}; pass integers, {shape}."
         )
     return array.astype(np.int64)
+
+
+def check_finite(part: str, costs: Tensor, words: str) -> None:
+    """SolverInputError, naming the part and the batch index, where costs (B, *S) are not finite.
+
+    `words` say what they contain and what to do about it.
+    """
+    broken = ~torch.isfinite(costs).flatten(1).all(dim=1)
+    if bool(broken.any()):
+        index = int(broken.nonzero()[0])
+        raise SolverInputError(f"{part}: costs of batch index {index} contain {words}")
 
 
 def to_array(costs: Tensor) -> np.ndarray:
