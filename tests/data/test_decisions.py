@@ -226,6 +226,16 @@ class Cells(DecisionSet):
         return "cells"
 
 
+def test_the_columns_have_one_order_wherever_they_come_from(tmp_path):
+    made = [module(ShortestPaths(), cache=cache) for cache in (None, tmp_path, tmp_path)]
+    for data in made:
+        features, true_costs, target = next(iter(data.train_dataloader())).values()
+        assert features.shape == (4, 5)
+        # 8 of 40 edges make a way from corner to corner, and every edge costs something.
+        assert target.sum(dim=1).tolist() == [8.0] * 4
+        assert bool((true_costs > 0).all())
+
+
 def test_further_entries_reach_the_solver():
     columns = module(Cells()).columns("train")
     assert columns["start"].tolist() == [[0, 1]] * 6

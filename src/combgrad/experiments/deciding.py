@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from combgrad.data.decisions.datamodule import Decisions
+from combgrad.data.decisions.datamodule import COLUMNS, Decisions
 from combgrad.errors import IncompatibleError
 from combgrad.experiments.base import Batch, Experiment
 from combgrad.experiments.decision_pictures import draw_decisions
@@ -20,9 +20,6 @@ from combgrad.pictures.decisions import draw_costs
 from combgrad.solvers import Solver
 from combgrad.solvers.spending import spent
 
-#: What a batch has of every set; its other columns describe the instances to the solver.
-COLUMNS = frozenset({"features", "true_costs", "target"})
-
 #: Training instances that a solver is tried on, and test instances whose decisions are drawn.
 TRIED, PICTURED = 8, 4
 
@@ -31,7 +28,7 @@ TOLERANCE = 1e-5
 
 
 def instances_of(batch: Batch) -> Instances:
-    """What a batch says of its instances beside features, costs and solutions."""
+    """What a batch says of its instances to the solver, beside features, costs and solutions."""
     per_row = {name: rows for name, rows in batch.items() if name not in COLUMNS}
     valid = per_row.pop(VALID, None)
     return Instances(per_row, valid=valid) if per_row or valid is not None else NOTHING

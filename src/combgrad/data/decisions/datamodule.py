@@ -19,13 +19,16 @@ VERSION = 1
 #: Instances that are solved at a time.
 SOLVED_AT_ONCE = 500
 
+#: What every batch has, in this order and before all else.
+COLUMNS = ("features", "true_costs", "target")
+
 
 class Decisions(TensorDataModule):
     """Instances with features, true costs, and the solutions that these have.
 
     A batch has `features` (B, *F) float32, `true_costs` (B, *S) float32, `target` (B, *S) float32,
-    the solution by the exact solver of the set, and, where the set has them, further entries that
-    describe the instances to the solver.
+    the solution by the exact solver of the set, in this order, and, where the set has them, further
+    entries that describe the instances to the solver.
 
     Args:
         collection: the set of instances.
@@ -90,7 +93,9 @@ class Decisions(TensorDataModule):
         key = [VERSION, self.data_fingerprint, self.collection, repr(solver), sizes, split]
         name = f"decisions-{type(self.collection).__name__.lower()}-{split}"
         arrays = cached(self.files.cache, name, key, lambda: self._blocks(split, sizes))
-        return {name: torch.tensor(array) for name, array in arrays.items()}
+        # In one order: who unpacks a batch's values must not depend on where the rows come from.
+        names = [*COLUMNS, *sorted(arrays.keys() - {*COLUMNS})]
+        return {name: torch.tensor(arrays[name]) for name in names}
 
     def _blocks(self, split: str, sizes: Mapping[str, int]) -> Iterator[Block]:
         """Checked columns, a few rows at a time, with their solutions."""
