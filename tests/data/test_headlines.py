@@ -135,6 +135,30 @@ def test_files_that_are_missing_or_damaged_are_named(tmp_path):
         list(AGNews().pairs(Place(tmp_path), "test"))
 
 
+@pytest.mark.parametrize(
+    ("count", "splits", "missing"),
+    [(11, ["TRAIN", "TEST"], "val"), (24, ["TRAIN"], "test"), (24, ["train", "test"], "train")],
+)
+def test_a_split_without_pairs_is_named(tmp_path, count, splits, missing):
+    rows = [{"split": split, "title": "a", "first": "b"} for split in splits for _ in range(count)]
+    path = tmp_path / "reuters21578_title_first.jsonl.gz"
+    path.write_bytes(gzip.compress("\n".join(map(json.dumps, rows)).encode()))
+    told = f"Reuters: its files hold no pair of texts for the {missing} split"
+    with pytest.raises(DataFileError, match=told):
+        Headlines(Reuters(), path=str(tmp_path)).setup()
+
+
+def test_a_first_line_of_column_names_is_no_pair(tmp_path):
+    rows = "3,Stocks up,Markets rose\n4,Title,Description\n"
+    (tmp_path / "test.csv").write_text("Class Index,Title,Description\n" + rows)
+    assert list(AGNews().pairs(Place(tmp_path), "test")) == [
+        Pair(["markets", "rose"], ["stocks", "up"]),
+        Pair(["description"], ["title"]),
+    ]
+    (tmp_path / "test.csv").write_text(rows)
+    assert len(list(AGNews().pairs(Place(tmp_path), "test"))) == 2
+
+
 def test_generated_headlines_follow_from_their_articles():
     pairs = first(Generated().pairs(Place(None), "train"), 2000)
     assert pairs == first(Generated().pairs(Place(None), "train"), 2000)

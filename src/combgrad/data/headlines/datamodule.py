@@ -9,6 +9,7 @@ import numpy as np
 from combgrad.data.base import Block, Place, cached, check_path
 from combgrad.data.batches import Column, StoredRows
 from combgrad.data.datamodule import TensorDataModule, check_collection, check_whole, user_path
+from combgrad.data.files.npy import DataFileError
 from combgrad.data.headlines.pairs import FREE, HeadlineSet, Pair
 from combgrad.data.headlines.vocabulary import Vocabulary, padded
 from combgrad.networks.headline import SPECIAL
@@ -112,6 +113,11 @@ class Headlines(TensorDataModule):
         lengths = (self.article_length, self.title_length)
         key = [*self._key(split), lengths, self._size(split)]
         arrays = cached(self.files.cache, "headlines", key, lambda: self._blocks(split))
+        if not arrays:
+            raise DataFileError(
+                f"{type(self.collection).__name__}: its files hold no pair of texts for the "
+                f"{split} split, see docs/headlines.md. Restore them from their source."
+            )
         columns: dict[str, Column] = {
             name: StoredRows([array], np.int64) for name, array in arrays.items()
         }

@@ -47,13 +47,15 @@ def reuters(path: Path) -> Iterator[tuple[str, Pair]]:
 
 
 def ag_news(path: Path) -> Iterator[Pair]:
-    """The pairs of rows of class, title and description; raises DataFileError."""
+    """The pairs of rows of class, a number, title and description; raises DataFileError."""
     number = 0
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            for number, row in enumerate(csv.reader(file), 1):  # noqa: B007
-                _, title, description = row
-                yield Pair(words_of(description), words_of(title))
+            for number, row in enumerate(csv.reader(file), 1):
+                given, title, description = row
+                # Some copies have a first line with the names of the columns.
+                if number > 1 or given.isdecimal():
+                    yield Pair(words_of(description), words_of(title))
     except (OSError, ValueError, csv.Error) as error:
         raise DataFileError(
             f"{path}, line {number}: {type(error).__name__}: {error}; a row has class, title and "
