@@ -43,6 +43,19 @@ def test_an_alignment_of_other_words_is_refused(costs, found):
         draw_alignment(costs, path((0, 0, 0)), found, ["a", "b", "c"])
 
 
+def test_a_long_headline_ends_in_dots_within_the_sheet():
+    words = [f"{'w' * 8}{n}" for n in range(30)]
+    figure = draw_headlines([Shown(["x"], words, words[:10])])
+    (axes,) = figure.get_axes()
+    true, found = ([t for t in axes.texts if t.get_position()[1] == line + 0.0] for line in (3, 4))
+    # Ten words of nine letters and the spaces between them are 99 of 100 columns.
+    assert [text.get_text() for text in true] == ["true", *words[:10], "..."]
+    assert [text.get_text() for text in found] == ["found", *words[:10]]
+    figure.canvas.draw()
+    ends = [text.get_window_extent().x1 for text in axes.texts]
+    assert max(ends) < figure.bbox.width
+
+
 def test_words_of_the_true_headline_are_told_from_others():
     long = ["word"] * 80
     figure = draw_headlines([Shown(long, ["a", "b"], ["b", "c"]), Shown(["x"], ["y"], [])])

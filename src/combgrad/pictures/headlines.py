@@ -14,8 +14,8 @@ from combgrad.pictures.labels import INK
 from combgrad.pictures.tour_lines import TOUR as SHARED
 from combgrad.pictures.tour_lines import WRONG as OTHER
 
-#: Characters of a line, and how many lines of an article are shown.
-COLUMNS, ARTICLE_LINES = 100, 2
+#: Characters of a line, what is beside it, and how many lines of an article are shown.
+COLUMNS, LEFT, RIGHT, ARTICLE_LINES = 100, 11, 5, 2
 
 #: Inches of a character and of a line, at the size of the letters in points.
 _WIDTH, _HEIGHT, _SIZE = 0.0837, 0.19, 10
@@ -35,17 +35,18 @@ def draw_headlines(shown: Sequence[Shown]) -> Figure:
     """A sheet of articles' beginnings, true headlines and those found.
 
     Of a headline found the words that the true one has are underlined, the others not, in another
-    colour. Raises ValueError for none.
+    colour. What is too long for its line ends in dots. Raises ValueError for none.
     """
     if not shown:
         raise ValueError("there are no headlines to draw; pass at least one.")
     lines = (ARTICLE_LINES + 3) * len(shown) + 1
-    size = (_WIDTH * (COLUMNS + 12), _HEIGHT * lines)
+    width = LEFT + COLUMNS + RIGHT
+    size = (_WIDTH * width, _HEIGHT * lines)
     figure = Figure(figsize=size, dpi=100, facecolor="white")
     FigureCanvasAgg(figure)
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
     axes.set_axis_off()
-    axes.set(xlim=(0, COLUMNS + 12), ylim=(lines, 0))
+    axes.set(xlim=(0, width), ylim=(lines, 0))
     for number, one in enumerate(shown):
         _draw_one(axes, 1 + number * (ARTICLE_LINES + 3), one)
     return figure
@@ -57,12 +58,15 @@ def _draw_one(axes: Axes, line: int, one: Shown) -> None:
         beginning[ARTICLE_LINES - 1] += " ..."
     beginning = beginning[:ARTICLE_LINES]
     for offset, text in enumerate(beginning, ARTICLE_LINES - len(beginning)):
-        _write(axes, 11, line + offset, text, _QUIET)
+        _write(axes, LEFT, line + offset, text, _QUIET)
     for offset, (label, words) in enumerate((("true", one.true), ("found", one.found))):
         below = line + ARTICLE_LINES + offset
         _write(axes, 2, below, label, _QUIET)
-        column = 11
+        column = LEFT
         for word in words:
+            if column + len(word) > LEFT + COLUMNS:
+                _write(axes, column, below, "...", _QUIET)
+                break
             alike = word in one.true
             colour = INK if label == "true" else SHARED if alike else OTHER
             _write(axes, column, below, word, colour)
