@@ -26,6 +26,13 @@ def test_days_show_what_was_decided_and_what_it_cost(tmp_path, sign, name):
         assert axes.get_xlabel() == f"hour; {name} {paid:.4g}, best {least:.4g}"
         np.testing.assert_array_equal([bar.get_height() for bar in axes.patches], best[day])
         np.testing.assert_array_equal(axes.lines[0].get_ydata()[:-1], found[day])
+        # Costs and decisions alike reach from midnight to midnight, the last half hour included.
+        for steps in (axes.lines[0], *(line for top in figure.axes[:3] for line in top.lines)):
+            assert (steps.get_xdata()[0], steps.get_xdata()[-1]) == (0, 24)
+    np.testing.assert_array_equal(figure.axes[0].lines[0].get_ydata()[:-1], np.abs(true[0]))
+    figure.canvas.draw()
+    for axes in figure.axes[:6]:
+        assert axes.get_legend().get_window_extent().y0 >= axes.bbox.y1 - 1
     save_figure(figure, tmp_path / "days.png")
     assert (tmp_path / "days.png").read_bytes().startswith(b"\x89PNG")
 

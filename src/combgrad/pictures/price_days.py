@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from combgrad.pictures.labels import INK
 from combgrad.pictures.tour_lines import TOUR as PREDICTED
@@ -52,23 +55,28 @@ def _draw_costs(
     axes: Axes, hours: np.ndarray, costs: np.ndarray, true_costs: np.ndarray, name: str
 ) -> None:
     other = axes.twinx()
-    lines = axes.step(hours, true_costs, where="post", color=INK, lw=1.2, label=f"true {name}")
-    lines += other.step(
-        hours, costs, where="post", color=PREDICTED, lw=1.2, label=f"predicted {name}"
-    )
+    lines = _draw_steps(axes, hours, true_costs, INK, f"true {name}")
+    lines += _draw_steps(other, hours, costs, PREDICTED, f"predicted {name}")
     other.tick_params(axis="y", colors=PREDICTED)
-    axes.legend(handles=lines, frameon=False, fontsize=8, labelcolor=INK, loc="upper left")
+    _add_legend(axes, lines)
 
 
 def _draw_decisions(axes: Axes, hours: np.ndarray, target: np.ndarray, found: np.ndarray) -> None:
-    width = hours[1] - hours[0] if len(hours) > 1 else 24.0
-    axes.bar(hours, target, width, align="edge", color="0.8", label="best")
-    axes.step(
-        [*hours, hours[-1] + width],
-        [*found, found[-1]],
-        where="post",
-        color=WRONG,
-        lw=1.4,
-        label="decided on",
-    )
-    axes.legend(frameon=False, fontsize=8, labelcolor=INK, loc="upper left")
+    best = axes.bar(hours, target, 24 / len(hours), align="edge", color="0.8", label="best")
+    lines = _draw_steps(axes, hours, found, WRONG, "decided on")
+    axes.set(xlim=(0, 24), xticks=range(0, 25, 6))
+    _add_legend(axes, [best, *lines])
+
+
+def _draw_steps(
+    axes: Axes, hours: np.ndarray, values: np.ndarray, colour: str, label: str
+) -> list[Line2D]:
+    """Each value from its hour to the next, the last one to the end of the day."""
+    ends, held = [*hours, 24.0], [*values, values[-1]]
+    return axes.step(ends, held, where="post", color=colour, lw=1.2, label=label)
+
+
+def _add_legend(axes: Axes, shown: list[Any]) -> None:
+    """The names of what is shown, above the axes: within them the steps leave no room."""
+    place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0}
+    axes.legend(handles=shown, frameon=False, fontsize=8, labelcolor=INK, ncols=2, **place)
