@@ -189,6 +189,17 @@ def test_another_file_is_read_with_a_warning(tmp_path):
         load_load(tmp_path / "ICON_data.zip", 1, 1)
 
 
+@pytest.mark.parametrize("days", [(500, 289), (552, 100)])
+def test_days_that_would_come_into_other_splits_are_refused(tmp_path, days):
+    write_items(tmp_path, days)
+    told = rf"Data\.npz: has {sum(days)} days, the first {days[0]} of them for training; the set"
+    with pytest.raises(DataFileError, match=told):
+        EnergyKnapsack().rows(Place(tmp_path), "test", SIZES)
+    write_zip(tmp_path / "ICON_data.zip", {"data/prices2013.dat": text(2), "load1/day01.txt": LOAD})
+    with pytest.raises(DataFileError, match=r"ICON_data\.zip: has 2 days"):
+        EnergySchedules().rows(Place(tmp_path), "train", SIZES)
+
+
 @pytest.mark.parametrize("chosen", [EnergyKnapsackStandIn(), EnergySchedulesStandIn()])
 def test_the_stand_in_makes_decisions_that_pay(chosen):
     data = Decisions(chosen, train_size=20, eval_size=30)

@@ -159,6 +159,13 @@ def test_a_missing_file_is_named(tmp_path):
         MazePaths().fingerprint(Place(tmp_path))
 
 
+def test_a_file_of_other_maps_is_named(tmp_path):
+    np.savez_compressed(tmp_path / "mazes_032_moore_c8.npz", **arrays())
+    told = r"mazes_032_moore_c8\.npz: has 4 maps of the val split; the set has 100"
+    with pytest.raises(DataFileError, match=told):
+        MazePaths().rows(Place(tmp_path), "val", {"train": 4, "val": 4, "test": 4})
+
+
 def test_the_costs_of_cells_depend_on_what_is_near():
     net = CellCosts(2, (4,))
     pictures = torch.zeros(1, 2, 9, 9)

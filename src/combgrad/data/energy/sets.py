@@ -31,6 +31,7 @@ from combgrad.data.energy.files import (
 from combgrad.data.energy.loads import Load
 from combgrad.data.energy.prices import FEATURES, SLOTS, Days
 from combgrad.data.files.known import checked_sha256
+from combgrad.data.files.npy import REMEDY, DataFileError
 from combgrad.data.splits import fingerprint
 from combgrad.solvers import EnergyScheduling, Knapsack, Solver
 
@@ -39,6 +40,7 @@ VERSION = 1
 
 #: Days of each split, in their order.
 SIZES = {"train": 452, "val": 100, "test": 237}
+DAYS, FIRST = sum(SIZES.values()), SIZES["train"] + SIZES["val"]
 
 
 def items_file(place: Place) -> Path:
@@ -51,6 +53,15 @@ def archive(place: Place) -> Path:
     """Where prices and scheduling instances lie; DataFileError where they do not."""
     free = replace(place, free="data=pto_energy_scheduling_stand_in")
     return free.look_for(ARCHIVE, "the set of schedules")
+
+
+def check_days(file: Path, days: int, first: int) -> None:
+    """DataFileError for a file of other days, which would come into the wrong splits."""
+    if (days, first) != (DAYS, FIRST):
+        raise DataFileError(
+            f"{file}: has {days} days, the first {first} of them for training; the set has {DAYS}, "
+            f"of which the first {FIRST} are. {REMEDY}"
+        )
 
 
 def standardised(features: np.ndarray) -> np.ndarray:
@@ -100,7 +111,10 @@ class EnergyKnapsack(DecisionSet):
 
     def items(self, place: Place) -> Items:
         """The items of all days; raises DataFileError."""
-        return load_items(items_file(place))
+        file = items_file(place)
+        items = load_items(file)
+        check_days(file, len(items.values), items.published_for_training)
+        return items
 
     def available(self, place: Place) -> Mapping[str, int]:
         """Days of each split."""
@@ -187,7 +201,10 @@ class EnergySchedules(DecisionSet):
 
     def days(self, place: Place) -> Days:
         """All days; raises DataFileError."""
-        return load_days(archive(place))
+        file = archive(place)
+        days = load_days(file)
+        check_days(file, len(days.prices), FIRST)
+        return days
 
     def schedule(self, place: Place) -> Load:
         """What is to run on each; raises DataFileError."""

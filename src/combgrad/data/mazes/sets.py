@@ -12,6 +12,7 @@ from combgrad.data.base import Place
 from combgrad.data.datamodule import check_whole
 from combgrad.data.decisions.problems import DecisionSet
 from combgrad.data.files.known import checked_sha256
+from combgrad.data.files.npy import REMEDY, DataFileError
 from combgrad.data.mazes import generated
 from combgrad.data.mazes.files import FILES, SHA256, SIDE, Mazes, load_mazes
 from combgrad.data.splits import SPLITS, fingerprint
@@ -73,7 +74,14 @@ class MazePaths(DecisionSet):
 
     def mazes(self, place: Place, split: str) -> Mazes:
         """The maps of a split; raises DataFileError."""
-        return load_mazes(_file(place), split)
+        file = _file(place)
+        mazes = load_mazes(file, split)
+        if len(mazes.goals) != generated.SIZES[split]:
+            raise DataFileError(
+                f"{file}: has {len(mazes.goals)} maps of the {split} split; the set has "
+                f"{generated.SIZES[split]}. {REMEDY}"
+            )
+        return mazes
 
     def rows(self, place: Place, split: str, sizes: Mapping[str, int]) -> dict[str, np.ndarray]:
         """The first maps of a split, with their starts and goals."""
