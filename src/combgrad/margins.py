@@ -59,7 +59,8 @@ class Margin(Part, nn.Module, ABC):
         """Switch the margin on or off for a 0-based `epoch` out of `epochs`."""
         if self.until is None:
             return
-        self._ended = epoch >= (self.until * epochs if self.until <= 1 else self.until)
+        # 0.28 of 25 epochs are 7, and what rounding makes of them is a little more.
+        self._ended = epoch >= (round(self.until * epochs, 9) if self.until <= 1 else self.until)
 
     @property
     def active(self) -> bool:

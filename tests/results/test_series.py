@@ -258,6 +258,7 @@ def test_absent_values_and_templates_of_several_words():
     [
         ({"alpha": 0.2, "until": 0.5}, 100, 50),
         ({"alpha": 0.2, "until": 0.5}, 25, 13),
+        ({"alpha": 0.2, "until": 0.28}, 25, 7),
         ({"alpha": 0.2, "until": 7}, 25, 7),
         ({"alpha": 0.2, "until": 2.0}, 25, 2),
         ({"alpha": 0.2, "until": 1}, 25, None),

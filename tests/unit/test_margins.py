@@ -57,6 +57,17 @@ def test_schedule_ends_where_it_says(until, last_active):
     assert active == [epoch <= last_active for epoch in range(10)]
 
 
+def test_a_fraction_that_makes_whole_epochs_ends_after_these():
+    for hundredths in range(1, 100):
+        for epochs in (20, 25, 50, 75, 100, 175):
+            margin = NoiseMargin(0.1, until=hundredths / 100)
+            active = 0
+            for epoch in range(epochs):
+                margin.set_epoch(epoch, epochs)
+                active += margin.active
+            assert active == -(-hundredths * epochs // 100)
+
+
 def test_one_is_the_whole_training_however_it_is_written():
     for until in (1, 1.0):
         margin = NoiseMargin(0.1, until=until)

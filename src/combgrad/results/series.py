@@ -248,7 +248,7 @@ def margin_end(config: Mapping[str, Any]) -> float | None:
     if margin.get("alpha") == 0:
         return None
     # The margin's own rule: up to 1 it is a fraction of all epochs, and epoch 0 is the first.
-    end = math.ceil(until * epochs if until <= 1 else until)
+    end = math.ceil(round(until * epochs, 9) if until <= 1 else until)
     return float(end) if 0 < end < epochs else None
 
 
