@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from combgrad.data.files.npy import DataFileError
 from combgrad.data.globe.countries import Countries, pictures, regenerated, resize_by_area
 
 EARTH_RADIUS_KM = 6371.0
@@ -152,12 +153,12 @@ def test_pictures_without_coordinates_are_passed_over(tmp_path):
 
 def test_too_few_pictures(tmp_path):
     path = saved(tmp_path / "flags.npz", picture_arrays(list(regenerated().iso2[1:])))
-    with pytest.raises(ValueError, match=r"flags.npz: 99 usable.*100 needed.*lacks gb\."):
+    with pytest.raises(DataFileError, match=r"flags.npz: 99 usable.*100 needed.*lacks gb\."):
         pictures(path)
 
 
 def test_missing_file_of_pictures(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"flags.npz: no such file.*embedded"):
+    with pytest.raises(DataFileError, match=r"flags.npz: no such file.*embedded"):
         pictures(tmp_path / "flags.npz")
 
 
@@ -176,7 +177,7 @@ def test_unreadable_files_of_pictures(tmp_path):
     damaged[2000:2100] = bytes(100 * [7])
     (tmp_path / "damaged.npz").write_bytes(damaged)
     for name in (*broken, "single.npy", "damaged.npz"):
-        with pytest.raises(ValueError, match=f"{name}: cannot be read as an npz.*Restore"):
+        with pytest.raises(DataFileError, match=f"{name}: cannot be read as an npz.*Restore"):
             pictures(tmp_path / name)
 
 
@@ -184,27 +185,29 @@ def test_unreadable_files_of_pictures(tmp_path):
 def test_wrong_pictures_name_the_key(tmp_path, key):
     arrays = picture_arrays(list(regenerated().iso2))
     absent = {name: array for name, array in arrays.items() if name != key}
-    with pytest.raises(ValueError, match=f"absent.npz: lacks .*{key}.*Restore"):
+    with pytest.raises(DataFileError, match=f"absent.npz: lacks .*{key}.*Restore"):
         pictures(saved(tmp_path / "absent.npz", absent))
     shape = saved(tmp_path / "shape.npz", arrays | {key: arrays[key][:, None]})
-    with pytest.raises(ValueError, match=f"shape.npz: key '{key}' should be.*Restore"):
+    with pytest.raises(DataFileError, match=f"shape.npz: key '{key}' should be.*Restore"):
         pictures(shape)
     dtype = saved(tmp_path / "dtype.npz", arrays | {key: np.zeros(arrays[key].shape, np.int16)})
-    with pytest.raises(ValueError, match=f"dtype.npz: key '{key}' should be.*int16"):
+    with pytest.raises(DataFileError, match=f"dtype.npz: key '{key}' should be.*int16"):
         pictures(dtype)
 
 
 def test_pickled_arrays_are_refused(tmp_path):
     arrays = picture_arrays(list(regenerated().iso2))
     arrays["country"] = arrays["country"].astype(object)
-    with pytest.raises(ValueError, match="cannot be read as an npz"):
+    with pytest.raises(DataFileError, match="cannot be read as an npz"):
         pictures(saved(tmp_path / "flags.npz", arrays))
 
 
 def test_pictures_that_unpack_to_too_much_are_refused(tmp_path):
     arrays = picture_arrays(list(regenerated().iso2))
     np.savez_compressed(tmp_path / "bomb.npz", **arrays, more=np.zeros(10**8 + 1, np.uint8))
-    with pytest.raises(ValueError, match=r"bomb\.npz: cannot be read as an npz .*bytes unpacked"):
+    with pytest.raises(
+        DataFileError, match=r"bomb\.npz: cannot be read as an npz .*bytes unpacked"
+    ):
         pictures(tmp_path / "bomb.npz")
 
 
@@ -214,7 +217,7 @@ def test_pictures_whose_header_promises_too_much_are_refused(tmp_path):
     content = path.read_bytes().replace(b"'shape': (100,), }   ", b"'shape': (10**9,), } ")
     content = content.replace(b"(100, 2), }            ", b"(10000000000000, 2), } ")
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"huge\.npz: cannot be read as an npz"):
+    with pytest.raises(DataFileError, match=r"huge\.npz: cannot be read as an npz"):
         pictures(path)
 
 

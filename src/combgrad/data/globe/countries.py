@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from combgrad.data.files.npy import DataFileError
 from combgrad.data.globe.flag_drawing import FLAG_SHAPE, draw_flag
 
 COUNTRY_COUNT = 100
@@ -123,7 +124,8 @@ def _read_only(countries: Countries) -> Countries:
 def pictures(path: str | Path) -> Countries:
     """Return 100 countries from an npz of flag pictures, the embedded list's before the others.
 
-    `path` is the npz, or a folder of data sets that holds `flags/flags_capitals.npz`.
+    `path` is the npz, or a folder of data sets that holds `flags/flags_capitals.npz`. Raises
+    DataFileError for a file that is missing, damaged, or has fewer countries.
     """
     path = Path(path)
     if path.is_dir():
@@ -135,7 +137,7 @@ def pictures(path: str | Path) -> Countries:
     embedded = regenerated().iso2
     if len(rows) < COUNTRY_COUNT:
         missing = [code for code in embedded if code not in rows]
-        raise ValueError(
+        raise DataFileError(
             f"{path}: {len(rows)} usable countries (distinct 'iso2', finite 'lonlat' in range), "
             f"{COUNTRY_COUNT} needed; of the embedded list it lacks {', '.join(missing)}. "
             + _REMEDY
@@ -156,7 +158,7 @@ def pictures(path: str | Path) -> Countries:
 
 def _load_pictures(path: Path) -> dict[str, np.ndarray]:
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file of flag pictures. {_REMEDY}")
+        raise DataFileError(f"{path}: no such file of flag pictures. {_REMEDY}")
     try:
         with zipfile.ZipFile(path) as archive:
             size = sum(member.file_size for member in archive.infolist())
@@ -166,10 +168,10 @@ def _load_pictures(path: Path) -> dict[str, np.ndarray]:
             arrays = {key: file[key] for key in _PICTURES_DTYPES if key in file.files}
     except Exception as error:
         # What numpy and zipfile raise for damaged files is not documented, and is nearly anything.
-        raise ValueError(f"{path}: cannot be read as an npz ({error}). {_REMEDY}") from error
+        raise DataFileError(f"{path}: cannot be read as an npz ({error}). {_REMEDY}") from error
     absent = [key for key in _PICTURES_DTYPES if key not in arrays]
     if absent:
-        raise ValueError(f"{path}: lacks the key(s) {', '.join(absent)}. {_REMEDY}")
+        raise DataFileError(f"{path}: lacks the key(s) {', '.join(absent)}. {_REMEDY}")
     _check_pictures(path, arrays)
     return arrays
 
@@ -180,7 +182,7 @@ def _check_pictures(path: Path, arrays: dict[str, np.ndarray]) -> None:
     for key, dtype in _PICTURES_DTYPES.items():
         array, shape = arrays[key], shapes.get(key, (count,))
         if not np.issubdtype(array.dtype, dtype) or array.shape != shape:
-            raise ValueError(
+            raise DataFileError(
                 f"{path}: key {key!r} should be {dtype.__name__} of shape {shape}, "
                 f"is {array.dtype} of shape {array.shape}. {_REMEDY}"
             )
