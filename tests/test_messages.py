@@ -55,6 +55,8 @@ MISTAKES = {
     "data=globe": "Did you mean data=globe_tsp?",
     "profile=full": "There are: paper, reduced, smoke.",
     "tuned=globe_tsp_blackbocks": "Did you mean tuned=globe_tsp_blackbox?",
+    "tuned=null": "there is no tuned=null. There are: ... Write ~tuned to leave the group out.",
+    "margin=null": "there is no margin=null. There are: informed, noise, none.",
     "gradient=identity": "Did you mean grad?",
     "expriment=tsp5": "Did you mean experiment?",
     "optimizer=adam": "write +optimizer=<option> to put one of adam, sgd in its place",

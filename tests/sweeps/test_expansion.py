@@ -120,6 +120,15 @@ def test_hydra_sees_the_words_of_a_sweep_as_choices_and_its_own_as_they_are():
     ]  # fmt: skip
 
 
+def test_a_value_of_null_is_one_that_a_sweep_can_have():
+    words = arranged(["experiment=tsp5", "-m", "schedule=null", "seeds=2"])
+    words.remove("-m")
+    OverridesParser.create().parse_overrides(words)  # as Hydra does before any job
+    assert words_of(requests(words)) == [
+        {"experiment": "tsp5", "schedule": "null", "seed": seed} for seed in ("0", "1")
+    ]
+
+
 def test_a_single_run_is_left_alone_and_told_where_sweeps_begin():
     assert arranged(["experiment=tsp5", "seed=1"]) == ["experiment=tsp5", "seed=1"]
     with pytest.raises(SweepWordError, match=r"train\.py -m dry=true"):

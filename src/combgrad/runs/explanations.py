@@ -30,6 +30,10 @@ AMBIGUOUS = re.compile(r"Ambiguous value for argument '(.*)'")
 SWEEPING = re.compile(r"Sweep parameters? '(.*)' require")
 FULL_KEY = re.compile(r"full_key: (\S+)")
 UNSET = re.compile(r"Environment variable '(.+)' not found")
+NO_NAME = "Config group override must be a string"
+
+#: Groups that a configuration can do without.
+OPTIONAL = frozenset({"tuned"})
 
 #: Errors whose text is meant for people; of all others the kind and the place are told too.
 TOLD = (CombgradError, OSError, ValueError, HydraException, OmegaConfBaseException)
@@ -47,6 +51,8 @@ def describe(error: BaseException, arguments: Sequence[str]) -> str:
         return f"unknown key {unknown.group(1)!r}. {valid_keys(unknown.group(1), arguments)}"
     if (unset := UNSET.search(str(error))) is not None:
         return _of_variable(error, unset.group(1), arguments)
+    if NO_NAME in str(error) and (unnamed := _of_unnamed_option(arguments)):
+        return unnamed
     key = FULL_KEY.search(str(error)) if isinstance(error, InstantiationException) else None
     cause = _cause(error)
     text = redacted(_said(cause))
@@ -125,6 +131,17 @@ def _of_missing_option(error: MissingConfigException) -> str:
     if "hydra/launcher" in group:
         return f"there is no {group}={option}. {LAUNCHERS_MISSING}"
     return no_option(group, [option], names)
+
+
+def _of_unnamed_option(arguments: Sequence[str]) -> str:
+    """What to say of `margin=null`, of which Hydra does not tell the group."""
+    for word in arguments:
+        group, _, value = word.partition("=")
+        names = option_names(group.lstrip("+"))
+        if value.lower() == "null" and names:
+            leave = f" Write ~{group} to leave the group out." if group in OPTIONAL else ""
+            return f"{no_option(group, [value], names)}{leave}"
+    return ""
 
 
 def _of_interpolation(error: InterpolationKeyError) -> str:

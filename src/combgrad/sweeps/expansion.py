@@ -67,7 +67,10 @@ def _deferred(word: str) -> str:
         return word
     # In the plural: the singular raises what does not tell the word.
     (override,) = OverridesParser.create().parse_overrides([word])
-    return word if override.is_sweep_override() else f"{key}=choice({value})"
+    if override.is_sweep_override():
+        return word
+    # Hydra's choice() takes no null, of two values it does; both are one job.
+    return f"{key}={value},{value}" if override.value() is None else f"{key}=choice({value})"
 
 
 def requests(words: Sequence[str]) -> list[Request]:
@@ -121,7 +124,7 @@ def _values(word: Override) -> list[str]:
         raise SweepWordError(
             f"{word.input_line!r} is a continuous range; name the values, such as key=0.1,0.2."
         )
-    return list(word.sweep_string_iterator())
+    return list(dict.fromkeys(word.sweep_string_iterator()))
 
 
 def _seeds(given: Choices) -> list[str]:
