@@ -64,6 +64,24 @@ def test_a_run_too_small_to_judge_by_leaves_the_time_unknown():
     assert expected_seconds(a_job(instances=200, epochs=11), [smoke]) is None
 
 
+@pytest.mark.parametrize(
+    ("seconds", "changes"),
+    [
+        ({}, {}),
+        ({"train": 9.0}, {}),
+        ({"train": 9.0, "eval": 1.0}, {"data": None}),
+        ({"train": 9.0, "eval": 1.0}, {"data": {"train_size": "many"}}),
+        ({"train": 9.0, "eval": 1.0}, {"data": {"train_size": 100, "cities": [5]}}),
+        ({"train": 9.0, "eval": 1.0}, {"trainer": {"max_epochs": None}}),
+    ],
+)
+def test_a_record_that_does_not_say_its_time_or_its_work_is_not_judged_by(seconds, changes):
+    strange = a_run(1)
+    strange = dataclasses.replace(strange, seconds=seconds, config=strange.config | changes)
+    assert expected_seconds(a_job(), [strange]) is None
+    assert expected_seconds(a_job(), [strange, a_run(20)]) == pytest.approx(20)
+
+
 def test_a_total_says_what_it_does_not_know():
     records = [a_run(3600)]
     jobs = [(a_job(), 0.5), (a_job(), 1.0), (a_job("dvae"), 1.0)]

@@ -33,10 +33,15 @@ class Total:
 
 def work(config: Mapping[str, Any]) -> float | None:
     """What a training has to do, in a unit that only runs of one task share; None if unsaid."""
-    data, trainer = config.get("data", {}), config.get("trainer", {})
-    numbers = [data.get("train_size"), trainer.get("max_epochs")]
-    numbers += [data[name] ** power for name, power in SIZES.items() if name in data]
-    return math.prod(numbers) if all(numbers) else None
+    data, trainer = map(config.get, ("data", "trainer"))
+    # A record may come from anywhere.
+    if not (isinstance(data, Mapping) and isinstance(trainer, Mapping)):
+        return None
+    powers = {"train_size": 1.0} | {name: power for name, power in SIZES.items() if name in data}
+    numbers: list[Any] = [data.get(name) for name in powers] + [trainer.get("max_epochs")]
+    if not all(isinstance(number, int | float) and number > 0 for number in numbers):
+        return None
+    return math.prod(map(pow, numbers, (*powers.values(), 1.0)))
 
 
 def expected_seconds(job: Job, records: Iterable[RunRecord]) -> float | None:
@@ -65,7 +70,7 @@ def _nearest(asked: float, records: Iterable[RunRecord]) -> list[float]:
     found: dict[float, list[float]] = {}
     for record in records:
         ratio = asked / (work(record.config) or math.inf)
-        if 1 / FARTHEST <= ratio <= FARTHEST:
+        if 1 / FARTHEST <= ratio <= FARTHEST and {"train", "eval"} <= record.seconds.keys():
             seconds = record.seconds["train"] + record.seconds["eval"]
             found.setdefault(abs(math.log(ratio)), []).append(seconds * ratio)
     return found[min(found)] if found else []
