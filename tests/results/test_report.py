@@ -285,6 +285,20 @@ def test_small_words():
     assert headline(a_record(POINTS[0], accuracy=1 / 3)) == "test/accuracy 0.333333"
 
 
+@pytest.mark.parametrize(
+    ("command", "asked"),
+    [
+        ("python train.py experiment=tsp5 grad.lam=5 seed=3", "experiment=tsp5 grad.lam=5"),
+        ("combgrad grad=blackbox '~tuned' +optimizer=sgd", "grad=blackbox '~tuned' +optimizer=sgd"),
+        ("python train.py 'model.words=a b' 'x=[1,2]'", "'model.words=a b' 'x=[1,2]'"),
+        ("python train.py x='", "'x='\"'\"''"),
+        ("", ""),
+    ],
+)
+def test_what_runs_were_asked_for_are_all_words_but_the_seed(command, asked):
+    assert report_runs.asked_of(command) == asked
+
+
 def test_sixty_runs_of_a_hundred_epochs_stay_small():
     curves = {"val/accuracy": [epoch / 100 for epoch in range(100)]}
     metrics = {f"{when}/metric{n}": 0.123456 for when in ("test", "last") for n in range(6)}

@@ -4,6 +4,7 @@ import hashlib
 import math
 import os
 import re
+import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -115,13 +116,12 @@ def _group(
     count = f"{len(runs)} run{'s' if len(runs) > 1 else ''}"
     mine = sum(run.key in own for run in runs)
     count += f", {mine} of them your own" if mine else ""
-    words = (word for word in first.command.split() if "=" in word)
     axis = _axis(runs)
     return {
         "id": group_id(first),
         "about": About([first.experiment], first.profile, first.data_source),
         "title": first.name.removesuffix(f"-seed{first.seed}"),
-        "asked": " ".join(word for word in words if not word.startswith("seed=")),
+        "asked": asked_of(first.command),
         "facts": f"Profile {first.profile}, data {first.data_source}, {count}.",
         "places": [place for place in _places_of(runs, places) if place.counts],
         "runs": [
@@ -130,6 +130,16 @@ def _group(
             for run in runs
         ],
     }
+
+
+def asked_of(command: str) -> str:
+    """The words of a command but for its seed, for a shell: what its runs were asked for."""
+    try:
+        words = shlex.split(command)
+    except ValueError:  # a record may come from anywhere
+        words = command.split()
+    asked = (word for word in words if "=" in word or word.startswith("~"))
+    return shlex.join(word for word in asked if not word.startswith("seed="))
 
 
 def _run(
