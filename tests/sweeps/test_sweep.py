@@ -159,6 +159,20 @@ def test_the_summary_has_means_over_seeds(tmp_path, capsys):
     assert "Means over seeds" not in capsys.readouterr().out
 
 
+def test_the_summary_has_no_mean_over_different_data(tmp_path, capsys):
+    # As by `data.path=/a,/b seeds=2`: the path is no part of what makes a cell, the data are.
+    entries = []
+    for number, (data, accuracy) in enumerate([("a", 0.2), ("a", 0.4), ("b", 0.7), ("b", 0.9)]):
+        job = dataclasses.replace(make_job(tmp_path, number), name=f"run-seed{number % 2}")
+        changes = {"data_fingerprint": data, "metrics": {"test/edge_accuracy": accuracy}}
+        record = dataclasses.replace(make_record(job), config={"seed": number % 2}, **changes)
+        entries.append(Progress(job, State.DONE, record=record))
+    print_summary(entries)
+    shown = capsys.readouterr().out
+    assert "test/edge_accuracy 0.3000 ± 0.1000" in shown
+    assert "test/edge_accuracy 0.8000 ± 0.1000" in shown
+
+
 def test_a_failed_job_does_not_stop_the_others_and_is_reported(tmp_path, capsys):
     def act(job, sweep):
         if job.name == "run1":

@@ -8,7 +8,6 @@ from rich.console import Console
 from rich.table import Table
 
 from combgrad.errors import CombgradError
-from combgrad.results.identity import signature
 from combgrad.results.record import RunRecord
 from combgrad.sweeps.jobs import Job
 from combgrad.sweeps.progress import duration, total_duration
@@ -84,11 +83,11 @@ def _value(job: Job, record: RunRecord | None) -> float | None:
 
 def _print_cells(console: Console, entries: Sequence[Progress]) -> None:
     """The means of the jobs that differ only in their seed, where there are such jobs."""
-    cells: dict[tuple[str, str], list[tuple[Job, float]]] = {}
+    cells: dict[tuple[str, ...], list[tuple[Job, float]]] = {}
     for entry in entries:
-        value = _value(entry.job, entry.record)
-        if entry.record is not None and value is not None:
-            cell = signature(entry.record.config), entry.record.data_source
+        value, record = _value(entry.job, entry.record), entry.record
+        if record is not None and value is not None:
+            cell = (record.signature, record.data_source, record.data_fingerprint)
             cells.setdefault(cell, []).append((entry.job, value))
     if all(len(runs) < 2 for runs in cells.values()):
         return
