@@ -238,3 +238,19 @@ def test_references_follow_names_inside_names_and_relative_ones():
     assert references("${oc.select:a.c,2} and ${e[x]}", "f", config) == ["a.c", "e.x"]
     assert references("${oc.env:HOME}", "f", config) == []
     assert list(itertools.chain(AT_REST)) == ["corruption.label_rho"]
+
+
+def test_what_is_wrong_within_a_module_of_ones_own_is_told(tmp_path, monkeypatch):
+    package = tmp_path / "own_parts_of_mine"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "nets.py").write_text("import a_package_that_is_not_there\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ConfigurationError) as caught:
+        compose(["+callbacks.mine={_target_:own_parts_of_mine.nets.Net}"])
+    assert "own_parts_of_mine.nets.Net', which cannot be imported: No module named" in str(
+        caught.value
+    )
+    assert "'a_package_that_is_not_there'" in str(caught.value)
+    with pytest.raises(ConfigurationError, match="has no attribute 'net'"):
+        compose(["+callbacks.mine={_target_:own_parts_of_mine.net}"])

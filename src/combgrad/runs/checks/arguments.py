@@ -1,6 +1,7 @@
 """The arguments that a configuration gives to what it builds: known ones, of the right kind."""
 
 import difflib
+import importlib
 import inspect
 import pkgutil
 import re
@@ -94,7 +95,24 @@ def _imported(path: str) -> Any:
         if path.startswith("pytorch_lightning"):
             # Its import needs the guard that comes with this door.
             import combgrad.guards.lightning  # noqa: F401
-        return pkgutil.resolve_name(path)
+        try:
+            return pkgutil.resolve_name(path)
+        except AttributeError:
+            _raise_hidden(path)
+            raise
+
+
+def _raise_hidden(path: str) -> None:
+    """Raise what went wrong within a module of a path, which `resolve_name` takes for none."""
+    parts = path.split(".")
+    for depth in range(1, len(parts)):
+        name = ".".join(parts[:depth])
+        try:
+            importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name == name:
+                return
+            raise
 
 
 def _nothing_to_set(key: str, node: Any, config: DictConfig) -> str:
