@@ -81,3 +81,28 @@ def test_without_the_experiments_extra_its_name_is_told():
         "error: there is no hydra, which experiments need: "
         "pip install -c constraints.txt -e '.[experiments]'\n"
     )
+
+
+#: As on Windows.
+NO_LOCKS = "import sys; sys.modules['fcntl'] = None\n"
+
+
+@pytest.mark.parametrize("words", [["experiment=tsp5"], ["-m", "table=6"], ["tables", "6"]])
+def test_a_system_without_file_locks_is_told_where_experiments_run(words):
+    done = called(words, before=NO_LOCKS)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: experiments need the file locks of Linux or macOS, which this system lacks; on "
+        "Windows run them in WSL (docs/install.md).\n"
+    )
+
+
+def test_solvers_layers_and_losses_do_without_file_locks():
+    code = (
+        "import torch\n"
+        "from combgrad import CombinatorialLayer, gradients, losses, projections, solvers\n"
+        "layer = CombinatorialLayer(solvers.TopK(2), gradients.Identity(), projections.Std())\n"
+        "print(losses.SPOPlus().__class__.__name__, layer(torch.tensor([[3.0, 1, 2]])).tolist())"
+    )
+    done = subprocess.run([sys.executable, "-c", NO_LOCKS + code], capture_output=True, text=True)
+    assert done.stdout == "SPOPlus [[0.0, 1.0, 1.0]]\n", done.stderr

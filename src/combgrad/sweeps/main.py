@@ -1,6 +1,6 @@
 """The command `combgrad`: it trains, or shows what came out; `python train.py` is the same."""
 
-import importlib
+import importlib.util
 import sys
 
 from combgrad.files.installation import extra
@@ -22,6 +22,11 @@ _OPTIONAL = frozenset({"hydra", "omegaconf", "pytorch_lightning", "pandas", "mat
 def main() -> None:
     """Carry out the command line of this process."""
     word = sys.argv[1] if len(sys.argv) > 1 else ""
+    if word != "warmup" and importlib.util.find_spec("fcntl") is None:
+        sys.exit(
+            "error: experiments need the file locks of Linux or macOS, which this system lacks; on "
+            "Windows run them in WSL (docs/install.md)."
+        )
     try:
         with no_collecting():
             module = importlib.import_module(SHOWING.get(word, "combgrad.sweeps.train"))
