@@ -7,10 +7,11 @@ import pytest
 from omegaconf import OmegaConf
 
 from combgrad.runs.checks import ConfigurationError, check_configuration
+from combgrad.runs.checks.modes import OF_SWEEPS
 from combgrad.runs.checks.reads import AT_REST, BUILT, READ_BY_CODE, keys_read, leaves, references
 from combgrad.runs.configuration import CONFIG_FOLDER, compose, compose_lazily
 from combgrad.sweeps.checking import InvalidJobsError, prepare
-from combgrad.sweeps.expansion import OWN_WORDS, Request
+from combgrad.sweeps.expansion import Request
 
 ROOT = CONFIG_FOLDER.parent
 
@@ -74,7 +75,7 @@ def test_the_list_of_what_the_code_reads_is_what_it_reads():
     # Nodes as a whole, which the code looks into by further names.
     in_code -= {"budget", "corruption", "debug", "margin", "monitor", "paths", "profile", "size"}
     in_code -= {"corruption.label_rho"}  # for the run's name alone
-    in_code |= {*OWN_WORDS, "progress_bar"}  # the words of sweeps
+    in_code |= {*OF_SWEEPS, "progress_bar"}  # the words of sweeps
     in_code = {"choices" if key.startswith("choices") else key for key in in_code}
     assert in_code == READ_BY_CODE
 
@@ -125,6 +126,9 @@ def test_the_list_of_what_the_code_reads_is_what_it_reads():
         ("solver=from_function solver.f.path=math.sqrt +solver.f.x=1", "solver.f.x is unknown"),
         ("solver=from_function", "solver.f.path has no value and needs one"),
         ("model._target_=combgrad.networks.Nothing", "model._target_ is"),
+        ("seeds=3", "seeds=3 is for sweeps: python train.py -m seeds=3 ..."),
+        ("++dry=true", "dry=true is for sweeps: python train.py -m dry=true ..."),
+        ("rerun=true", "rerun=true is for sweeps"),
         ("mode=test", "mode=test needs a checkpoint; write checkpoint=<file>"),
         ("checkpoint=x.ckpt", "checkpoint would be ignored: mode=test reads it"),
         ("mode=test checkpoint=x resume=true", "leave out resume=true"),

@@ -8,12 +8,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 
 from combgrad.errors import CombgradError
-from combgrad.files.installation import program
 from combgrad.plans.grids import KINDS, Plan, Point, load_plans, overrides
+from combgrad.runs.checks.modes import OF_SWEEPS, is_for_sweeps
 from combgrad.runs.configuration import NEUTRAL_NODES
-
-#: Words for the sweep itself, which no job sees.
-OWN_WORDS = frozenset({*KINDS, "seeds", "dry", "rerun"})
 
 #: Words for a single run, which makes no record that a sweep could count.
 SINGLE_WORDS = frozenset({"debug", "mode", "checkpoint"})
@@ -54,8 +51,8 @@ def arranged(arguments: Sequence[str]) -> list[str]:
                 raise SweepWordError(f"{word} is for a single run; leave out -m.")
         return [_deferred(word) for word in arguments]
     for word in arguments:
-        if word.partition("=")[0] in OWN_WORDS:
-            raise SweepWordError(f"{word} is for sweeps: {program()} -m {word} ...")
+        if word.partition("=")[0] in OF_SWEEPS:
+            raise SweepWordError(is_for_sweeps(word))
     return list(arguments)
 
 
@@ -82,7 +79,7 @@ def requests(words: Sequence[str]) -> list[Request]:
     given = {word.get_key_element(): _values(word) for word in parsed}
     plans = [p for kind in KINDS for which in given.get(kind, ()) for p in load_plans(kind, which)]
     seeds = _seeds(given)
-    given = {key: values for key, values in given.items() if key not in OWN_WORDS}
+    given = {key: values for key, values in given.items() if key not in OF_SWEEPS}
     if not plans:
         choices = {**given, "seed": seeds} if seeds else given
         return [Request(tuple(words), None) for words in _product(choices)]

@@ -6,14 +6,27 @@ from typing import Any
 from omegaconf import DictConfig
 
 from combgrad.arguments import is_whole
+from combgrad.files.installation import program
 from combgrad.runs.checks.reads import typed_keys
 
 #: What a debug option sets -> the argument of the trainer, which has no say then.
 SET_BY_DEBUG = {"epochs": "trainer.max_epochs", "profiled": "trainer.profiler"}
 
 
+#: Words for a sweep, which tells none of its jobs of them.
+OF_SWEEPS = frozenset({"table", "figure", "seeds", "dry", "rerun"})
+
+
+def is_for_sweeps(word: str) -> str:
+    """What to say of a sweep's word where there is none."""
+    return f"{word} is for sweeps: {program()} -m {word} ..."
+
+
 def faulty_mode(values: dict[str, Any], config: DictConfig) -> Iterator[str]:
     """One line for each word that the chosen way of running would ignore."""
+    for name in sorted(OF_SWEEPS):
+        if values.get(name):
+            yield is_for_sweeps(f"{name}={str(values[name]).lower()}")
     debug, checkpoint = values.get("debug") or {}, values.get("checkpoint")
     if values.get("mode") == "test":
         if checkpoint is None:
