@@ -6,6 +6,7 @@ from typing import Any
 from combgrad.errors import CombgradError
 from combgrad.plans.dashboard import Dashboard, Panel, Section, outline
 from combgrad.plans.grids import KINDS, load_plans
+from combgrad.runs.configuration import profile_names
 from combgrad.runs.output import write_anywhere
 
 #: W&B shows ten bars or lines unless told otherwise.
@@ -115,7 +116,11 @@ def main() -> None:
     parser.add_argument("which", help="6 or table6 for Table 6, figure4a for Figure 4a")
     parser.add_argument("--entity", default="", help="the W&B account or team")
     parser.add_argument("--project", default="combgrad", help="where the runs are")
-    parser.add_argument("--profile", help="of the runs to show; the plan's unless given")
+    parser.add_argument(
+        "--profile",
+        choices=[*profile_names(), "custom"],
+        help="of the runs to show; the plan's unless given",
+    )
     parser.add_argument("--any-group", action="store_true", help="not only this sweep's runs")
     parser.add_argument("--print", action="store_true", help="show the specification, send nothing")
     arguments = parser.parse_args()

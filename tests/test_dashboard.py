@@ -72,8 +72,8 @@ def test_an_outline_follows_its_plan():
     assert (five.title, five.experiment) == ("Five cities", "tsp5")
     assert (ten.title, ten.experiment) == ("tsp10", "tsp10")
     own = ("choices.grad", "corruption.label_rho", "grad.lam")
-    assert five.keys == (*own, "data_source", "cell")
-    assert ten.keys == ("choices.grad", "data_source", "cell")
+    assert five.keys == (*own, "data_source", "data_fingerprint", "cell")
+    assert ten.keys == ("choices.grad", "data_source", "data_fingerprint", "cell")
     assert five.panels == (
         Panel("bar", "test/recall", "recall (test/recall)"),
         Panel("line", "val/recall", "recall, validation"),
@@ -159,6 +159,7 @@ def test_the_printed_specification(command):
             "choices.value.margin",
             "margin.value.alpha",
             "data_source.value",
+            "data_fingerprint.value",
             "cell.value",
         ]
         panels = grid["metadata"]["panelBankSectionConfig"]["panels"]
@@ -185,6 +186,14 @@ def test_any_group_leaves_only_the_group_out(command):
         found = filters_of(grid)
         assert ("run", "group") not in found
         assert found["config", "profile.value"] == "reduced"
+
+
+def test_a_profile_that_is_none_is_refused_with_those_there_are(command):
+    status, _, told = command("6", "--print", "--profile", "papr")
+    assert status == 2
+    assert "invalid choice: 'papr'" in told
+    for name in ("custom", "paper", "reduced", "smoke"):
+        assert name in told.partition("invalid choice")[2]
 
 
 def test_figures_have_dashboards_too(command):

@@ -121,4 +121,4 @@ def keys_of(points: list[Point], folder: Path) -> tuple[str, ...]:
     asked.pop("experiment")
     places = [f"choices.{key}" if (folder / key).is_dir() else key for key in asked]
     # The cell's own digest also keeps apart what a user changed beyond the plan.
-    return (*places, "data_source", "cell")
+    return (*places, "data_source", "data_fingerprint", "cell")
