@@ -91,6 +91,19 @@ def test_opposite_costs_have_a_slope_by_the_inner_aim_alone():
         assert float(loss.detach()) == pytest.approx(wanted)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_opposite_costs_are_no_others_where_rounding_is_left_of_their_mean(dtype):
+    """0.1 + 0.7 - 0.3 - 0.5 is not 0; the mean normal is (1, 1, -1, -1)/6."""
+    costs = torch.tensor([[0.1, 0.7, -0.3, -0.5]], dtype=dtype)
+    target = torch.tensor([[1.0, 1.0, 0.0, 0.0]], dtype=dtype)
+    for aim, wanted in (("exact", 1.0), ("inner", 1 + 1.6 / (2 * 0.84**0.5))):
+        leaf = costs.clone().requires_grad_()
+        loss = value(ConeAligned(aim), leaf, target)
+        (slope,) = torch.autograd.grad(loss, leaf)
+        assert float(loss.detach()) == pytest.approx(wanted, abs=1e-6)
+        assert float(slope.abs().sum()) == 0 or aim == "inner"
+
+
 @pytest.mark.parametrize("aim", ["exact", "inner"])
 @pytest.mark.parametrize("ratio", [0.0, 1.0])
 def test_it_depends_on_the_direction_of_the_costs_alone(aim, ratio):

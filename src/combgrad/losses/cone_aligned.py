@@ -21,7 +21,8 @@ from combgrad.solvers.normal_cone import Cone, normal_cone
 
 Aim = Literal["exact", "inner", "truncated"]
 
-#: What lies nearer to its projection than this, relative to its length, lies in the cone.
+#: What lies nearer to its projection than this, relative to its length, lies in the cone, and
+#: what has a shorter projection than this lies at a right angle to all of it.
 INSIDE = 1e-7
 
 
@@ -126,6 +127,9 @@ class ConeAligned(Loss):
             return stopped_short(downhill, cone.normals, self.steps)
         downhill = downhill / (abs(downhill).max(initial=0.0) or 1.0)
         nearest = cone.nearest(downhill) if projects else downhill
+        # Of a point at a right angle to all of the cone rounding is left, and no direction.
+        if np.linalg.norm(nearest) <= INSIDE * np.linalg.norm(downhill):
+            nearest = np.zeros_like(nearest)
         away = np.linalg.norm(downhill - nearest) > INSIDE * np.linalg.norm(downhill)
         if projects and (self.aim == "exact" or not away):
             return nearest
