@@ -58,6 +58,21 @@ def test_the_gradient_has_shape_and_dtype_of_the_costs(name, dtype):
     assert float(gradient.abs().sum()) > 0.01
 
 
+@pytest.mark.parametrize("name", LOSSES)
+def test_autocast_makes_nothing_coarser(name):
+    """Of costs in single precision: products of matrices would be of bfloat16 otherwise."""
+    single = {"dtype": torch.float32}
+    costs, labels = random(6, 10, **single), labels_of(random(6, 10, seed=5, **single))
+    expected = gradient_of(name, layer_of(name), costs, labels)
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.manual_seed(0)
+        leaf = costs.clone().requires_grad_()
+        loss = made(name)(layer_of(name), leaf, labels).loss
+    loss.backward()
+    assert loss.dtype == torch.float32
+    torch.testing.assert_close(leaf.grad, expected, rtol=1e-6, atol=1e-8)
+
+
 @pytest.mark.parametrize("name", sorted(set(LOSSES) - COUNTED_AS_GIVEN))
 def test_the_projection_holds(name):
     """Std leaves no gradient along a constant, nor along the costs themselves."""

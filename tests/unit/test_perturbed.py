@@ -40,6 +40,15 @@ def moved(costs, z, sigma, kind):
     return costs + sigma * z if kind == "additive" else costs * (sigma * z - sigma**2 / 2).exp()
 
 
+def test_backward_under_autocast_is_in_the_precision_of_the_forward_pass():
+    costs, upstream = random(3, 10).float(), random(3, 10, seed=1).float()
+    made = (Perturbed(0.6, 4, generator=seeded()) for _ in range(2))
+    _, expected = solution_and_gradient(next(made), TopK(3), costs, upstream)
+    with torch.autocast("cpu", torch.bfloat16):
+        _, found = solution_and_gradient(next(made), TopK(3), costs, upstream)
+    assert torch.equal(found, expected)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("reduction", REDUCTIONS)
 def test_perturbed_equals_its_formula_in_a_plain_loop(kind, reduction):

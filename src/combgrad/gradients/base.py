@@ -113,7 +113,9 @@ class _Solve(torch.autograd.Function):
             )
         costs, solution, *extras = ctx.saved_tensors
         saved = Saved(costs, solution, ctx.instances, tuple(extras))
-        slope = ctx.gradient.vjp(ctx.solver, saved, grad_outputs[0])
+        # The layer leaves autocast for its forward pass; backward() may be called under it.
+        with torch.autocast(costs.device.type, enabled=False):
+            slope = ctx.gradient.vjp(ctx.solver, saved, grad_outputs[0])
         if ctx.solver.forbids or ctx.instances.valid is not None:
             slope = slope.masked_fill(costs == torch.inf, 0.0)
         return slope, None, None, None, None

@@ -88,7 +88,8 @@ class ScoreFunction(Loss):
             advantage = (advantage - advantage.mean(dim=0)) * self.samples / (self.samples - 1)
         # Worth 0, but it carries the gradient; entries that may not be used stay out of it.
         moved = torch.where(prepared == torch.inf, 0.0, prepared)
-        score = torch.einsum("mb,mb...->b...", advantage.to(z.dtype), z) / self.sigma
+        with torch.autocast(z.device.type, enabled=False):
+            score = torch.einsum("mb,mb...->b...", advantage.to(z.dtype), z) / self.sigma
         carrier = (score * (moved - moved.detach())).sum() / max(1, losses.numel())
         return Outcome(losses.mean() + carrier)
 

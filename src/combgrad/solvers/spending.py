@@ -21,5 +21,10 @@ def spent(costs: Tensor, solution: Tensor) -> Tensor:
 
 
 def spent_on_all(costs: Tensor, solutions: Tensor) -> Tensor:
-    """<w_b, y_n> of costs (B, *S) and solutions (N, *S), each with each: (B, N)."""
-    return costs.flatten(1) @ solutions.flatten(1).T
+    """<w_b, y_n> of costs (B, *S) and solutions (N, *S), each with each: (B, N).
+
+    Halves are summed in single precision, and autocast makes none of what is finer.
+    """
+    wide = torch.promote_types(costs.dtype, torch.float32)
+    with torch.autocast(costs.device.type, enabled=False):
+        return costs.flatten(1).to(wide) @ solutions.flatten(1).to(wide).T
