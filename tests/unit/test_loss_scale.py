@@ -8,7 +8,7 @@ import torch
 
 from combgrad import CombinatorialLayer, IncompatibleError, Labels, SolverInputError
 from combgrad.experiments import Experiment
-from combgrad.gradients import IMLE, Blackbox, GradientNoise, Identity
+from combgrad.gradients import IMLE, LPGD, AdaptiveIMLE, Blackbox, GradientNoise, Identity
 from combgrad.losses import FenchelYoung
 from combgrad.projections import Std
 from combgrad.solvers import TSP, TopK
@@ -122,6 +122,38 @@ def test_without_a_scale_an_overflow_is_an_error(scale):
     layer.loss_scale = scale
     with pytest.raises(SolverInputError, match="diverged"):
         slope_of(layer, float("nan"))
+
+
+@pytest.mark.parametrize("method", [Blackbox(5.0), IMLE(5.0), LPGD(5.0), LPGD(5.0, rho=1.0)])
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+def test_a_gradient_that_is_not_finite_is_named_and_not_the_costs(method, value):
+    costs, upstream = costs_and_upstream()
+    solution = layer_of(method)(costs.clone().requires_grad_())
+    upstream[3, 2] = value
+    words = r"^dL/dy of batch index 3 contains NaN or inf \(1 of 8 .* behind the solver"
+    with pytest.raises(SolverInputError, match=words):
+        solution.backward(upstream)
+
+
+@pytest.mark.parametrize("method", [Blackbox(5.0), IMLE(5.0), LPGD(5.0), AdaptiveIMLE()])
+def test_a_gradient_of_forbidden_entries_may_be_anything(method):
+    costs, upstream = costs_and_upstream()
+    costs[0, 4] = torch.inf
+    found = []
+    for value in (0.0, torch.nan, torch.inf, -torch.inf):
+        leaf = costs.clone().requires_grad_()
+        upstream[0, 4] = value
+        layer_of(method)(leaf).backward(upstream)
+        assert torch.equal(leaf.grad, found[0] if found else leaf.grad)
+        found.append(leaf.grad)
+    assert float(found[0][0].abs().sum()) > 0
+
+
+def test_an_overflow_tells_a_scaler_and_teaches_adaptive_imle_nothing():
+    layer = layer_of(AdaptiveIMLE())
+    state = layer.gradient.state_dict()
+    assert slope_of(layer, torch.inf).isnan().all()
+    assert layer.gradient.state_dict() == state
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from torch import Tensor
 
 from combgrad.arguments import check_positive
 from combgrad.gradients.base import GradientMethod, Saved
-from combgrad.gradients.sampling import within_reach
+from combgrad.gradients.sampling import finite_slope, within_reach
 from combgrad.solvers.base import Solver
 
 
@@ -30,5 +30,6 @@ class Blackbox(GradientMethod):
 
     def vjp(self, solver: Solver, saved: Saved, grad_solution: Tensor) -> Tensor:
         """Return (y_lam - y) / lam, shape (B, *S), with one solver call."""
-        perturbed = solution_along(solver, saved, self.lam * grad_solution)
+        slope = finite_slope(grad_solution, saved.costs)
+        perturbed = solution_along(solver, saved, self.lam * slope)
         return (perturbed - saved.solution) / self.lam

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from combgrad.arguments import check_count, check_positive
 from combgrad.gradients.base import GradientMethod, Saved
-from combgrad.gradients.sampling import solve_samples, within_reach
+from combgrad.gradients.sampling import finite_slope, solve_samples, within_reach
 from combgrad.instances import NOTHING, Instances
 from combgrad.sampling.noise import Noise
 from combgrad.solvers.base import Solver
@@ -81,7 +81,8 @@ class IMLE(GradientMethod):
     def vjp(self, solver: Solver, saved: Saved, grad_solution: Tensor) -> Tensor:
         """Return the mean difference to the solutions at costs moved by lam dL/dy, (B, *S)."""
         shifted, solutions = saved.extras
-        moved = within_reach(shifted + self.lam * grad_solution, saved.costs)
+        slope = finite_slope(grad_solution, saved.costs)
+        moved = within_reach(shifted + self.lam * slope, saved.costs)
         difference = solve_samples(solver, moved, saved.instances, near=solutions) - solutions
         mean = difference.mean(dim=0)
         return mean / self.lam if self.divide else mean
@@ -154,6 +155,8 @@ class AdaptiveIMLE(GradientMethod):
         size = float(grad_solution.norm())
         if size == 0:
             return torch.zeros_like(grad_solution)
+        if not math.isfinite(size):  # as under a scale, which needs to see it
+            return torch.full_like(grad_solution, torch.nan)
         shifted, lower = saved.extras
         length = float(saved.costs.masked_fill(forbidden, 0.0).norm())
         lam = self.alpha * length / size

@@ -8,7 +8,7 @@ from combgrad.arguments import check_count, check_option, check_positive, check_
 from combgrad.gradients.base import GradientMethod, Saved
 from combgrad.gradients.blackbox import solution_along
 from combgrad.gradients.nearest_point import regularised_minimum
-from combgrad.gradients.sampling import within_reach
+from combgrad.gradients.sampling import finite_slope, within_reach
 from combgrad.solvers.base import Solver
 
 Envelope = Literal["lower", "upper", "average"]
@@ -53,7 +53,8 @@ class LPGD(GradientMethod):
 
     def vjp(self, solver: Solver, saved: Saved, grad_solution: Tensor) -> Tensor:
         """Return the difference of two proximal points over tau or 2 tau, (B, *S)."""
-        step, ahead, behind = self.tau * grad_solution, saved.solution, saved.solution
+        step = self.tau * finite_slope(grad_solution, saved.costs)
+        ahead = behind = saved.solution
         if self.envelope != "upper":
             ahead = self._proximal(solver, saved, step)
         if self.envelope != "lower":

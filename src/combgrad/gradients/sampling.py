@@ -1,5 +1,7 @@
 """What the methods share that solve several perturbed copies of the costs."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -24,6 +26,24 @@ def within_reach(moved: Tensor, costs: Tensor) -> Tensor:
             f"costs.double()."
         )
     return moved
+
+
+def finite_slope(slope: Tensor, costs: Tensor) -> Tensor:
+    """dL/dy (B, *S) to move costs (B, *S) by, 0 for forbidden entries where it is not all finite.
+
+    Raises SolverInputError, naming the batch index, where it is not finite for the others.
+    """
+    if math.isfinite(slope.sum().item()):
+        return slope
+    slope = slope.masked_fill(costs == torch.inf, 0.0)
+    broken = ~torch.isfinite(slope).flatten(1).all(dim=1)
+    if bool(broken.any()):
+        raise SolverInputError(
+            f"dL/dy of batch index {int(broken.nonzero()[0])} contains NaN or inf "
+            f"({int(broken.sum())} of {len(slope)} instances do); look for a diverged network or a "
+            f"division by zero behind the solver, up to the loss."
+        )
+    return slope
 
 
 def solve_samples(
