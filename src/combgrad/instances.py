@@ -83,8 +83,17 @@ class Instances:
         return next((len(value) for value in self._of_rows().values()), None)
 
     def rows(self, index: Tensor | Sequence[int]) -> "Instances":
-        """The description of the instances at some places of the batch, integers (N,)."""
-        places = [int(place) for place in index]
+        """The description of the instances at some places of the batch, integers (N,).
+
+        Raises SolverInputError for a mask, whose True and False would be places 1 and 0.
+        """
+        places = index.tolist() if isinstance(index, Tensor) else list(index)
+        if any(isinstance(place, bool | np.bool_) for place in places):
+            raise SolverInputError(
+                "Instances: rows takes the places of instances, and got a mask; pass "
+                "mask.nonzero()[:, 0]."
+            )
+        places = [int(place) for place in places]
         return self._each(lambda value: _taken(value, places))
 
     def repeat(self, times: int) -> "Instances":

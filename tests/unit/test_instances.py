@@ -41,6 +41,16 @@ def test_rows_are_taken_from_all_that_has_an_entry_for_each():
     assert described().rows([]).size == 0
 
 
+@pytest.mark.parametrize("kind", [torch.tensor, np.array, list])
+def test_rows_of_a_mask_are_refused(kind):
+    """As places they would be those of instances 0, 1 and 1."""
+    given = Instances(per_row={"end": torch.arange(6).view(3, 2)})
+    with pytest.raises(SolverInputError, match=r"got a mask; pass mask\.nonzero\(\)\[:, 0\]"):
+        given.rows(kind([False, True, True]))
+    mask = torch.tensor([False, True, True])
+    assert given.rows(mask.nonzero()[:, 0]).per_row["end"].tolist() == [[2, 3], [4, 5]]
+
+
 def test_repeated_is_the_batch_as_a_whole_again_and_again():
     many, once = described().repeat(3), described()
     assert many.size == 9
