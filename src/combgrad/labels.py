@@ -13,8 +13,8 @@ class Labels(NamedTuple):
     """The labels of a batch of instances; None for what a task does not have.
 
     Attributes:
-        target: true solutions y* (B, *S).
-        true_costs: the costs c (B, *S) whose solutions they are.
+        target: true solutions y* (B, *S), floating-point numbers, whole ones or bool.
+        true_costs: the costs c (B, *S) whose solutions they are, of either kind of number.
         marked: which entries a loss of the solution and a margin speak of, bool (B, *S) or (*S);
             None for all. A projection speaks of all in any case.
         perturbed: which entries a margin speaks of where these are others, in the same form.
@@ -72,11 +72,16 @@ def check_needs(part: str, needs: Iterable[str], provided: Iterable[str], remedy
 
 
 def need(part: str, name: str, label: Tensor | None, costs: Tensor, instead: str = "") -> Tensor:
-    """A label that a part cannot do without; ValueError where it is missing or of another shape."""
+    """A label that a part cannot do without, as floating-point numbers where it is whole or bool.
+
+    Raises ValueError where it is missing or of another shape.
+    """
     if label is None or label.shape != costs.shape:
         shape = None if label is None else tuple(label.shape)
         raise ValueError(
             f"{part} needs {MEANINGS[name]}: pass {name} of shape {tuple(costs.shape)}, one for "
             f"each instance (got {shape}){instead}."
         )
-    return label
+    if label.is_floating_point():
+        return label
+    return label.to(torch.promote_types(costs.dtype, torch.float32))

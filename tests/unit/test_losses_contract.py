@@ -59,6 +59,16 @@ def test_the_gradient_has_shape_and_dtype_of_the_costs(name, dtype):
 
 
 @pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("dtype", [torch.bool, torch.int64])
+def test_labels_may_be_whole_numbers_and_bool(name, dtype):
+    true = (random(6, 10, seed=5) * 9).round()
+    costs, labels = random(6, 10), labels_of(true)
+    expected = gradient_of(name, layer_of(name), costs, labels)
+    whole = Labels(labels.target.to(dtype), true.to(torch.int64))
+    assert torch.equal(gradient_of(name, layer_of(name), costs, whole), expected)
+
+
+@pytest.mark.parametrize("name", LOSSES)
 def test_autocast_makes_nothing_coarser(name):
     """Of costs in single precision: products of matrices would be of bfloat16 otherwise."""
     single = {"dtype": torch.float32}

@@ -84,7 +84,7 @@ class Recall(Loss):
     ) -> Outcome:
         """The loss and the ranks (B, n); ValueError without a target of the costs' shape."""
         target = need("Recall", "target", labels.target, costs).to(costs.device)
-        relevant = target if target.dtype == torch.bool else target > 0
+        relevant = target > 0
         true = None if layer.margin is None else 1 - target.to(costs.dtype)
         ranks = layer(costs, true, instances, marked=labels.of_margin)
         counted = spoken_of(labels.marked, (instances or NOTHING).valid, relevant)

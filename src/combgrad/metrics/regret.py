@@ -33,8 +33,8 @@ def regret(solution: Tensor, target: Tensor, true_costs: Tensor) -> Tensor:
     and labels of different shape. Source: Elmachtoub and Grigas, Management Science 2022,
     definition 1, there the SPO loss.
     """
-    need("regret", "target", target, solution)
-    need("regret", "true_costs", true_costs, solution)
+    target = need("regret", "target", target, solution)
+    true_costs = need("regret", "true_costs", true_costs, solution)
     return spent(true_costs, solution) - spent(true_costs, target)
 
 
