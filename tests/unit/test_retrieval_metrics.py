@@ -113,6 +113,20 @@ def test_the_nearest_are_in_order_without_the_query():
         assert row == others[:5]
 
 
+def test_no_query_is_among_its_own_neighbours():
+    vectors, _ = random_set(3, 2)
+    assert sorted(nearest(vectors, torch.tensor([1]), 2)[0].tolist()) == [0, 2]
+    with pytest.raises(ValueError, match="count is 3, and each of 3 elements has only 2 others"):
+        nearest(vectors, torch.tensor([1]), 3)
+
+
+@pytest.mark.parametrize("shape", [(2,), (4,), (3, 1)])
+def test_classes_of_another_number_are_refused(shape):
+    vectors, _ = random_set(3, 2)
+    with pytest.raises(ValueError, match=r"embeddings \(3, 5\); pass one class .* \(3,\)"):
+        retrieval_scores(vectors, torch.zeros(shape, dtype=torch.int64))
+
+
 @settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(5, 8)), min_size=1, max_size=30))
 def test_information_is_that_of_the_shares(pairs):

@@ -42,8 +42,13 @@ def retrieval_scores(
     Exact; the scores <x, z> are found in blocks, so that memory grows with N and not with its
     square. Of equally near elements the wrong ones come first. A query that is alone in its class
     counts for nothing; without any other the scores are NaN. Raises ValueError for embeddings that
-    are not finite.
+    are not finite, and for another number of classes than of embeddings.
     """
+    if labels.shape != embeddings.shape[:1]:
+        raise ValueError(
+            f"labels have shape {tuple(labels.shape)} and embeddings {tuple(embeddings.shape)}; "
+            f"pass one class for each embedding, ({len(embeddings)},)."
+        )
     if not bool(torch.isfinite(embeddings).all()):
         raise ValueError("embeddings are not finite; did the training diverge?")
     # Classes one after another, so that those of a query are a range of the columns.
@@ -82,7 +87,15 @@ def _of_block(
 
 
 def nearest(embeddings: Tensor, queries: Tensor, count: int) -> Tensor:
-    """The numbers (Q, count) of the nearest other elements of queries (Q,), the nearest first."""
+    """The numbers (Q, count) of the nearest other elements of queries (Q,), the nearest first.
+
+    Raises ValueError where there are fewer others.
+    """
+    if count >= len(embeddings):
+        raise ValueError(
+            f"count is {count}, and each of {len(embeddings)} elements has only "
+            f"{max(0, len(embeddings) - 1)} others."
+        )
     vectors = embeddings.detach().float()
     scores = vectors[queries] @ vectors.T
     scores[torch.arange(len(queries)), queries] = -torch.inf
