@@ -248,6 +248,7 @@ def test_what_it_has_learned_is_part_of_the_state_of_the_layer_and_of_nothing_el
         (lambda: IMLE(1.0, GumbelNoise(), 1.5), "samples"),
         (lambda: IMLE(1.0, samples=2), "without noise"),
         (lambda: IMLE(1.0, torch.randn), r"sample\(shape"),
+        (lambda: IMLE(1.0, GumbelNoise), r"GumbelNoise'>; pass an object with sample\(shape"),
         (lambda: AdaptiveIMLE(samples=2), "without noise"),
         (lambda: AdaptiveIMLE(alpha=0), "alpha"),
         (lambda: AdaptiveIMLE(step=-1), "step"),

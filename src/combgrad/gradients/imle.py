@@ -20,7 +20,8 @@ def _check_noise(noise: Noise | None, samples: int) -> None:
             f"grad.samples is {samples}, but without noise all samples are equal; "
             f"give grad.noise or take samples=1."
         )
-    if noise is not None and not callable(getattr(noise, "sample", None)):
+    known = not isinstance(noise, type) and callable(getattr(noise, "sample", None))
+    if noise is not None and not known:
         raise ValueError(
             f"grad.noise is {noise!r}; pass an object with sample(shape, dtype, device), or None."
         )
