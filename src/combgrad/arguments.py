@@ -4,6 +4,7 @@ import contextlib
 import enum
 import functools
 import inspect
+import numbers
 import reprlib
 from collections.abc import Callable
 from typing import Any, Self, get_args
@@ -13,23 +14,27 @@ LARGEST_SEED = 2**32 - 1
 
 
 def is_whole(value: Any) -> bool:
-    """Whether a value of a configuration is a whole number, written as one."""
-    return isinstance(value, int) and not isinstance(value, bool)
+    """Whether a value is a whole number, written as one; numpy's are, as in a loop over arange."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is a number, of Python or numpy."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
 def check_range(name: str, value: float, upper: float = float("inf")) -> float:
     """`value` as a float; ValueError unless 0 <= value <= upper."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not 0 <= value <= upper or value == float("inf"):
+    if not is_number(value) or not 0 <= value <= upper or value == float("inf"):
         raise ValueError(f"{name} is {value!r}; it must be a number, finite and in [0, {upper}].")
     return float(value)
 
 
 def check_count(name: str, value: int, group: str = "grad") -> int:
-    """`value`, or ValueError unless it is a whole number >= 1; `group` is that of configs."""
+    """`value` as an int, ValueError unless it is a whole number >= 1; `group` is that of configs."""
     if not is_whole(value) or value < 1:
         raise ValueError(f"{group}.{name} is {value!r}; it must be a whole number of at least 1.")
-    return value
+    return int(value)
 
 
 def check_positive(name: str, value: float, group: str = "grad") -> float:
@@ -52,8 +57,7 @@ def check_option(name: str, value: str, kind: Any, group: str = "grad") -> None:
 
 def check_time_limit(seconds: float | None) -> float | None:
     """`seconds`, None for no limit; ValueError unless they are more than 0."""
-    number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
-    if seconds is not None and not (number and seconds > 0):
+    if seconds is not None and not (is_number(seconds) and seconds > 0):
         raise ValueError(f"time_limit is {seconds!r}; it must be a positive number of seconds.")
     return seconds
 

@@ -137,3 +137,10 @@ def test_what_it_needs_is_asked_for(name):
 def test_an_empty_batch_has_an_empty_gradient(name):
     nothing = random(0, 10)
     assert gradient_of(name, layer_of(name), nothing, Labels(nothing, nothing)).shape == (0, 10)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_tensor_in_the_place_of_labels_is_told_what_they_are(name):
+    loss, costs = made(name), random(5, 10)
+    with pytest.raises(TypeError, match=r"as combgrad\.Labels, not as a Tensor; pass Labels"):
+        loss(layer_of(name), costs, costs)

@@ -40,6 +40,22 @@ class Loss(Described, nn.Module, ABC):
         """Raise IncompatibleError, with the remedy, for a solver that the loss cannot do with."""
         del solver
 
+    def __call__(
+        self,
+        layer: CombinatorialLayer,
+        costs: Tensor,
+        labels: Labels,
+        instances: Instances | None = None,
+    ) -> Outcome:
+        """The loss of a batch, a mean over it; TypeError for a tensor in the place of labels."""
+        if not isinstance(labels, Labels):
+            raise TypeError(
+                f"{type(self).__name__} takes labels as combgrad.Labels, not as a "
+                f"{type(labels).__name__}; pass Labels(target=...), Labels(true_costs=...) or both."
+            )
+        outcome: Outcome = super().__call__(layer, costs, labels, instances)
+        return outcome
+
     @abstractmethod
     def forward(
         self,

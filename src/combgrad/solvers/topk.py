@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from combgrad.arguments import is_whole
 from combgrad.errors import SolverInputError
 from combgrad.solvers.arrays import to_native_array
 from combgrad.solvers.base import Solver, Trait, check_rows
@@ -44,10 +45,10 @@ class TopK(Solver):
 
     def __init__(self, k: int, threads: int | None = None) -> None:
         super().__init__()
-        if not isinstance(k, int) or isinstance(k, bool) or k < 0:
+        if not is_whole(k) or k < 0:
             raise ValueError(f"k is {k!r}; the number of entries to take is an integer >= 0.")
         thread_count(0.0, threads)
-        self.k, self.threads = k, threads
+        self.k, self.threads = int(k), threads
 
     @property
     def subset_size(self) -> int:
