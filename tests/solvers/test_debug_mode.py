@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from combgrad.errors import WrongAnswerError
-from combgrad.solvers import TSP, ShortestPath, Solver
+from combgrad.solvers import TSP, Assignment, Cached, Ranking, ShortestPath, Solver, TopK
 
 
 class NoTour(TSP):
@@ -36,6 +36,30 @@ def test_wrong_answers_are_reported(monkeypatch):
 def test_zero_switches_it_off(monkeypatch):
     monkeypatch.setenv("COMBGRAD_CHECK", "0")
     assert NoTour()(torch.rand(1, 10)).sum() == 10
+
+
+@pytest.mark.parametrize(
+    ("solver", "costs", "valid", "expected"),
+    [
+        (TopK(1), [[3, 2, 1], [3, 2, 1]], [[1, 1, 0], [1, 1, 1]], [[0, 1, 0], [0, 0, 1]]),
+        (Ranking(), [[3, 4, 1], [3, 2, 1]], [[1, 1, 0], [1, 1, 1]], [[2, 1, 0], [1, 2, 3]]),
+        (
+            Assignment(),
+            [[[3, 1], [1, 0]], [[3, 1], [1, 3]]],
+            [[[1, 0], [0, 0]], [[1, 1], [1, 1]]],
+            [[[1, 0], [0, 0]], [[0, 1], [1, 0]]],
+        ),
+    ],
+)
+def test_what_is_cached_of_padded_batches_is_checked(solver, costs, valid, expected, monkeypatch):
+    monkeypatch.setenv("COMBGRAD_CHECK", "1")
+    cached, costs, valid = Cached(solver), torch.tensor(costs).float(), torch.tensor(valid) == 1
+    for _ in range(2):
+        assert cached(costs, valid=valid).tolist() == expected
+    for key in cached._solutions:
+        cached._solutions[key] = cached._solutions[key] * 0
+    with pytest.raises(WrongAnswerError, match="batch index 0 is not feasible"):
+        cached(costs, valid=valid)
 
 
 class Weighted(Solver):

@@ -1,8 +1,9 @@
 """Solutions of recent instances, for solvers that are slow and costs that come back."""
 
 import contextlib
+import math
 from collections import OrderedDict
-from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Collection, Hashable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,12 @@ from torch import Tensor
 
 from combgrad.arguments import Described
 from combgrad.errors import CombgradError, IncompatibleError, WrongAnswerError
-from combgrad.instances import Instances
+from combgrad.instances import VALID, Instances
 from combgrad.solvers.base import Solver
 from combgrad.solvers.checking import checking
 from combgrad.solvers.ilp_program import Program
 from combgrad.solvers.keys import Key, bytes_of, key_of
+from combgrad.solvers.padding import by_size
 from combgrad.solvers.solution_pool import SolutionPool, pool_of
 
 
@@ -111,13 +113,39 @@ class Cached(Solver):
 
     def feasible(self, solution: Tensor, *args: Any, **entries: Any) -> Tensor:
         """See the inner solver."""
-        return self.solver.feasible(solution, *args, **entries)
+        found = torch.ones(len(solution), dtype=torch.bool, device=solution.device)
+        for rows, part, rest in self._unpadded(solution, 0.0, entries):
+            found[rows] = self.solver.feasible(part, *args, **rest)
+        return found
 
     def optimum(self, costs: Tensor, *args: Any, **entries: Any) -> Tensor | None:
         """See the inner solver; None where a pool answers, whose solutions may cost more."""
         if self.pool is not None and self.pool.training:
             return None
-        return self.solver.optimum(costs, *args, **entries)
+        best: Tensor | None = None
+        for rows, part, rest in self._unpadded(costs, math.inf, entries):
+            found = self.solver.optimum(part, *args, **rest)
+            if found is None:
+                return None
+            best = found.new_empty(len(costs)) if best is None else best
+            best[rows] = found
+        return best
+
+    def _unpadded(
+        self, values: Tensor, filler: float, entries: Mapping[str, Any]
+    ) -> Iterator[tuple[Tensor | slice, Tensor, Mapping[str, Any]]]:
+        """Values (B, *S) and what describes them as the inner solver's own methods know them:
+        without `valid`, unless it reads that. Rows of the batch with their part of both."""
+        valid = entries.get(VALID)
+        others = {name: value for name, value in entries.items() if name != VALID}
+        if valid is None or self.solver.padding == "read":
+            yield slice(None), values, entries
+        elif self.solver.padding == "forbidden":
+            yield slice(None), values.masked_fill(~valid.to(values.device), filler), others
+        else:
+            instances = self.solver.describe(values, None, others)
+            for some in by_size(type(self.solver).__name__, valid.to(values.device)):
+                yield some.rows, some.of(values), instances.rows(some.rows).entries
 
     def _solve(self, costs: Tensor, **entries: Any) -> Tensor:
         return self._answer(costs, None, self.solver.describe(costs, None, entries))
