@@ -1,5 +1,7 @@
 """The adapter to PyEPO's models, without PyEPO: what it asks of a model and what it refuses."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import numpy as np
@@ -32,6 +34,20 @@ class Model:
 def test_it_minimises_the_costs_whatever_the_sense_of_the_model(sense):
     costs = torch.randn(5, 6, generator=torch.Generator().manual_seed(0))
     assert torch.equal(from_pyepo(Model(sense), TopK.traits)(costs), TopK(3)(costs))
+
+
+def test_threads_that_share_a_model_do_not_solve_each_others_costs():
+    class Slow(Model):
+        def setObj(self, c):
+            super().setObj(c)
+            time.sleep(1e-3)  # in which another thread would set its own
+
+    solver = from_pyepo(Slow(1))
+    costs = torch.rand(4, 20, 6, generator=torch.Generator().manual_seed(0))
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(solver, costs))
+    for rows, answers in zip(costs, found, strict=True):
+        assert torch.equal(answers, TopK(3)(rows))
 
 
 def test_costs_of_another_number_are_blamed_on_their_instance():

@@ -8,6 +8,7 @@ import numpy as np
 from combgrad.errors import IncompatibleError
 from combgrad.solvers.base import Trait
 from combgrad.solvers.function import FunctionSolver, from_function
+from combgrad.solvers.threads import Turn
 
 
 class _Model:
@@ -15,11 +16,13 @@ class _Model:
 
     def __init__(self, model: Any) -> None:
         self.model, self.__name__ = model, type(model).__name__
+        self._turn = Turn()
 
     def __call__(self, costs: np.ndarray) -> np.ndarray:
         # PyEPO's sense is 1 to minimise and -1 to maximise.
-        self.model.setObj(int(self.model.modelSense) * costs)
-        solution, _ = self.model.solve()
+        with self._turn:
+            self.model.setObj(int(self.model.modelSense) * costs)
+            solution, _ = self.model.solve()
         return np.asarray(solution, dtype=np.float64)
 
 
