@@ -156,6 +156,12 @@ def test_what_is_no_instance_is_refused(given_, match):
         EnergyScheduling()(torch.ones(2, 3), **given_)
 
 
+def test_what_is_none_of_several_instances_names_it():
+    tasks = [[[2, 0, 3, 1, 1]], [[2, 0, 4, 1, 1]]]
+    with pytest.raises(SolverInputError, match=r"task 0 is .* That is batch index 1\."):
+        EnergyScheduling()(torch.ones(2, 3), tasks=tasks, capacities=[[1]])
+
+
 def test_too_much_to_run_names_the_instance():
     costs = torch.ones(2, 3)
     tasks = torch.tensor([[[2.0, 0, 3, 1, 1], [2, 0, 3, 1, 0]], [[2, 0, 3, 1, 1], [2, 0, 3, 1, 1]]])

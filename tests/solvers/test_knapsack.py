@@ -168,9 +168,18 @@ def test_instances_may_have_weights_of_their_own():
         (None, "no weights were given"),
         ([1, 2], "3 costs for 2 weights"),
         ([[1, 2, 3], [1, 2, -3]], "weight 2 is"),
-        ([1.0, 2.0, 3.5], "weight 2 is 3.5"),
+        ([1.0, 2.0, 3.5], "Knapsack: weight 2 is 3.5"),
+        ([[1, 2, 3], [1, 2.5, 3]], "Knapsack: batch index 1: weight 1 is 2.5"),
+        ([[1, 2, 3], [1, 2]], r"cannot be made an array .*; pass \(n,\) or \(B, n\)"),
     ],
 )
 def test_weights_of_a_call_that_are_none_are_refused(weights, match):
     with pytest.raises(SolverInputError, match=match):
         Knapsack(None, 7)(torch.ones(2, 3), weights=weights)
+
+
+def test_a_weight_of_any_size_is_only_too_heavy():
+    costs = torch.tensor([[-9.0, -1.0, -2.0], [-1.0, -9.0, -2.0]])
+    for weights in ([10**20, 1, 1], [[10**20, 1, 1], [1, 10**20, 1]]):
+        expected = [[0, 1, 1], [0, 1, 1] if len(weights) == 3 else [1, 0, 1]]
+        assert Knapsack(None, 2)(costs, weights=weights).tolist() == expected

@@ -171,7 +171,13 @@ def _schedules(
     if every.ndim == rooms.ndim == 2:
         return [checked_schedule(every, rooms, slots)] * batch
     every, rooms = (np.broadcast_to(table, (batch, *table.shape[-2:])) for table in (every, rooms))
-    return [checked_schedule(*row, slots) for row in zip(every, rooms, strict=True)]
+    schedules = []
+    for index, row in enumerate(zip(every, rooms, strict=True)):
+        try:
+            schedules.append(checked_schedule(*row, slots))
+        except SolverInputError as error:
+            raise SolverInputError(f"{error} That is batch index {index}.") from error
+    return schedules
 
 
 def _numbers(name: str, table: Table) -> np.ndarray:

@@ -121,20 +121,33 @@ class Knapsack(Solver):
                 "Knapsack: it has weights of its own, and a call gives others; make it as "
                 "Knapsack(None, capacity) for weights that every call gives."
             )
-        table = np.asarray(weights.cpu() if isinstance(weights, Tensor) else weights)
+        try:
+            table = np.asarray(weights.cpu() if isinstance(weights, Tensor) else weights)
+        except ValueError as error:
+            raise SolverInputError(
+                f"Knapsack: weights cannot be made an array ({error}); pass (n,) or (B, n)."
+            ) from error
         if table.ndim not in (1, 2):
             raise SolverInputError(
                 f"Knapsack: weights have shape {table.shape}; pass (n,) or (B, n)."
             )
         _check_count(shape[1], table.shape[-1])
-        kinds, kind = np.unique(np.atleast_2d(table), axis=0, return_inverse=True)
-        try:
-            ways = [self._reduced(_whole(row)) for row in kinds]
-        except ValueError as error:
-            raise SolverInputError(f"Knapsack: {error}") from error
         if table.ndim == 1:
-            return [(ways[0], slice(None))]
-        return [(way, np.flatnonzero(kind == number)) for number, way in enumerate(ways)]
+            return [(self._packing_of(table, ""), slice(None))]
+        kinds: dict[tuple[object, ...], list[int]] = {}
+        for index, row in enumerate(table.tolist()):
+            kinds.setdefault(tuple(row), []).append(index)
+        return [
+            (self._packing_of(table[rows[0]], f"batch index {rows[0]}: "), np.array(rows))
+            for rows in kinds.values()
+        ]
+
+    def _packing_of(self, weights: np.ndarray, where: str) -> Packing:
+        """The weights (n,) of a call; SolverInputError, saying where they stand, for others."""
+        try:
+            return self._reduced(_whole(weights))
+        except ValueError as error:
+            raise SolverInputError(f"Knapsack: {where}{error}") from error
 
     def relaxation(self, shape: torch.Size) -> Program:
         """<weights, y> <= capacity and 0 <= y <= 1; its vertices need not be whole.
