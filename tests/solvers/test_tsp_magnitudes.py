@@ -97,6 +97,13 @@ def test_few_cities_are_answered_without_rounding(instance):
     assert exact_sum(chosen(costs, tour)) == shortest_of_all(costs, k)
 
 
+def test_multiples_of_the_least_double_are_answered_without_rounding():
+    rows = np.random.default_rng(0).integers(-400, 401, (50, 10)) * 5e-324
+    for solve in (TSP(), BruteForceTSP()):
+        for costs, tour in zip(rows.tolist(), solve(torch.from_numpy(rows)).tolist(), strict=True):
+            assert exact_sum(chosen(costs, tour)) == shortest_of_all(costs, 5)
+
+
 @given(instances(st.one_of(st.floats(0.0, 1.0), st.integers(-3, 3).map(float), st.just(INF))))
 def test_forbidden_edges_are_not_used(instance):
     costs, k = instance

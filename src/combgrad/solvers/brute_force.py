@@ -64,9 +64,11 @@ def _first_shortest(costs: np.ndarray, tours: np.ndarray) -> int:
     forbidden = costs == np.inf
     uses = tours @ forbidden
     allowed = np.where(forbidden, 0.0, costs)
-    lengths = np.where(uses == uses.min(), tours @ (allowed * 2.0**-8), np.inf)
+    # Sums of large costs could overflow, and the least of all would lose digits by being divided.
+    summed = allowed * (2.0**-8 if np.abs(allowed).max() > 1e300 else 1.0)
+    lengths = np.where(uses == uses.min(), tours @ summed, np.inf)
     # Rounding cannot make up for more than this.
-    doubt = 1e-12 * float(np.abs(allowed * 2.0**-8).sum())
+    doubt = 1e-12 * float(np.abs(summed).sum())
     near = np.flatnonzero(lengths <= lengths.min() + doubt)
     if len(near) > 1:
         # Whole numbers of any size, in units of the least double: no sum is rounded.
