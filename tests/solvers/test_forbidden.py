@@ -1,11 +1,16 @@
 """Costs of +inf: entries that no solution may use, where a solver takes them."""
 
+import re
+from pathlib import Path
+
 import pytest
 import torch
 
 from combgrad.errors import InfeasibleError, SolverInputError
 from combgrad.solvers import Solver
+from combgrad.solvers.function import FunctionSolver
 from combgrad.solvers.spending import spent
+from contract import ROWS
 
 
 class Cheapest(Solver):
@@ -24,6 +29,9 @@ class Plain(Cheapest):
 
 
 INF = float("inf")
+
+#: Where the page of exactness says which solvers take no cost of inf.
+PAGE = Path(__file__).parents[2] / "docs" / "exactness.md"
 
 
 def test_a_solver_that_forbids_gets_the_entries_and_answers_without_them():
@@ -57,3 +65,13 @@ def test_entries_that_are_not_used_cost_nothing():
     costs = torch.tensor([[1.0, INF], [INF, 2.0]])
     solution = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
     assert spent(costs, solution).tolist() == [1.0, INF]
+
+
+def test_the_page_names_all_solvers_that_do_not_forbid():
+    text = " ".join(PAGE.read_text().split())
+    (sentence,) = re.findall(r"forbids an entry \(in all but ([^;]+) and your own", text)
+    named = set(re.findall(r"`(\w+)`", sentence))
+    solvers = [row.solver for row in ROWS.values()]
+    found = {type(solver).__name__ for solver in solvers if not solver.forbids}
+    assert named == found - {FunctionSolver.__name__}
+    assert "`GraphMatching(full=True)`" in sentence
