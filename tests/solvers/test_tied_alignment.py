@@ -88,6 +88,7 @@ TIED = {
     "tenths": lambda random, shape: random.integers(0, 4, shape) / 10,
     "thirds": lambda random, shape: random.integers(-1, 3, shape) / 3,
     "half zero": lambda random, shape: random.integers(0, 2, shape) * random.random(shape),
+    "least": lambda random, shape: random.integers(-6, 7, shape) * 5e-324,
     "spread": lambda random, shape: random.choice([0.1, -1e-300, 1e300, 5e-324], shape),
 }
 

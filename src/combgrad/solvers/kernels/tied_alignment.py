@@ -134,8 +134,11 @@ def _is_certain(
     No path costs more than `bound` in size. Where the costs are multiples of a unit that leaves
     room for the `bits` of the gap after the point, products and sums are exact.
     """
+    if largest == 0.0:
+        return True
     bound = (rows + columns) * max(1.0, gap) * largest * (1.0 + 1e-6)
-    if not bound < 2.0**900:
+    # Far below, a product loses more than a share of itself.
+    if not 2.0**-900 < bound < 2.0**900:
         return False
     if closest > 16.0 * (rows + columns) * ROUNDING * bound:
         return True
