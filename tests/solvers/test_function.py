@@ -233,3 +233,11 @@ def test_functions_and_numbers_that_cannot_work_are_refused():
     with pytest.raises(SolverInputError, match="batch index 1"):
         from_function(np.sign)(torch.tensor([[1.0], [torch.nan]]))
     assert from_function(np.sign).traits == frozenset()
+
+
+def test_an_answer_beyond_the_dtype_of_the_costs_is_refused():
+    solver = from_function(lambda costs: 1e6 * costs)
+    costs = torch.tensor([[0.0], [1.0]])
+    assert solver(costs).tolist() == [[0.0], [1e6]]
+    with pytest.raises(SolverInputError, match=r"batch index 1 .* torch.float16 cannot hold"):
+        solver(costs.half())

@@ -168,7 +168,14 @@ class FunctionSolver(Solver):
                 self._pool.stop()
                 self._pool = None
             raise
-        return to_tensor(solutions, like=costs)
+        found = to_tensor(solutions, like=costs)
+        lost = ~found.isfinite().flatten(1).all(dim=1)
+        if bool(lost.any()):
+            raise SolverInputError(
+                f"{self._name()}: the solution of batch index {int(lost.nonzero()[0])} has an "
+                f"entry that {costs.dtype} cannot hold; use costs.float()."
+            )
+        return found
 
     def _run_here(self, tasks: list[Task]) -> Answers:
         for costs, instance in tasks:
@@ -259,6 +266,7 @@ def from_function(
             whether all instances share it.
 
     Raises SolverFailedError, naming the batch index, where `f` raises (the cause is kept), calls
-    sys.exit, or returns a wrong shape, NaN or inf.
+    sys.exit, or returns a wrong shape, NaN or inf, and SolverInputError for costs of a dtype that
+    cannot hold its answer.
     """
     return FunctionSolver(f, traits, processes, batched)
