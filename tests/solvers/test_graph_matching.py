@@ -90,6 +90,31 @@ def test_without_edges_it_is_the_assignment_with_unmatched_nodes() -> None:
     np.testing.assert_allclose((costs.double() * solution).sum(dim=1).numpy(), best)
 
 
+@pytest.mark.parametrize("large", [1e6, 1e12, 1e300])
+def test_what_is_proven_is_so_beside_large_numbers_that_forbid(large: float) -> None:
+    costs = torch.tensor([[-1.0, large, large, -0.5, large]], dtype=torch.float64)
+    solution, report = GraphMatching().solve_with_bounds(costs[:, :4], nodes=(2, 2))
+    assert solution.tolist() == [[1, 0, 0, 1]]
+    assert report.value.item() == -1.5
+    assert report.bound.item() == pytest.approx(-1.5)
+    assert report.proven.all()
+    # Both nodes would bring -1.5 and, with them, an edge that costs far more.
+    edge = [[0, 1]]
+    solution, report = GraphMatching().solve_with_bounds(costs, edges1=edge, edges2=edge)
+    assert solution.tolist() == [[1, 0, 0, 0, 0]]
+    assert report.value.item() == -1.0
+    assert report.proven.all()
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_graphs_without_nodes_have_the_empty_matching(
+    full: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COMBGRAD_CHECK", "1")
+    for nodes in ((0, 0), (3, 0), (0, 2)):
+        assert GraphMatching(full)(torch.zeros(2, 0), nodes=nodes).shape == (2, 0)
+
+
 def test_instances_of_different_size_in_one_batch() -> None:
     """Each is answered as if it were alone, whatever stands in the padding."""
     sizes = [(3, 5), (6, 4), (5, 5), (0, 2)]

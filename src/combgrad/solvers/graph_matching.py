@@ -39,7 +39,7 @@ class MatchingReport(NamedTuple):
 
     value: Tensor  # <w, y>
     bound: Tensor  # no matching costs less
-    proven: Tensor  # whether the matching is optimal, up to 1e-9 of its costs
+    proven: Tensor  # whether the matching is optimal, up to the tolerance of `GraphMatching`
 
     @property
     def gap(self) -> Tensor:
@@ -69,9 +69,11 @@ class GraphMatching(Solver):
 
     **Not always exact**: the problem is NP-hard, and within its limits the solver answers the best
     matching it finds together with a bound that no matching can beat. `last` and
-    `solve_with_bounds` say which answers are proven optimal (up to 1e-9 of their costs); with
-    `branches=None` all are, at whatever time that takes. Without edges all are too. The same costs
-    always get the same answer.
+    `solve_with_bounds` say which answers are proven optimal; with `branches=None` all are, at
+    whatever time that takes. Without edges all are too. The same costs always get the same answer.
+
+    Proven is up to 1e-9 of the answer's costs and 2e-10 of the largest cost. Costs far above what
+    all those below 0 could earn do not count, as no best matching pays them; in a full one they do.
 
     A call takes `edges1` (B, E1, 2) and `edges2` (B, E2, 2), the nodes of each edge, -1 at padding,
     or one graph (E, 2) for all; edges are directed as they stand, so pass both directions or one.

@@ -34,7 +34,7 @@ class Graphs(NamedTuple):
     def allowed(self) -> np.ndarray:
         """Which pairs of nodes are there, (B, N1, N2) bool."""
         pairs = self.valid[:, : math.prod(self.nodes)]
-        return pairs.reshape(-1, *self.nodes).astype(bool)
+        return pairs.reshape(len(pairs), *self.nodes).astype(bool)
 
 
 def read_graphs(
@@ -107,7 +107,7 @@ def _check_ends(name: str, ends: np.ndarray, most: int) -> None:
 def labels_of(solution: Tensor, graphs: Graphs) -> np.ndarray:
     """The node of the second graph that each of the first has (B, N1), or -1."""
     count = math.prod(graphs.nodes)
-    matrix = (solution[:, :count] > 0.5).cpu().numpy().reshape(-1, *graphs.nodes)
+    matrix = (solution[:, :count] > 0.5).cpu().numpy().reshape(len(solution), *graphs.nodes)
     if matrix.size == 0:
         return np.full(matrix.shape[:2], -1, dtype=np.int64)
     return np.where(matrix.any(axis=2), matrix.argmax(axis=2), -1).astype(np.int64)
@@ -132,11 +132,12 @@ def are_matchings(solution: Tensor, graphs: Graphs, full: bool) -> np.ndarray:
     # A row with two matches, or an entry that is neither 0 nor 1, differs from what is made here.
     joint = joint_solutions(labels, graphs)
     fitting = (to_array(solution) == joint).all(axis=1)
-    alone = (joint[:, : math.prod(graphs.nodes)].reshape(-1, *graphs.nodes).sum(axis=1) <= 1).all(1)
+    pairs = joint[:, : math.prod(graphs.nodes)].reshape(len(joint), *graphs.nodes)
+    alone = (pairs.sum(axis=1) <= 1).all(axis=1)
     if not full:
         return fitting & alone
     matches = (labels >= 0).sum(axis=1)
-    return fitting & alone & (matches == [_most_matches(pairs) for pairs in graphs.allowed])
+    return fitting & alone & (matches == [_most_matches(each) for each in graphs.allowed])
 
 
 def _most_matches(allowed: np.ndarray) -> int:

@@ -15,6 +15,8 @@ from combgrad.solvers.kernels.tsp_costs import power_of_two
 
 # The other costs of a model are below 1, unless many edges are parallel.
 _FORBIDDEN = 64.0
+# Costs that are so many times what all that is below 0 earns would hide it from the tolerances.
+_DEAR = 2.0**10
 
 
 class Model(NamedTuple):
@@ -95,6 +97,33 @@ def _index_pairs(model: Model, n1: int) -> None:
 
 
 @inner
+def _largest(costs: NDArray[np.float64], valid: NDArray[np.uint8], most: float) -> float:
+    """The largest size of the valid costs (n,) up to `most` that are finite."""
+    largest = 0.0
+    for entry in range(costs.shape[0]):
+        size = abs(costs[entry])
+        if valid[entry] and largest < size < np.inf and costs[entry] <= most:
+            largest = size
+    return largest
+
+
+@inner
+def _most_worth_paying(
+    costs: NDArray[np.float64], valid: NDArray[np.uint8], largest: float
+) -> float:
+    """The cost that no best matching exceeds in any entry; inf where costs (n,) spread modestly.
+
+    To match nothing costs 0, and all costs below 0 together cannot make up for a larger one.
+    """
+    earned = 0.0
+    for entry in range(costs.shape[0]):
+        if valid[entry] and costs[entry] < 0.0:
+            earned -= costs[entry] / largest
+    earned *= 1.0 + 1e-6
+    return earned * largest if 0.0 < earned * _DEAR < 1.0 else np.inf
+
+
+@inner
 def _add_nodes(
     model: Model,
     costs: NDArray[np.float64],
@@ -102,14 +131,17 @@ def _add_nodes(
     columns: int,
     scale: float,
     rest: float,
+    most: float,
 ) -> None:
-    """Write the node costs (., columns) times scale and rest; entries not to be used hold inf."""
+    """Write the node costs (., columns) times scale and rest; entries not to be used hold inf, as
+    do those above `most`."""
     unary, n1, n2 = model.unary, model.sizes[0], model.sizes[1]
     for i in range(n1):
         unary[i, n2] = 0.0
         for s in range(n2):
             entry = i * columns + s
-            unary[i, s] = costs[entry] * scale * rest if valid[entry] else np.inf
+            usable = valid[entry] and costs[entry] <= most
+            unary[i, s] = costs[entry] * scale * rest if usable else np.inf
 
 
 @inner
@@ -121,8 +153,10 @@ def _add_edges(
     second: NDArray[np.int64],
     scale: float,
     rest: float,
+    most: float,
 ) -> None:
-    """Add the costs (E1 * E2,) times scale and rest of mapping edges (E1, 2) on edges (E2, 2)."""
+    """Add the costs (E1 * E2,) times scale and rest of mapping edges (E1, 2) on edges (E2, 2),
+    inf for those above `most`."""
     unary, tables, turned, pair_of = model.unary, model.tables, model.turned, model.pair_of
     n1, n2, e1, e2 = model.sizes[0], model.sizes[1], first.shape[0], second.shape[0]
     for e in range(e1):
@@ -137,7 +171,7 @@ def _add_edges(
             # An edge and a loop are never mapped on each other.
             if (s == t) != (i == j):
                 continue
-            cost = costs[e * e2 + f] * scale * rest
+            cost = costs[e * e2 + f] * scale * rest if costs[e * e2 + f] <= most else np.inf
             if i == j:
                 unary[i, s] += cost
             elif i < j:
@@ -200,24 +234,23 @@ def load(
     Returns the exponent of the power of two by which the costs were divided.
     """
     n1, n2 = _sizes(valid, columns, offset)
-    largest = 0.0
-    for entry in range(costs.shape[0]):
-        size = abs(costs[entry])
-        if valid[entry] and largest < size < np.inf:
-            largest = size
+    largest, most = _largest(costs, valid, np.inf), np.inf
+    if largest > 0.0 and not full:
+        most = _most_worth_paying(costs, valid, largest)
+        largest = _largest(costs, valid, most)
     # Edges both ways and parallel ones add up; the exponent keeps their sums below 1 too.
     exponent = math.frexp(largest)[1] + 3
     scale, rest = power_of_two(-exponent)
     pairs = number_pairs(first, n1, model.pair_of)
     model.sizes[0], model.sizes[1], model.sizes[2] = n1, n2, pairs
     _index_pairs(model, n1)
-    _add_nodes(model, costs, valid, columns, scale, rest)
+    _add_nodes(model, costs, valid, columns, scale, rest, most)
     tables, turned = model.tables, model.turned
     for pair in range(pairs):
         for s in range(n2 + 1):
             for t in range(n2 + 1):
                 tables[pair, s, t] = turned[pair, s, t] = 0.0
-    _add_edges(model, costs[offset:], valid[offset:], first, second, scale, rest)
+    _add_edges(model, costs[offset:], valid[offset:], first, second, scale, rest, most)
     model.special[0], model.special[1] = _FORBIDDEN, 0.0
     if full:
         reward = _size_of(model)
