@@ -31,7 +31,7 @@ def check_range(name: str, value: float, upper: float = float("inf")) -> float:
 
 
 def check_count(name: str, value: int, group: str = "grad") -> int:
-    """`value` as an int, ValueError unless it is a whole number >= 1; `group` is that of configs."""
+    """`value` as an int, ValueError unless it is a whole number >= 1; `group` is of the configs."""
     if not is_whole(value) or value < 1:
         raise ValueError(f"{group}.{name} is {value!r}; it must be a whole number of at least 1.")
     return int(value)
