@@ -1,11 +1,12 @@
 """Margins: costs made harder while training, so that they cannot collapse (paper, section 3.6)."""
 
 from abc import ABC, abstractmethod
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
+from combgrad.arguments import is_number
 from combgrad.compatibility import Part
 from combgrad.labels import marks, need
 
@@ -15,12 +16,11 @@ Position = Literal["before", "after"]
 Distribution = Literal["two_point", "uniform"]
 
 
-def check_until(until: object) -> None:
+def check_until(until: Any) -> None:
     """Raise ValueError for an end of a margin that is neither a fraction nor a number of epochs."""
     if until is None:
         return
-    number = until if isinstance(until, int | float) and not isinstance(until, bool) else -1
-    if 0 <= number <= 1 or (number > 1 and number == number // 1):
+    if is_number(until) and (0 <= until <= 1 or (until > 1 and until == until // 1)):
         return
     raise ValueError(
         f"margin.until is {until!r}; give a fraction of the training from 0 to 1, a whole number "
@@ -45,8 +45,8 @@ class Margin(Part, nn.Module, ABC):
         self, alpha: float, until: float | None = None, position: Position = "before"
     ) -> None:
         super().__init__()
-        if not 0 <= alpha < float("inf"):
-            raise ValueError(f"margin.alpha is {alpha}; it must be finite and at least 0.")
+        if not is_number(alpha) or not 0 <= alpha < float("inf"):
+            raise ValueError(f"margin.alpha is {alpha!r}; it must be finite and at least 0.")
         check_until(until)
         if position not in get_args(Position):
             raise ValueError(f"margin.position is {position!r}; choose 'before' or 'after'.")
