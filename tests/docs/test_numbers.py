@@ -176,6 +176,8 @@ def test_one_caught_run_of_five_makes_the_printed_spread_of_tsp20():
         "identity": 73.8,
     }
     with_std = (ROOT / "results" / "runs").glob("tsp20-identity-std-noise*-paper-seed*.json")
-    best = [json.loads(path.read_text())["metrics"]["test/edge_accuracy"] for path in with_std]
+    # Those of Figure 4, with corrupted labels or gradients, have a word more in their names.
+    undisturbed = [path for path in with_std if path.name.count("-") == 6]
+    best = [json.loads(path.read_text())["metrics"]["test/edge_accuracy"] for path in undisturbed]
     assert len(best) >= 9
     assert min(best) > 0.99

@@ -10,6 +10,7 @@ from torch import Tensor
 from combgrad.compatibility import Part
 from combgrad.errors import DoubleBackwardError, IncompatibleError
 from combgrad.instances import NOTHING, Instances
+from combgrad.solvers.arrays import outside_autocast
 from combgrad.solvers.base import Solver
 
 
@@ -114,7 +115,7 @@ class _Solve(torch.autograd.Function):
         costs, solution, *extras = ctx.saved_tensors
         saved = Saved(costs, solution, ctx.instances, tuple(extras))
         # The layer leaves autocast for its forward pass; backward() may be called under it.
-        with torch.autocast(costs.device.type, enabled=False):
+        with outside_autocast(costs):
             slope = ctx.gradient.vjp(ctx.solver, saved, grad_outputs[0])
         if ctx.solver.forbids or ctx.instances.valid is not None:
             slope = slope.masked_fill(costs == torch.inf, 0.0)

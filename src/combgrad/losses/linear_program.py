@@ -8,7 +8,7 @@ from torch import Tensor
 
 from combgrad.errors import SolverInputError
 from combgrad.losses.linear_optimum import optimum
-from combgrad.solvers.arrays import to_array, to_tensor
+from combgrad.solvers.arrays import outside_autocast, to_array, to_tensor
 
 #: A number, or one for each variable; a bound of None is none.
 Values = Any
@@ -151,7 +151,7 @@ def _value(program: Program, best: Optimum) -> Tensor:
 
     By the envelope theorem u* and the prices are constants. What is added is 0, but carries them.
     """
-    with torch.autocast(program.costs.device.type, enabled=False):
+    with outside_autocast(program.costs):
         value = (program.costs * best.point).sum(dim=1)
         for prices, A, b in (
             (best.b_ub, program.A_ub, program.b_ub),

@@ -13,6 +13,7 @@ from combgrad.labels import Labels, need
 from combgrad.layer import CombinatorialLayer
 from combgrad.losses.base import Loss, Outcome
 from combgrad.losses.solution import SolutionLoss
+from combgrad.solvers.arrays import outside_autocast
 
 #: Losses (N,) of solutions (N, *S) given targets (N, *S), or None where there are no targets.
 LossOfEach = Callable[[Tensor, Any], Tensor]
@@ -88,7 +89,7 @@ class ScoreFunction(Loss):
             advantage = (advantage - advantage.mean(dim=0)) * self.samples / (self.samples - 1)
         # Worth 0, but it carries the gradient; entries that may not be used stay out of it.
         moved = torch.where(prepared == torch.inf, 0.0, prepared)
-        with torch.autocast(z.device.type, enabled=False):
+        with outside_autocast(z):
             score = torch.einsum("mb,mb...->b...", advantage.to(z.dtype), z) / self.sigma
         carrier = (score * (moved - moved.detach())).sum() / max(1, losses.numel())
         return Outcome(losses.mean() + carrier)

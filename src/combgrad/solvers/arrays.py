@@ -1,5 +1,7 @@
 """What a caller passed, checked, and as arrays for compiled code; and their answers back."""
 
+import contextlib
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -54,3 +56,12 @@ def to_native_array(costs: Tensor) -> np.ndarray:
 def to_tensor(solution: np.ndarray, like: Tensor) -> Tensor:
     """A solution array as a tensor with the dtype and device of the costs it answers."""
     return torch.from_numpy(solution).to(device=like.device, dtype=like.dtype)
+
+
+def outside_autocast(like: Tensor) -> AbstractContextManager[object]:
+    """A context without autocast on the device of a tensor, for sums in single precision."""
+    device = like.device.type
+    if not torch.is_autocast_enabled(device):
+        # A device that knows no autocast would refuse to leave it.
+        return contextlib.nullcontext()
+    return torch.autocast(device, enabled=False)

@@ -5,6 +5,8 @@ import math
 import torch
 from torch import Tensor
 
+from combgrad.solvers.arrays import outside_autocast
+
 
 def spent(costs: Tensor, solution: Tensor) -> Tensor:
     """<w, y> of costs and solutions (..., *S), summed over S of (B, *S): (B,), differentiable.
@@ -26,5 +28,5 @@ def spent_on_all(costs: Tensor, solutions: Tensor) -> Tensor:
     Halves are summed in single precision, and autocast makes none of what is finer.
     """
     wide = torch.promote_types(costs.dtype, torch.float32)
-    with torch.autocast(costs.device.type, enabled=False):
+    with outside_autocast(costs):
         return costs.flatten(1).to(wide) @ solutions.flatten(1).to(wide).T
