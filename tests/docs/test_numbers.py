@@ -181,3 +181,47 @@ def test_one_caught_run_of_five_makes_the_printed_spread_of_tsp20():
     best = [json.loads(path.read_text())["metrics"]["test/edge_accuracy"] for path in undisturbed]
     assert len(best) >= 9
     assert min(best) > 0.99
+
+
+def of_globe(name):
+    """The records of profile paper whose name begins so, as `tsp20-identity-std-noise0.2`."""
+    found = sorted((ROOT / "results" / "runs").glob(f"{name}-paper-seed*.json"))
+    return [json.loads(path.read_text(encoding="utf-8")) for path in found]
+
+
+def as_told(records):
+    """Correct edges in percent, with their deviation over several seeds, as the page has them."""
+    found = [100 * record["metrics"]["test/edge_accuracy"] for record in records]
+    spread = f" ± {statistics.pstdev(found):.1f}" if len(found) > 1 else ""
+    return f"{statistics.mean(found):.1f}{spread}"
+
+
+def test_the_table_of_corrupted_trainings_is_that_of_the_records():
+    part = PAGES["results.md"].partition("### Noise on the gradient")[2].partition("\n## ")[0]
+    rows = re.findall(
+        r"^\| (Identity, std|Identity, no projection|Blackbox, no projection) \|(.*)\|$", part, re.M
+    )
+    ends = ["", "-sigma0.25", "-sigma0.5", "-sigma1", "-rho0.25", "-rho0.5", "-rho1"]
+    names = ["identity-std", "identity-none", "blackbox-none"]
+    assert len(rows) == 3
+    for name, (_, cells) in zip(names, rows, strict=True):
+        for end, cell in zip(ends, cells.split("|"), strict=True):
+            records = of_globe(f"tsp20-{name}-noise0.2{end}")
+            told = re.sub(r"\*\*| \(\d\)$", "", cell.strip())
+            assert told == (as_told(records) if records else ""), (name, end)
+    for line in ("identity-std", "blackbox-none"):
+        assert as_told(of_globe(f"tsp5-{line}-noise0.2-sigma0.5")) in part
+
+
+def test_the_noise_at_which_costs_collapse_as_printed_is_that_of_the_records():
+    part = PAGES["protocols.md"].partition("### A-31")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (0[.\d]*) \|(.*)\|$", part, re.M)
+    assert [sigma for sigma, _ in rows] == ["0", "0.1", "0.18", "0.25"]
+    for sigma, cells in rows:
+        first = of_globe(f"tsp20-blackbox-none-noise0.2{f'-sigma{sigma}' if sigma != '0' else ''}")[
+            0
+        ]
+        norms = [first["curves"]["train/cost_norm"][epoch - 1] for epoch in (20, 50, 52, 56, 100)]
+        *told, best = cells.split("|")
+        assert [float(cell) for cell in told] == pytest.approx(norms, rel=0.06)
+        assert best.strip() == f"{as_told([first])} % (epoch {first['best_epoch'] + 1})"
