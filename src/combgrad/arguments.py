@@ -23,6 +23,12 @@ def is_number(value: Any) -> bool:
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
+def epochs_until(until: float, epochs: float) -> float:
+    """Where something ends that lasts `until`: up to 1 a fraction of all epochs, else epochs."""
+    # 0.28 of 25 epochs are 7, and what rounding makes of them is a little more.
+    return round(until * epochs, 9) if until <= 1 else until
+
+
 def check_range(name: str, value: float, upper: float = float("inf")) -> float:
     """`value` as a float; ValueError unless 0 <= value <= upper."""
     if not is_number(value) or not 0 <= value <= upper or value == float("inf"):

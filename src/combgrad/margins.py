@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from combgrad.arguments import is_number
+from combgrad.arguments import epochs_until, is_number
 from combgrad.compatibility import Part
 from combgrad.labels import marks, need
 
@@ -59,8 +59,7 @@ class Margin(Part, nn.Module, ABC):
         """Switch the margin on or off for a 0-based `epoch` out of `epochs`."""
         if self.until is None:
             return
-        # 0.28 of 25 epochs are 7, and what rounding makes of them is a little more.
-        self._ended = epoch >= (round(self.until * epochs, 9) if self.until <= 1 else self.until)
+        self._ended = epoch >= epochs_until(self.until, epochs)
 
     @property
     def active(self) -> bool:

@@ -4,7 +4,8 @@ import pytest
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from combgrad.plans.grids import PlanError
+from combgrad.plans.grids import KINDS, PlanError
+from combgrad.runs.checks.modes import OF_SWEEPS
 from combgrad.sweeps.expansion import SweepWordError, arranged, requests
 
 TABLE_6_CELLS = [
@@ -118,6 +119,10 @@ def test_hydra_sees_the_words_of_a_sweep_as_choices_and_its_own_as_they_are():
         "-m", "table=choice(6)", "margin.alpha=choice(0.1)", "seed=0,1", "paths.root=/x",
         "hydra.verbose=true",
     ]  # fmt: skip
+
+
+def test_every_kind_of_plan_is_a_word_of_sweeps():
+    assert set(KINDS) < OF_SWEEPS
 
 
 def test_a_value_of_null_is_one_that_a_sweep_can_have():

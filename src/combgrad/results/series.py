@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from combgrad import results
+from combgrad.arguments import epochs_until
 from combgrad.errors import CombgradError
 from combgrad.results.curves import deviation_of, height_at, mean_of
 from combgrad.results.layout import Layout, Metric, read_layout
@@ -247,8 +248,8 @@ def margin_end(config: Mapping[str, Any]) -> float | None:
         return None
     if margin.get("alpha") == 0:
         return None
-    # The margin's own rule: up to 1 it is a fraction of all epochs, and epoch 0 is the first.
-    end = math.ceil(round(until * epochs, 9) if until <= 1 else until)
+    # Epoch 0 is the first.
+    end = math.ceil(epochs_until(until, epochs))
     return float(end) if 0 < end < epochs else None
 
 

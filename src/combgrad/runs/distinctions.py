@@ -4,6 +4,8 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from combgrad.arguments import is_number
+
 #: Longer ones are cut; the digest beside a name in file and folder still tells runs apart.
 MOST_CHARACTERS = 120
 
@@ -59,7 +61,7 @@ def _label(name: str, value: Any) -> str:
         return f"no_{name}"
     if name.endswith("_target_"):
         return file_word(str(value))
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if is_number(value):
         return f"{name}{value:g}"
     text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
     return f"{name}_{file_word(text)}"

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from combgrad.arguments import LARGEST_SEED, is_whole
+from combgrad.arguments import LARGEST_SEED, is_number, is_whole
 
 #: Beyond this many threads for each core they wait for each other for ever, or nearly so.
 THREADS_A_CORE = 8
@@ -19,8 +19,7 @@ def _whole_from(least: int) -> Callable[[Any], bool]:
 
 
 def _positive(value: Any) -> bool:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return value is None or (number and 0 < value < float("inf"))
+    return value is None or (is_number(value) and 0 < value < float("inf"))
 
 
 def _no_word(value: Any) -> bool:
