@@ -41,7 +41,29 @@ def _solve_with_noise(
     return mean, Saved(costs, mean, instances, (shifted, solutions))
 
 
-class IMLE(GradientMethod):
+class _PerturbAndMAP(GradientMethod):
+    """What both forms of I-MLE answer: the mean of y(w - eps) in training, y(w) in evaluation."""
+
+    reads_solution = False
+
+    def __init__(self, noise: Noise | None, samples: int) -> None:
+        _check_noise(noise, samples)
+        self.noise, self.samples = noise, samples
+
+    def forward(
+        self, solver: Solver, costs: Tensor, instances: Instances = NOTHING
+    ) -> tuple[Tensor, Saved]:
+        """The mean (B, *S) of the solutions of perturbed costs."""
+        return _solve_with_noise(solver, costs, instances, self.noise, self.samples)
+
+    def evaluate(
+        self, solver: Solver, costs: Tensor, instances: Instances = NOTHING
+    ) -> tuple[Tensor, Saved]:
+        """The solution (B, *S) without noise; its gradient is that of noise 0."""
+        return _solve_with_noise(solver, costs, instances, None, 1)
+
+
+class IMLE(_PerturbAndMAP):
     """dL/dw = mean over eps of (y(w + lam dL/dy - eps) - y(w - eps)) / lam.
 
     The solution is the mean of y(w - eps), the argmin form of perturb-and-MAP,
@@ -58,26 +80,12 @@ class IMLE(GradientMethod):
     Raises ValueError for a value out of range, and for several samples without noise.
     """
 
-    reads_solution = False
-
     def __init__(
         self, lam: float, noise: Noise | None = None, samples: int = 1, divide: bool = True
     ):
         self.lam = check_positive("lam", lam)
-        _check_noise(noise, samples)
-        self.noise, self.samples, self.divide = noise, samples, divide
-
-    def forward(
-        self, solver: Solver, costs: Tensor, instances: Instances = NOTHING
-    ) -> tuple[Tensor, Saved]:
-        """The mean (B, *S) of the solutions of perturbed costs."""
-        return _solve_with_noise(solver, costs, instances, self.noise, self.samples)
-
-    def evaluate(
-        self, solver: Solver, costs: Tensor, instances: Instances = NOTHING
-    ) -> tuple[Tensor, Saved]:
-        """The solution (B, *S) without noise; its gradient is that of noise 0."""
-        return _solve_with_noise(solver, costs, instances, None, 1)
+        super().__init__(noise, samples)
+        self.divide = divide
 
     def vjp(self, solver: Solver, saved: Saved, grad_solution: Tensor) -> Tensor:
         """Return the mean difference to the solutions at costs moved by lam dL/dy, (B, *S)."""
@@ -89,7 +97,7 @@ class IMLE(GradientMethod):
         return mean / self.lam if self.divide else mean
 
 
-class AdaptiveIMLE(GradientMethod):
+class AdaptiveIMLE(_PerturbAndMAP):
     """I-MLE whose step follows the gradient: lam = alpha ||w|| / ||dL/dy||, with alpha adapted.
 
     dL/dw = mean over eps of (y(w + lam dL/dy - eps) - y(w - eps)) / lam; `symmetric` takes the
@@ -115,7 +123,6 @@ class AdaptiveIMLE(GradientMethod):
     """
 
     homogeneous = True
-    reads_solution = False
 
     def __init__(
         self,
@@ -127,27 +134,15 @@ class AdaptiveIMLE(GradientMethod):
         target: float = 1.0,
         symmetric: bool = False,
     ):
-        _check_noise(noise, samples)
+        super().__init__(noise, samples)
         if not 0 <= decay < 1:
             raise ValueError(f"grad.decay is {decay}; it must be at least 0 and less than 1.")
-        self.noise, self.samples, self.symmetric = noise, samples, symmetric
+        self.symmetric = symmetric
         self.alpha = check_positive("alpha", alpha)
         self.step = check_positive("step", step)
         self.decay = float(decay)
         self.target = check_positive("target", target)
         self.nonzeros = self.target
-
-    def forward(
-        self, solver: Solver, costs: Tensor, instances: Instances = NOTHING
-    ) -> tuple[Tensor, Saved]:
-        """The mean (B, *S) of the solutions of perturbed costs."""
-        return _solve_with_noise(solver, costs, instances, self.noise, self.samples)
-
-    def evaluate(
-        self, solver: Solver, costs: Tensor, instances: Instances = NOTHING
-    ) -> tuple[Tensor, Saved]:
-        """The solution (B, *S) without noise; its gradient is that of noise 0."""
-        return _solve_with_noise(solver, costs, instances, None, 1)
 
     def vjp(self, solver: Solver, saved: Saved, grad_solution: Tensor) -> Tensor:
         """Return the mean difference over lam, (B, *S), and adapt alpha."""
