@@ -109,10 +109,15 @@ def counting_by_hand(records):
 RUN = st.tuples(st.sampled_from("ab"), st.sampled_from("fgh"), st.integers(0, 2), st.integers(1, 4))
 
 
+@pytest.fixture(scope="module")
+def plain():
+    """Any record; read once, as reading all takes a second."""
+    return load_records(RUNS)[0]
+
+
 @settings(max_examples=60, deadline=None)
-@given(st.lists(RUN, max_size=9))
-def test_the_latest_run_of_each_seed_on_the_data_of_most_seeds_counts(drawn):
-    plain = load_records(RUNS)[0]
+@given(drawn=st.lists(RUN, max_size=9))
+def test_the_latest_run_of_each_seed_on_the_data_of_most_seeds_counts(plain, drawn):
     records = [
         dataclasses.replace(
             plain,
