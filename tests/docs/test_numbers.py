@@ -167,13 +167,18 @@ def test_one_caught_run_of_five_makes_the_printed_spread_of_tsp20():
     assert round(of_four, 1) == 78.6
     assert statistics.stdev([good] * 3 + [of_four]) == pytest.approx(deviation, abs=0.1)
     ended = {
-        record["choices"]["grad"]: 100 * record["metrics"]["test/edge_accuracy"]
-        for path in (ROOT / "results" / "runs").glob("tsp20-*-none-noise0.1-paper-seed0-*.json")
-        for record in [json.loads(path.read_text(encoding="utf-8"))]
+        (grad, alpha, record["seed"]): 100 * record["metrics"]["test/edge_accuracy"]
+        for grad in ("identity", "blackbox")
+        for alpha in ("0.1", "0.2", "0.5")
+        for record in of_globe(f"tsp20-{grad}-none-noise{alpha}")
     }
-    assert {name: round(value, 1) for name, value in ended.items()} == {
-        "blackbox": 73.4,
-        "identity": 73.8,
+    assert len(ended) == 12
+    assert {run: round(value, 1) for run, value in ended.items() if value < 99} == {
+        ("blackbox", "0.1", 0): 73.4,
+        ("identity", "0.1", 0): 73.8,
+        ("identity", "0.1", 1): 69.7,
+        ("blackbox", "0.5", 0): 68.8,
+        ("blackbox", "0.5", 1): 70.2,
     }
     with_std = (ROOT / "results" / "runs").glob("tsp20-identity-std-noise*-paper-seed*.json")
     # Those of Figure 4, with corrupted labels or gradients, have a word more in their names.
