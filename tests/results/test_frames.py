@@ -19,6 +19,12 @@ from combgrad.runs.configuration import CONFIG_FOLDER
 RUNS = CONFIG_FOLDER.parent / "results" / "runs"
 
 
+@pytest.fixture(scope="module")
+def plain():
+    """Any record; read once, as reading all takes a second."""
+    return load_records(RUNS)[0]
+
+
 def test_one_row_a_run_with_all_it_says():
     records = load_records(RUNS)
     table = frame(RUNS).set_index("key")
@@ -71,21 +77,19 @@ def test_grouping_gives_the_mean_of_a_cell():
     assert means[0.2] == pytest.approx(statistics.fmean(values))
 
 
-def test_a_diverged_number_is_told_from_a_missing_one():
-    record = load_records(RUNS)[0]
+def test_a_diverged_number_is_told_from_a_missing_one(plain):
     given = [{"test/a": 0.5}, {"test/a": float("nan"), "test/b": 2.0}, {}]
-    runs = frame(records=[dataclasses.replace(record, metrics=metrics) for metrics in given])
+    runs = frame(records=[dataclasses.replace(plain, metrics=metrics) for metrics in given])
     assert runs["test/a"].isna().tolist() == [False, True, True]
     assert runs.diverged.tolist() == [(), ("test/a",), ()]
 
 
-def test_no_metric_takes_the_place_of_a_column_that_tables_are_made_by():
-    record = load_records(RUNS)[0]
+def test_no_metric_takes_the_place_of_a_column_that_tables_are_made_by(plain):
     names = ("seed", "signature", "counts", "diverged", "file")
-    strange = dataclasses.replace(record, metrics=dict.fromkeys(names, 7.0))
+    strange = dataclasses.replace(plain, metrics=dict.fromkeys(names, 7.0))
     (row,) = frame(records=[strange]).to_dict("records")
     found = (row["seed"], row["signature"], row["counts"], row["diverged"], row["file"])
-    assert found == (record.seed, record.signature, True, (), record.file_name)
+    assert found == (plain.seed, plain.signature, True, (), plain.file_name)
 
 
 def counting_by_hand(records):
@@ -107,12 +111,6 @@ def counting_by_hand(records):
 
 
 RUN = st.tuples(st.sampled_from("ab"), st.sampled_from("fgh"), st.integers(0, 2), st.integers(1, 4))
-
-
-@pytest.fixture(scope="module")
-def plain():
-    """Any record; read once, as reading all takes a second."""
-    return load_records(RUNS)[0]
 
 
 @settings(max_examples=60, deadline=None)

@@ -59,7 +59,7 @@ def test_a_sweep_killed_again_and_again_ends_like_an_undisturbed_one(undisturbed
     moments = random.Random(20)
     finished: dict[str, bytes] = {}
     kills = 0
-    for attempt in range(15):
+    for attempt in range(25):
         log = tmp_path / f"log{attempt}.txt"
         begun = time.time()
         process = start(tmp_path, log)
@@ -67,7 +67,7 @@ def test_a_sweep_killed_again_and_again_ends_like_an_undisturbed_one(undisturbed
         # At first in the midst of a job, which has a checkpoint then; later at most as long as two
         # of the three jobs take, so that the first starts never suffice.
         time.sleep(moments.uniform(0.0, 2.5) if attempt else 0.1)
-        if process.poll() is None and attempt < 10:
+        if process.poll() is None and attempt < 20:
             os.killpg(process.pid, signal.SIGKILL)
             kills += 1
         code = process.wait(timeout=600)
