@@ -22,8 +22,9 @@ $(VENV)/installed: pyproject.toml constraints.txt
 run: $(VENV)/installed  ## set up, train TSP(5) on the embedded data for about a minute, show the result
 	$(BIN)/python train.py experiment=tsp5 grad=identity proj=std margin=noise margin.alpha=0.2
 
+# Tests that lie together share fixtures and compiled code, so each process takes one half of them.
 test: $(VENV)/installed  ## set up and run all tests
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 # The contracts of all parts, solvers against enumeration, gradients, configurations, one training.
 QUICK := $(addprefix tests/, \
