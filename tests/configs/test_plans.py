@@ -232,16 +232,19 @@ def test_a_signature_is_that_of_the_point_and_profile_alone():
 
 
 def test_what_cannot_be_composed_yet_is_empty_and_said():
-    strange = ({"experiment": "tsp99"}, {"experiment": "tsp98"}, {"grad": "none such"})
+    strange = (
+        *({"experiment": "tsp99"}, {"experiment": "tsp98"}),
+        *({"grad": "none such"}, {"margin.beta": 1}),
+    )
     points = (POINT, *(POINT | other for other in strange))
-    with pytest.warns(UserWarning, match="table6: 1 of 4 cells") as told:
+    with pytest.warns(UserWarning, match="table6: 1 of 5 cells") as told:
         found = plan_signatures(Plan("table6", "", "paper", 3, points, {}))
     said = [str(warning.message) for warning in told]
     for text, words in zip(
-        said, ("experiment tsp99", "experiment tsp98", "none such"), strict=True
+        said, ("experiment tsp99", "experiment tsp98", "none such", "beta"), strict=True
     ):
         assert words in text
-    assert [bool(signatures) for signatures in found] == [True, False, False, False]
+    assert [bool(signatures) for signatures in found] == [True, False, False, False, False]
     with pytest.raises(HydraException):
         point_signatures(points[1])
 
