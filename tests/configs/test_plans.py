@@ -125,7 +125,8 @@ def test_every_table_of_the_paper_has_a_plan():
 @pytest.mark.parametrize("name", SIZES)
 def test_a_table_has_the_papers_size_and_a_printed_number_everywhere(name, monkeypatch):
     plan = plan_of("table", name)
-    assert (plan.profile, plan.seeds) == ("paper", 3)
+    # The numbers of Table 1 are means of ten runs, and its runs take a minute.
+    assert (plan.profile, plan.seeds) == ("paper", 10 if name == "table1" else 3)
     monkeypatch.setattr("combgrad.plans.grids.point_signatures", lambda *_: {})
     (table,) = tables_of(plan, [])
     cells = [cell for _, _, cell in table.cells()]

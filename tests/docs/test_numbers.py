@@ -172,14 +172,29 @@ def test_one_caught_run_of_five_makes_the_printed_spread_of_tsp20():
         for alpha in ("0.1", "0.2", "0.5")
         for record in of_globe(f"tsp20-{grad}-none-noise{alpha}")
     }
-    assert len(ended) == 12
+    assert len(ended) == 18
     assert {run: round(value, 1) for run, value in ended.items() if value < 99} == {
-        ("blackbox", "0.1", 0): 73.4,
         ("identity", "0.1", 0): 73.8,
         ("identity", "0.1", 1): 69.7,
+        ("identity", "0.1", 2): 69.9,
+        ("identity", "0.5", 2): 91.1,
+        ("blackbox", "0.1", 0): 73.4,
+        ("blackbox", "0.2", 2): 70.2,
         ("blackbox", "0.5", 0): 68.8,
         ("blackbox", "0.5", 1): 70.2,
+        ("blackbox", "0.5", 2): 73.9,
     }
+    for reading, grad, proj in (
+        ("Identity, `std`", "identity", "std"),
+        ("Identity, no projection", "identity", "none"),
+        ("Blackbox, no projection", "blackbox", "none"),
+    ):
+        cells = [
+            of_globe(f"tsp20-{grad}-{proj}-noise{alpha}")[:3] for alpha in ("0.1", "0.2", "0.5")
+        ]
+        best = [[100 * run["metrics"]["test/edge_accuracy"] for run in cell] for cell in cells]
+        told = [", ".join(f"{v:.1f}" if v > 99 else f"**{v:.1f}**" for v in cell) for cell in best]
+        assert f"| {reading} | {' | '.join(told)} |" in PAGES["protocols.md"]
     with_std = (ROOT / "results" / "runs").glob("tsp20-identity-std-noise*-paper-seed*.json")
     # Those of Figure 4, with corrupted labels or gradients, have a word more in their names.
     undisturbed = [path for path in with_std if path.name.count("-") == 6]
