@@ -183,7 +183,7 @@ def test_the_pictures_are_media(jobs):
 
 def test_a_page_of_words_is_media_too(tmp_path):
     words = ["experiment=l2x_k5", "profile=smoke", f"paths.root={tmp_path}", "logger=wandb"]
-    config = compose(words)
+    config = compose([*words, "+data.annotated_size=100"])
     run(config)
     (row,) = read(config).having("pictures/words")
     media = row["pictures/words"]
