@@ -10,7 +10,7 @@ from pretended import Card, set_up
 
 def pytest_collection_modifyitems(items):
     # The first backward pass of a process counts the devices there are; later ones can have none.
-    items.sort(key=lambda item: "devices" not in item.path.parent.name)
+    items.sort(key=lambda item: item.path.parent.name != "devices")
 
 
 @pytest.fixture(

@@ -26,7 +26,6 @@ from combgrad.results.plan_names import plan_name, told
 from combgrad.results.record import RunRecord
 from combgrad.results.series import Sketch, read_sketch
 from combgrad.results.tables import Table, make_tables
-from combgrad.runs.checks import without_hydra
 from combgrad.runs.configuration import CONFIG_FOLDER, compose_lazily, profile_names, scientific
 from combgrad.runs.places import checked_configs
 
@@ -144,9 +143,7 @@ def point_signatures(point: Point, folder: Path = CONFIG_FOLDER) -> dict[str, st
 def _composed(words: tuple[str, ...], folder: Path) -> DictConfig:
     # To compose takes a fifth of a second, to set a value in a copy a hundredth; points of one
     # plan differ in values more often than in options.
-    config = without_hydra(compose_lazily(words, folder))
-    OmegaConf.set_struct(config, True)  # a value that is not there is an error, as for Hydra
-    return config
+    return compose_lazily(words, folder)
 
 
 def plan_signatures(
