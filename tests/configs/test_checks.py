@@ -2,9 +2,10 @@
 
 import ast
 import itertools
+import re
 
 import pytest
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from combgrad.runs.checks import ConfigurationError, check_configuration
 from combgrad.runs.checks.modes import OF_SWEEPS
@@ -12,6 +13,7 @@ from combgrad.runs.checks.reads import AT_REST, BUILT, READ_BY_CODE, keys_read, 
 from combgrad.runs.configuration import CONFIG_FOLDER, compose, compose_lazily
 from combgrad.sweeps.checking import InvalidJobsError, prepare
 from combgrad.sweeps.expansion import Request
+from parts import options, swapped, without_words
 
 ROOT = CONFIG_FOLDER.parent
 
@@ -19,21 +21,36 @@ ROOT = CONFIG_FOLDER.parent
 MAY_REST = ("budget", "corruption.label_rho", "margin_until", "paths", "size")
 
 
-def options(group: str) -> list[str]:
-    return sorted(path.stem for path in (CONFIG_FOLDER / group).glob("*.yaml"))
-
-
 def unread_keys(config) -> set[str]:
     texts = dict(leaves(OmegaConf.to_container(config, resolve=False)))
     return {key for key in texts if not key.startswith("hydra.")} - keys_read(config, texts)
 
 
+def with_method(base: DictConfig, grad: str) -> DictConfig:
+    """An experiment with another method; composed anew only where Hydra would set more than it."""
+    if (CONFIG_FOLDER / "tuned" / f"{base.choices.task}_{grad}.yaml").exists():
+        return compose_lazily([f"experiment={base.choices.experiment}", f"grad={grad}"])
+    return swapped(base, "grad", grad)
+
+
 @pytest.mark.parametrize("experiment", options("experiment"))
 def test_all_keys_of_every_experiment_with_every_method_are_read(experiment):
+    base = compose_lazily([f"experiment={experiment}"])
     for grad in options("grad"):
-        config = compose_lazily([f"experiment={experiment}", f"grad={grad}"])
+        config = with_method(base, grad)
+        assert config.choices.grad == grad
         check_configuration(config)
         assert {key for key in unread_keys(config) if not key.startswith(MAY_REST)} == set()
+
+
+def test_of_all_options_only_what_is_tuned_sets_values_of_a_method():
+    files = [*CONFIG_FOLDER.glob("*/*.yaml")]
+    setting = {path.parent.name for path in files if re.search(r"^grad:", path.read_text(), re.M)}
+    assert setting == {"tuned"}
+    base = compose_lazily(["experiment=tsp5"])
+    for grad in options("grad"):
+        whole = compose_lazily(["experiment=tsp5", f"grad={grad}"])
+        assert without_words(with_method(base, grad)) == without_words(whole)
 
 
 @pytest.mark.parametrize("experiment", ["tsp5", "warcraft12", "dvae", "l2x_k5"])

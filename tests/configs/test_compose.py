@@ -12,7 +12,9 @@ from combgrad.runs.checks.unknown_keys import valid_keys
 from combgrad.runs.configuration import (
     CONFIG_FOLDER,
     compose,
+    compose_lazily,
     profile_names,
+    resolved,
     run_folder,
     run_name,
     scientific,
@@ -20,18 +22,28 @@ from combgrad.runs.configuration import (
 from combgrad.runs.explanations import explain
 from combgrad.runs.parts import build_layer
 from combgrad.runs.places import NoConfigurationsError
-from parts import complete, missing, options, words
+from parts import complete, missing, options, swapped, words
 
 EXPERIMENTS = options("experiment")
 
 
+PROFILES = ["paper", "reduced", "smoke"]
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_profile_is_a_name(profile):
+    assert compose([f"profile={profile}"]).profile == {"name": profile}
+
+
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
-@pytest.mark.parametrize("profile", ["paper", "reduced", "smoke"])
-def test_every_experiment_composes_in_every_profile(experiment, profile):
-    config = compose([f"experiment={experiment}", f"profile={profile}"])
-    assert config.trainer.max_epochs == config.budget[profile].epochs
-    assert config.data.train_size == config.budget[profile].train_size
-    assert run_name(config).split("-")[0] == experiment
+def test_every_experiment_composes_in_every_profile(experiment):
+    base = compose_lazily([f"experiment={experiment}"])
+    for profile in PROFILES:
+        base.profile.name = profile
+        config = resolved(base)
+        assert config.trainer.max_epochs == config.budget[profile].epochs
+        assert config.data.train_size == config.budget[profile].train_size
+        assert run_name(config).split("-")[0] == experiment
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
@@ -87,18 +99,19 @@ def test_every_part_is_complete_or_has_a_row_that_completes_it(group, option):
 
 
 @pytest.mark.parametrize("solver", complete("solver"))
-@pytest.mark.parametrize("proj", sorted(set(complete("proj")) - {"plane"}))
-def test_every_layer_of_the_groups_can_be_built_or_is_refused(solver, proj):
+def test_every_layer_of_the_groups_can_be_built_or_is_refused(solver):
     if solver in BACKENDS:
         pytest.importorskip(BACKENDS[solver])
-    chosen = [*words("solver", solver), *words("proj", proj), "grad=blackbox"]
-    config = compose(chosen)
-    needs = instantiate(config.proj).requires if config.proj else frozenset()
-    if needs <= instantiate(config.solver).traits:
-        assert (build_layer(config).projection is None) == (proj == "none")
-    else:
-        with pytest.raises(IncompatibleError, match="use projection none"):
-            build_layer(config)
+    base = compose_lazily([*words("solver", solver), "proj=none", "grad=blackbox"])
+    traits = instantiate(base.solver).traits
+    for proj in sorted(set(complete("proj")) - {"plane"}):
+        config = resolved(swapped(base, "proj", proj))
+        needs = instantiate(config.proj).requires if config.proj else frozenset()
+        if needs <= traits:
+            assert (build_layer(config).projection is None) == (proj == "none")
+        else:
+            with pytest.raises(IncompatibleError, match="use projection none"):
+                build_layer(config)
 
 
 def test_the_key_follows_science_and_ignores_the_rest():

@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 from combgrad.results import load_records
 from combgrad.results.identity import WITHIN_A_CELL, identity, public_name, run_key, signature
 from combgrad.results.migrations import FORMAT, STEPS, changes, migrated
+from combgrad.runs.compositions import compose_many
 from combgrad.runs.configuration import CONFIG_FOLDER, compose, compose_lazily, resolved, scientific
 
 COMMITTED = load_records(CONFIG_FOLDER.parent / "results" / "runs")
@@ -30,7 +31,7 @@ def key(*words):
 
 @functools.cache
 def open_configuration(*words):
-    return compose_lazily(words)
+    return compose_many(words)
 
 
 def today(command):

@@ -1,10 +1,7 @@
 """Plans: which runs a table or a figure of a paper needs (configs/table, configs/figure)."""
 
-import copy
 import dataclasses
-import functools
 import itertools
-import re
 import warnings
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -12,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from combgrad.errors import CombgradError
@@ -26,16 +22,14 @@ from combgrad.results.plan_names import plan_name, told
 from combgrad.results.record import RunRecord
 from combgrad.results.series import Sketch, read_sketch
 from combgrad.results.tables import Table, make_tables
-from combgrad.runs.configuration import CONFIG_FOLDER, compose_lazily, profile_names, scientific
+from combgrad.runs.compositions import compose_many
+from combgrad.runs.configuration import CONFIG_FOLDER, profile_names, scientific
 from combgrad.runs.places import checked_configs
 
 KINDS = ("table", "figure")
 
 #: Figures that no run has a part in.
 EXAMPLES = ("figure2", "figure8a", "figure9")
-
-#: A word that sets a value within a node, and so chooses no option.
-_SETS_A_VALUE = re.compile(r"\w+(\.\w+)+=")
 
 #: What a point is: the overrides of one cell, such as {"experiment": "tsp5", "margin.alpha": 0.1}.
 Point = dict[str, Any]
@@ -126,24 +120,12 @@ def point_signatures(point: Point, folder: Path = CONFIG_FOLDER) -> dict[str, st
 
     Raises HydraException or OmegaConfBaseException if there can be none.
     """
-    words = overrides(point)
-    setting = [word for word in words if _SETS_A_VALUE.match(word)]
-    choosing = [word for word in words if word not in setting]
-    config = copy.deepcopy(_composed(tuple(choosing), folder))
-    for override in OverridesParser.create().parse_overrides(setting):
-        OmegaConf.update(config, override.key_or_group, override.value())
+    config = compose_many(overrides(point), folder)
     found = {}
     for profile in profile_names(folder):
         config.profile.name = profile
         found[profile] = signature(scientific(config))
     return found
-
-
-@functools.lru_cache(maxsize=64)
-def _composed(words: tuple[str, ...], folder: Path) -> DictConfig:
-    # To compose takes a fifth of a second, to set a value in a copy a hundredth; points of one
-    # plan differ in values more often than in options.
-    return compose_lazily(words, folder)
 
 
 def plan_signatures(
