@@ -32,7 +32,7 @@ def compose_many(words: Sequence[str], folder: Path = CONFIG_FOLDER) -> DictConf
 def _sets_a_value(word: str, folder: Path) -> bool:
     """Whether it sets a value that exists, and so chooses no option and adds or drops nothing."""
     match = _PLAIN.match(word)
-    return bool(match) and bool(match["within"] or not (folder / match["key"]).is_dir())
+    return match is not None and bool(match["within"] or not (folder / match["key"]).is_dir())
 
 
 @functools.lru_cache(maxsize=64)
