@@ -15,11 +15,12 @@ fail() {
 }
 
 "${PYTHON:-python3.11}" -m venv "$work/venv"
-pip() { "$work/venv/bin/python" -m pip --disable-pip-version-check "$@"; }
+# What is not imported need not be compiled.
+install() { "$1/bin/python" -m pip --disable-pip-version-check install --quiet --no-compile "${@:2}"; }
 
 echo "check_wheel: the source archive and the wheel built of it"
 "${PYTHON:-python3.11}" -m venv "$work/tools"
-"$work/tools/bin/python" -m pip --disable-pip-version-check install --quiet build twine
+install "$work/tools" build twine
 "$work/tools/bin/python" -m build --outdir "$work/dist" "$root" >"$work/build" 2>&1 ||
     fail "building: $(tail -20 "$work/build")"
 "$work/tools/bin/python" -m twine check --strict "$work"/dist/*
@@ -30,7 +31,7 @@ cd "$work/empty"
 export NUMBA_CACHE_DIR=$work/kernels OMP_NUM_THREADS=1
 
 echo "check_wheel: the bare library"
-pip install --quiet -c "$root/constraints.txt" "$wheel"
+install "$work/venv" -c "$root/constraints.txt" "$wheel"
 "$work/venv/bin/python" - <<'END'
 import torch
 
@@ -46,7 +47,7 @@ fi
 [[ $said == *"pip install 'combgrad[experiments]'"* ]] || fail "no remedy in: $said"
 
 echo "check_wheel: the experiments"
-pip install --quiet -c "$root/constraints.txt" "$wheel[experiments]"
+install "$work/venv" -c "$root/constraints.txt" "$wheel[experiments]"
 combgrad() { "$work/venv/bin/combgrad" "$@" 2>"$work/stderr" || fail "$*: $(cat "$work/stderr")"; }
 combgrad experiment=tsp5 profile=smoke >/dev/null
 combgrad -m experiment=tsp5 profile=smoke seed=0,1 >"$work/sweep"
