@@ -1,5 +1,6 @@
 """Which callbacks decide a result: all that the program does not bring itself."""
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,12 @@ def deciding_callbacks(config: DictConfig, shipped: Path) -> dict[str, Any]:
     Name -> the settings that differ; None for a callback, or a setting, that was taken away.
     Paths below the run's own folder are written as `${paths.output}`, so that they do not count.
     """
-    plain = OmegaConf.to_container(OmegaConf.load(shipped))
-    usual = DictConfig(plain, parent=config)
+    usual = DictConfig(_read(shipped), parent=config)
     given = config.get("callbacks") or DictConfig({})
+    output = str(OmegaConf.to_container(config.paths, resolve=False)["output"])  # type: ignore[call-overload, index]
     found: dict[str, Any] = {}
     for name in sorted({*map(str, usual), *map(str, given)}):
-        mine, theirs = (_settings(node.get(name), config) for node in (given, usual))
+        mine, theirs = (_settings(node.get(name), output) for node in (given, usual))
         if name in ONLY_LOOKING and (mine or theirs)["_target_"] == ONLY_LOOKING[name]:
             continue
         keys = [key for key in {**theirs, **mine} if mine.get(key) != theirs.get(key)]
@@ -35,10 +36,14 @@ def deciding_callbacks(config: DictConfig, shipped: Path) -> dict[str, Any]:
     return found
 
 
-def _settings(node: DictConfig | None, config: DictConfig) -> dict[str, Any]:
+@functools.cache
+def _read(shipped: Path) -> Any:
+    return OmegaConf.to_container(OmegaConf.load(shipped))
+
+
+def _settings(node: DictConfig | None, output: str) -> dict[str, Any]:
     raw = OmegaConf.to_container(node, resolve=False) if node else {}
     assert isinstance(raw, dict)
-    output = str(OmegaConf.to_container(config.paths, resolve=False)["output"])  # type: ignore[call-overload, index]
     return {
         str(key): value if _names_own_folder(value) else _portable(node[key], output)  # type: ignore[index]
         for key, value in raw.items()

@@ -1,7 +1,7 @@
 """All jobs of a sweep, composed and checked before any of them starts."""
 
 import datetime
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,14 +14,12 @@ from combgrad.errors import CombgradError
 from combgrad.results.identity import digest, run_key
 from combgrad.runs.checks.options import absent_options, no_option, option_names
 from combgrad.runs.commands import in_shell
+from combgrad.runs.compositions import Compose, sharing
 from combgrad.runs.configuration import resolved, run_name, scientific
 from combgrad.runs.distinctions import flat
 from combgrad.runs.explanations import describe
 from combgrad.sweeps.expansion import Request
 from combgrad.sweeps.jobs import Job
-
-#: Composes the overrides of one job, with its `hydra` node.
-Compose = Callable[[Sequence[str]], DictConfig]
 
 
 class InvalidJobsError(CombgradError, ValueError):
@@ -30,14 +28,14 @@ class InvalidJobsError(CombgradError, ValueError):
 
 def prepare(requests: Sequence[Request], compose: Compose) -> list[Job]:
     """Compose and check all jobs; InvalidJobsError says, once each, why some could not run."""
-    check = Checker()
+    check, composed = Checker(), sharing(compose)
     jobs: dict[str, Job] = {}
     errors: list[tuple[Request, Exception]] = []
     master = HydraConfig.instance().cfg
     _check_options(requests, HydraConfig.get().runtime.choices)
     for request in tqdm(requests, desc="checking the jobs", unit="job", leave=False, delay=1.0):
         try:
-            full = compose(request.overrides)
+            full = composed(request.overrides)
             HydraConfig.instance().set_config(full)
             check_repeatable(full)
             config = resolved(full)
