@@ -53,11 +53,7 @@ def shared_and_composed(**values):
 def test_each_choice_of_options_is_composed_once():
     shared, composed = shared_and_composed()
     found = [shared([*OPTIONS, f"margin.alpha=0.{i}", f"seed={i}"]) for i in (1, 2)]
-    assert [(config.seed, config.margin.alpha) for config in found] == [
-        (1, 0.1),
-        (2, 0.2),
-        (3, 0.3),
-    ]
+    assert [(config.seed, config.margin.alpha) for config in found] == [(1, 0.1), (2, 0.2)]
     assert composed == [OPTIONS]
     assert shared([*OPTIONS[:2], "seed=1"]).seed == 1
     assert composed == [OPTIONS, OPTIONS[:2]]
