@@ -13,13 +13,10 @@ BIN := $(VENV)/bin
 help:  ## this list
 	@grep -E '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
-# Python compiles what it imports; compiling all that is installed would double the time it takes.
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
-
 # One marker for everything: installing twice would take longer than the few extra packages.
 $(VENV)/installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || { $(FIND_PYTHON); $(PYTHON) -m venv $(VENV); }
-	$(INSTALL) -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
 
 run: $(VENV)/installed  ## set up, train TSP(5) on the embedded data for about a minute, show the result
@@ -51,7 +48,7 @@ report: $(VENV)/installed  ## every table, figure and run on one page, results/r
 	$(BIN)/python scripts/report.py
 
 $(VENV)/docs: $(VENV)/installed mkdocs.yml
-	$(INSTALL) -e '.[docs]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	touch $@
 
 docs: $(VENV)/docs  ## the documentation site, build/site/index.html

@@ -15,12 +15,11 @@ fail() {
 }
 
 "${PYTHON:-python3.11}" -m venv "$work/venv"
-# What is not imported need not be compiled.
-install() { "$1/bin/python" -m pip --disable-pip-version-check install --quiet --no-compile "${@:2}"; }
+pip() { "$work/venv/bin/python" -m pip --disable-pip-version-check "$@"; }
 
 echo "check_wheel: the source archive and the wheel built of it"
 "${PYTHON:-python3.11}" -m venv "$work/tools"
-install "$work/tools" build twine
+"$work/tools/bin/python" -m pip --disable-pip-version-check install --quiet build twine
 "$work/tools/bin/python" -m build --outdir "$work/dist" "$root" >"$work/build" 2>&1 ||
     fail "building: $(tail -20 "$work/build")"
 "$work/tools/bin/python" -m twine check --strict "$work"/dist/*
@@ -31,7 +30,7 @@ cd "$work/empty"
 export NUMBA_CACHE_DIR=$work/kernels OMP_NUM_THREADS=1
 
 echo "check_wheel: the bare library"
-install "$work/venv" -c "$root/constraints.txt" "$wheel"
+pip install --quiet -c "$root/constraints.txt" "$wheel"
 "$work/venv/bin/python" - <<'END'
 import torch
 
@@ -47,7 +46,7 @@ fi
 [[ $said == *"pip install 'combgrad[experiments]'"* ]] || fail "no remedy in: $said"
 
 echo "check_wheel: the experiments"
-install "$work/venv" -c "$root/constraints.txt" "$wheel[experiments]"
+pip install --quiet -c "$root/constraints.txt" "$wheel[experiments]"
 combgrad() { "$work/venv/bin/combgrad" "$@" 2>"$work/stderr" || fail "$*: $(cat "$work/stderr")"; }
 combgrad experiment=tsp5 profile=smoke >/dev/null
 combgrad -m experiment=tsp5 profile=smoke seed=0,1 >"$work/sweep"
