@@ -83,12 +83,12 @@ def swapped(config: DictConfig, group: str, option: str) -> DictConfig:
 
     For tests of many options: Hydra would take a fifth of a second for each.
     """
-    swapped = copy.deepcopy(config)
-    swapped[group] = _node(group, option)
-    with read_write(swapped.hydra):
-        swapped.hydra.runtime.choices[group] = option
-    HydraConfig.instance().set_config(swapped)
-    return swapped
+    other = copy.deepcopy(config)
+    other[group] = _node(group, option)
+    with read_write(other.hydra):
+        other.hydra.runtime.choices[group] = option
+    HydraConfig.instance().set_config(other)
+    return other
 
 
 def without_words(config: DictConfig) -> dict[str, Any]:

@@ -25,8 +25,6 @@ from combgrad.runs.places import NoConfigurationsError
 from parts import complete, missing, options, swapped, words
 
 EXPERIMENTS = options("experiment")
-
-
 PROFILES = ["paper", "reduced", "smoke"]
 
 

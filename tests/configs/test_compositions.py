@@ -67,6 +67,21 @@ def test_what_is_made_of_all_words_is_left_to_hydra():
     assert composed == [OPTIONS, *all_words]
 
 
+def test_groups_of_ones_own_choose_options(tmp_path):
+    files = {
+        "experiment/own.yaml": "# @package _global_\ndefaults: [/task: globe_tsp, /mine: a]\n",
+        "mine/a.yaml": "x: 1\n",
+        "mine/b.yaml": "x: 2\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    words = [f"hydra.searchpath=[file://{tmp_path}]", "experiment=own"]
+    assert compose_many([*words, "mine.x=3", "seed=1"]).mine == {"x": 3}
+    found = compose_many([*words, "mine=b", "seed=1"])
+    assert (found.mine, found.choices.mine, found.seed) == ({"x": 2}, "b", 1)
+
+
 def test_what_is_wrong_is_told_by_hydra():
     with pytest.raises(ConfigCompositionException, match=r"Could not override 'grad\.lamb'"):
         compose_many([*OPTIONS, "grad.lamb=5"])
