@@ -14,6 +14,19 @@ from typing import Any
 Fields = dict[str, Any]
 
 
+def _part(fields: Fields, group: str, *names: str) -> dict[str, Any] | None:
+    """The part of a group in a record's configuration; None unless its class has such a name."""
+    config = fields.get("config")
+    part = config.get(group) if isinstance(config, dict) else None
+    if not isinstance(part, dict):
+        return None
+    return part if not names or _name(part) in names else None
+
+
+def _name(part: dict[str, Any] | None) -> str:
+    return str((part or {}).get("_target_")).rpartition(".")[2]
+
+
 def key_from_identity(fields: Fields) -> Fields:
     """Format 1 had a key of the whole configuration, code paths included; now it is computed."""
     return fields
@@ -24,89 +37,72 @@ def labels_by_the_exact_solver(fields: Fields) -> Fields:
 
     Labels by any other stay told apart: no run of today has them.
     """
-    config = fields.get("config")
-    data = config.get("data") if isinstance(config, dict) else None
-    if not isinstance(data, dict):
-        return fields
-    solver = data.get("solver")
+    data = _part(fields, "data")
+    solver = data.get("solver") if data else None
     target = solver.get("_target_") if isinstance(solver, dict) else None
-    if isinstance(target, str) and target.startswith("combgrad.") and target.endswith(".TSP"):
+    if data and str(target).startswith("combgrad.") and str(target).endswith(".TSP"):
         del data["solver"]
     return fields
 
 
 def loss_of_its_own(fields: Fields) -> Fields:
     """Format 3 had the loss of a solution as an option of the task, `hamming` where it had none."""
-    config = fields.get("config")
-    task = config.get("task") if isinstance(config, dict) else None
-    if not (isinstance(config, dict) and isinstance(task, dict)):
-        return fields
-    name = str(task.get("_target_")).rpartition(".")[2]
-    if name == "GlobeTSPExperiment" or (name == "WarcraftExperiment" and not task.get("direct")):
+    task = _part(fields, "task", "GlobeTSPExperiment", "WarcraftExperiment")
+    if task is not None and not (_name(task) == "WarcraftExperiment" and task.get("direct")):
         loss = task.pop("loss", None)
         target = loss.get("_target_") if isinstance(loss, dict) else "combgrad.losses.hamming"
         prefix, _, last = str(target).rpartition(".")
         renamed = {"hamming": "Hamming", "bilinear_hamming": "BilinearHamming"}
-        config["loss"] = {"_target_": f"{prefix}.{renamed.get(last, last)}"}
+        fields["config"]["loss"] = {"_target_": f"{prefix}.{renamed.get(last, last)}"}
     return fields
 
 
 def baseline_of_its_own(fields: Fields) -> Fields:
     """Format 4 had the network without a solver as an option `direct` of Warcraft's experiment."""
-    config = fields.get("config")
-    task = config.get("task") if isinstance(config, dict) else None
-    if isinstance(task, dict) and str(task.get("_target_")).endswith(".WarcraftExperiment"):
-        direct = task.pop("direct", False)
-        if direct:
-            task["_target_"] = "combgrad.experiments.WarcraftDirectExperiment"
+    task = _part(fields, "task", "WarcraftExperiment")
+    if task is not None and task.pop("direct", False):
+        task["_target_"] = "combgrad.experiments.WarcraftDirectExperiment"
     return fields
 
 
 def arguments_said_by_the_solver(fields: Fields) -> Fields:
     """Format 5 had what a cache is told of arguments in `solver.batched`; its solver says it."""
-    config = fields.get("config")
-    solver = config.get("solver") if isinstance(config, dict) else None
-    if isinstance(solver, dict) and str(solver.get("_target_")).endswith(".Cached"):
+    solver = _part(fields, "solver", "Cached")
+    if solver is not None:
         solver.pop("batched", None)
     return fields
 
 
 def pixels_of_every_size(fields: Fields) -> Fields:
     """Format 6 had the `pixels` of Globe TSP where they were raw; now every record says them."""
-    config = fields.get("config")
-    task = config.get("task") if isinstance(config, dict) else None
-    if isinstance(task, dict) and str(task.get("_target_")).endswith(".GlobeTSPExperiment"):
+    task = _part(fields, "task", "GlobeTSPExperiment")
+    if task is not None:
         task.setdefault("pixels", "standardised")
     return fields
 
 
 def margin_on_nodes(fields: Fields) -> Fields:
     """Format 7 had no choice of the costs that a margin of a matching acts on: those of nodes."""
-    config = fields.get("config")
-    task = config.get("task") if isinstance(config, dict) else None
-    if isinstance(task, dict) and str(task.get("_target_")).endswith(".MatchingExperiment"):
+    task = _part(fields, "task", "MatchingExperiment")
+    if task is not None:
         task.setdefault("margin_on", "nodes")
     return fields
 
 
 def losses_without_a_pool(fields: Fields) -> Fields:
     """Format 8 had no pool of solutions for SPO+ and Fenchel-Young, and no normalised SPO+."""
-    config = fields.get("config")
-    loss = config.get("loss") if isinstance(config, dict) else None
-    if isinstance(loss, dict):
-        name = str(loss.get("_target_")).rpartition(".")[2]
-        if name == "SPOPlus":
+    loss = _part(fields, "loss", "SPOPlus", "FenchelYoung")
+    if loss is not None:
+        if _name(loss) == "SPOPlus":
             loss.setdefault("normalised", False)
-        if name in ("SPOPlus", "FenchelYoung"):
-            loss.setdefault("pool", None)
+        loss.setdefault("pool", None)
     return fields
 
 
 def rate_of_a_trained_backbone(fields: Fields) -> Fields:
     """Format 9 left out of the command of `cub2010_trained` a rate whose default is another now."""
-    config, command, word = fields.get("config"), fields.get("command"), "task.backbone_rate"
-    task = config.get("task") if isinstance(config, dict) else None
-    if fields.get("experiment") != "cub2010_trained" or not isinstance(task, dict):
+    command, word, task = fields.get("command"), "task.backbone_rate", _part(fields, "task")
+    if fields.get("experiment") != "cub2010_trained" or task is None:
         return fields
     if isinstance(command, str) and command and word not in command:
         fields["command"] = f"{command} {word}={task.get('backbone_rate')}"
