@@ -24,13 +24,17 @@ def name_of(part: object) -> str:
     return type(part).__name__
 
 
+#: Parts that a layer may be without.
+OPTIONAL = ("projection", "margin", "gradient_noise")
+
+
 def check_kinds(*parts: tuple[object, str, type]) -> None:
     """Raise IncompatibleError for a part (part, its name, its class) of the wrong kind.
 
-    None stands for an absent projection or margin.
+    None stands for an absent projection, margin or noise.
     """
     for part, name, kind in parts:
-        if isinstance(part, kind) or (part is None and name in ("projection", "margin")):
+        if isinstance(part, kind) or (part is None and name in OPTIONAL):
             continue
         hint = (
             f"pass an instance, {part.__name__}(...)"

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from combgrad.arguments import check_count
+from combgrad.arguments import brief, check_count
 from combgrad.errors import SolverInputError
 
 #: The shape of one instance's entry of an argument, or None where entries are no arrays.
@@ -204,6 +204,11 @@ def check_places(
     owner: str, shapes: Mapping[str, EntryShape], shared: Collection[str] | None, given: Instances
 ) -> None:
     """Raise SolverInputError where Instances say otherwise than the owner what is per row."""
+    if not isinstance(given, Instances):
+        raise SolverInputError(
+            f"{owner}: instances are {brief(given)}; pass Instances(...), or what describes them "
+            f"by name."
+        )
     check_names(owner, shapes, shared, [*given.per_row, *given.shared])
     for name in given.per_row:
         if name not in shapes:

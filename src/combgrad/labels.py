@@ -76,8 +76,8 @@ def need(part: str, name: str, label: Tensor | None, costs: Tensor, instead: str
 
     Raises ValueError where it is missing or of another shape.
     """
-    if label is None or label.shape != costs.shape:
-        shape = None if label is None else tuple(label.shape)
+    if not isinstance(label, Tensor) or label.shape != costs.shape:
+        shape = tuple(label.shape) if isinstance(label, Tensor) else type(label).__name__
         raise ValueError(
             f"{part} needs {MEANINGS[name]}: pass {name} of shape {tuple(costs.shape)}, one for "
             f"each instance (got {shape}){instead}."

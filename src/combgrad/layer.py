@@ -96,6 +96,7 @@ class CombinatorialLayer(nn.Module):
             (gradient, "gradient", GradientMethod),
             (projection, "projection", Projection),
             (margin, "margin", Margin),
+            (gradient_noise, "gradient_noise", GradientNoise),
         )
         for part in (gradient, projection, margin):
             if part is not None:

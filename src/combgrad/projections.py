@@ -3,6 +3,7 @@
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -251,7 +252,7 @@ class Plane(Projection):
     `Solver.is_constant_on`; for a constant `a` it is `Mean`. Source: paper, section 3.3, eq. (8).
 
     Args:
-        a: the normal, shape S or a flat sequence of as many numbers; not all zero.
+        a: the normal, shape S; not all zero. It stays in float64 whatever the layer is moved to.
     """
 
     normal: Tensor
@@ -268,6 +269,13 @@ class Plane(Projection):
                 "Mean() is the plane of equal entries."
             )
         self.register_buffer("normal", normal, persistent=False)
+
+    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Self:
+        normal = self.normal
+        module = super()._apply(fn, recurse)
+        # module.half() is for networks; a rounded normal would change solutions.
+        self.normal = normal.to(self.normal.device)
+        return module
 
     def check_solver(self, solver: Solver) -> None:
         """Raise IncompatibleError unless <a, y> is the same for every solution y of the solver."""

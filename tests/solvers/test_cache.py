@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from combgrad.errors import SolverInputError
+from combgrad.errors import IncompatibleError, SolverInputError
 from combgrad.solvers import TSP, Knapsack, TopK
 from combgrad.solvers.base import Solver, Trait
 from combgrad.solvers.cache import Cached
@@ -235,3 +235,10 @@ def test_what_is_missing_is_solved_near_what_was_given():
     near = torch.eye(2)[[0, 1, 0]]
     assert torch.equal(cached.solve_near(costs, near), TopK(1)(costs))
     assert torch.equal(torch.cat(seen), near[1:])
+
+
+def test_what_is_no_solver_and_a_size_that_is_no_count_are_refused():
+    with pytest.raises(IncompatibleError, match="pass a Solver"):
+        Cached(TopK)
+    with pytest.raises(ValueError, match=r"size is 2\.5; a cache keeps at least 1 solution"):
+        Cached(TopK(2), size=2.5)

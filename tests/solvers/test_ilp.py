@@ -337,3 +337,22 @@ def test_a_solution_that_the_dtype_cannot_hold_is_refused(dtype):
     with pytest.raises(SolverInputError, match=r"batch index 0, which torch.* cannot hold"):
         solver(-torch.ones(1, 2, dtype=dtype))
     assert ILP(np.ones(2), 1, 1)(torch.ones(1, 2, dtype=dtype)).sum() == 1
+
+
+def test_a_bound_may_be_absent():
+    program = ILP([[1.0, 1.0]], lower=-3.0, bounds=(None, 5.0), integrality=0)
+    assert program(torch.tensor([[1.0, 2.0]], dtype=torch.float64)).tolist() == [[5.0, -8.0]]
+
+
+def test_pairs_of_bounds_of_two_variables_are_refused():
+    with pytest.raises(ValueError, match=r"could be a pair for each of two variables, as in scipy"):
+        ILP([[1.0, 1.0]], upper=1.0, bounds=[(0, 1), (0, 1)])
+
+
+@pytest.mark.parametrize(
+    ("sides", "rows"), [({"b_eq": [1.0]}, "A_eq"), ({"b_ub": 1}, "A_ub"), ({"upper": 1.0}, "A")]
+)
+def test_sides_without_rows_are_refused(sides, rows):
+    given = {"A" if rows != "A" else "A_ub": [[1.0, 1.0]]} | ({"b_ub": 3} if rows == "A" else {})
+    with pytest.raises(ValueError, match=rf"^{rows} is missing, and there are right-hand sides"):
+        ILP(**given, **sides)

@@ -196,3 +196,9 @@ def test_solving_near_answers_as_solving_does_and_wants_one_solution_each():
         TopK(2).solve_near(costs, costs[:, :4])
     with pytest.raises(SolverInputError, match="near has shape list"):
         TopK(2).solve_near(costs, [1])
+
+
+@pytest.mark.parametrize("wrong", [{"a": 1}, torch.ones(2, 3, dtype=torch.bool)])
+def test_what_is_no_instances_is_refused(wrong):
+    with pytest.raises(SolverInputError, match=r"pass Instances\(\.\.\.\), or what describes them"):
+        TopK(1)(torch.rand(2, 3), wrong)

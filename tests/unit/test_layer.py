@@ -291,3 +291,23 @@ def test_large_numbers_that_forbid_leave_the_answers_of_a_layer_alone(projection
     (expected,) = torch.autograd.grad(layer(exact), exact, upstream.double())
     assert gradient.dtype == dtype
     torch.testing.assert_close(gradient, expected.to(dtype))
+
+
+@pytest.mark.parametrize("noise", [0.1, GradientNoise])
+def test_gradient_noise_of_another_kind_is_refused(noise):
+    with pytest.raises(IncompatibleError, match=r"^gradient_noise is .*, not a GradientNoise"):
+        CombinatorialLayer(TSP(), Identity(), gradient_noise=noise)
+
+
+def test_a_flat_normal_is_refused_where_the_shape_matters():
+    with pytest.raises(IncompatibleError, match=r"`a` is a matrix \(n, m\).* has shape \(9,\)"):
+        CombinatorialLayer(combgrad.solvers.Assignment(), Identity(), Plane([1.0] * 9))
+
+
+def test_a_step_beyond_the_dtype_says_so_in_either_direction():
+    for sign in (1.0, -1.0):
+        costs = torch.full((1, 3), 6e4, dtype=torch.float16) * -sign
+        costs.requires_grad_()
+        layer = CombinatorialLayer(BruteForceTSP(), Blackbox(1e5))
+        with pytest.raises(SolverInputError, match=r"become inf in torch.float16"):
+            (-sign * layer(costs)).sum().backward()

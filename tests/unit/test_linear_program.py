@@ -232,7 +232,7 @@ ONE = torch.ones(1, 1)
         ({"b_eq": torch.ones(1)}, SolverInputError, "A_eq has no value"),
         ({"A_ub": torch.ones(2, 2), "b_ub": ONE[0]}, SolverInputError, r"pass \(2, 3\) or \(2, 2"),
         ({"A_ub": torch.ones(2, 3), "b_ub": ONE[0]}, SolverInputError, r"b_ub has shape \(1, 1\)"),
-        ({"bounds": (0.0,)}, SolverInputError, r"bounds has type tuple; pass \(least, most\)"),
+        ({"bounds": (0.0,)}, SolverInputError, r"bounds are \(0\.0,\); pass \(least, most\)"),
         ({"bounds": (0.0, torch.nan)}, SolverInputError, "index 0 contains NaN"),
         ({"bounds": (1.0, torch.tensor([2, 2, 0.5]))}, InfeasibleError, "batch index 0 has no sol"),
         ({"costs": torch.tensor([[1.0, 0, 0], [0, -1, 0]])}, UnboundedError, "of batch index 1"),
@@ -247,7 +247,7 @@ def test_what_has_no_value_says_why(parts, error, words):
 @pytest.mark.parametrize(
     ("parts", "words"),
     [
-        ({"bounds": [(0, 1), (0, 5)]}, "bounds has a pair for each variable, as in scipy"),
+        ({"bounds": [(0, 1), (0, 5)]}, "could be a pair for each of two variables, as in scipy"),
         ({"bounds": (0, "much")}, "bounds has type str"),
         ({"A_ub": torch.ones(2), "b_ub": torch.ones(1)}, r"A_ub has shape \(2,\); pass \(1, 2\)"),
         ({"integrality": [1, 1, 1]}, r"integrality has shape \(3,\); pass one number or 2"),
@@ -303,3 +303,21 @@ def test_cvxpylayers_has_the_same_gradients(seed):
         found[kind] = {"value": value.detach()} | {name: own[name].grad for name in names}
     for name in ("value", *names):
         torch.testing.assert_close(found["theirs"][name], found["ours"][name], atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_rows_are_not_rounded_to_the_dtype_of_the_costs(dtype):
+    # The second equation is the first times 3, but not once both are rounded; (1, 2) over
+    # 0.1 u + 0.7 v = 0.8 is least at (0, 8/7).
+    rows, sides = np.array([[0.1, 0.7], [0.3, 2.1]]), np.array([0.8, 2.4])
+    costs = torch.tensor([[1.0, 2.0]], dtype=dtype, requires_grad=True)
+    value = linear_program_value(costs, A_eq=rows, b_eq=sides)
+    assert value.dtype == torch.float32
+    assert float(value.detach()) == pytest.approx(16 / 7, rel=1e-6)
+    value.sum().backward()
+    assert costs.grad.tolist()[0] == pytest.approx([0, 8 / 7], rel=1e-3)
+
+
+def test_a_number_is_not_rounded_either():
+    value = linear_program_value(torch.tensor([[-1.0]], dtype=torch.float64), bounds=(0.0, 0.1))
+    assert float(value) == -0.1

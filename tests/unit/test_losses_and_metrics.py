@@ -10,15 +10,19 @@ from combgrad.data.globe.sphere import edge_distances, unit_vectors
 from combgrad.losses import BilinearHamming, Hamming
 from combgrad.metrics import (
     column_cost_ratio,
+    cost_mse,
     cost_norm,
     cost_ratio,
     edge_accuracy,
     entry_accuracy,
     is_cheapest,
+    subset_precision,
     tour_accuracy,
+    wrong_entries,
 )
 from combgrad.solvers import BruteForceTSP
 from combgrad.solvers.edges import city_count, edges_to_matrix, matrix_to_edges
+from combgrad.solvers.spending import spent
 
 
 def tours(seed, rows=8):
@@ -143,3 +147,42 @@ def test_only_rounding_is_forgiven_to_the_cheapest():
     for unit in (1.0, -1.0):
         costs = torch.tensor([[unit, unit + 2e-6], [unit + 2e-4, unit]])
         assert is_cheapest(target.flip(1), target, costs).tolist() == [1.0, 0.0]
+
+
+#: name -> what is called with a solution and a target of a possibly wrong shape.
+COMPARED = {
+    "edge_accuracy": edge_accuracy,
+    "tour_accuracy": tour_accuracy,
+    "entry_accuracy": entry_accuracy,
+    "wrong_entries": wrong_entries,
+    "cost_ratio": lambda y, target: cost_ratio(y, target, y),
+    "is_cheapest": lambda y, target: is_cheapest(y, target, y),
+    "column_cost_ratio": lambda y, target: column_cost_ratio(y[None], target[None], y[None]),
+    "cost_mse": cost_mse,
+}
+
+
+@pytest.mark.parametrize("name", COMPARED)
+def test_a_metric_refuses_a_target_that_would_be_broadcast(name):
+    solution = tours(0)
+    with pytest.raises(ValueError, match=rf"^{name} needs true .* \(got \(.*1\)\)"):
+        COMPARED[name](solution, solution[:, :1])
+
+
+@pytest.mark.parametrize("name", COMPARED)
+def test_a_metric_takes_bool_targets_for_numbers(name):
+    solution, target = tours(0), tours(1)
+    assert torch.equal(COMPARED[name](solution, target.bool()), COMPARED[name](solution, target))
+
+
+def test_edges_and_subsets_are_counted_in_whole_instances():
+    solution, target = torch.ones(2, 3, 4), torch.zeros(2, 3, 4)
+    target[:, 0] = 1
+    assert edge_accuracy(solution, target).tolist() == [1.0, 1.0]
+    with pytest.raises(ValueError, match="subset_precision: relevant has shape"):
+        subset_precision(torch.ones(3, 4), torch.ones(3, 1))
+
+
+def test_half_precision_costs_are_multiplied_in_single():
+    costs, solution = torch.full((1, 1500), 50.0).half(), torch.arange(1500.0)[None].half()
+    assert float(spent(costs, solution)) == pytest.approx(50 * 1499 * 750, rel=1e-5)

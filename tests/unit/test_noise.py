@@ -236,3 +236,9 @@ def test_the_group_gives_the_noise_it_names():
     assert instantiate(config.noise) == SumOfGamma(7, 10.0, s=10, form="scale")
     assert instantiate(OmegaConf.load(CONFIG_FOLDER / "noise" / "gumbel.yaml")) == Gumbel(1.0)
     assert not OmegaConf.load(CONFIG_FOLDER / "noise" / "none.yaml")
+
+
+def test_a_size_of_the_selection_may_be_of_numpy_and_no_bool():
+    assert SumOfGamma(np.int64(10), 10.0).k == 10
+    with pytest.raises(ValueError, match=r"noise\.k is True"):
+        SumOfGamma(True)

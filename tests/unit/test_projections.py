@@ -258,3 +258,15 @@ def test_costs_that_drown_others_even_in_double_precision_are_warned_of(projecti
         drowning = costs.masked_fill(forbidden, 3e38)
         with pytest.warns(UserWarning, match=r"torch.float64 rounds .*, not by a large number.$"):
             projection(drowning if wide else drowning.double(), widen=wide)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+def test_the_normal_of_a_plane_is_exact_whatever_its_module_is_moved_to(dtype):
+    ends = torch.tensor(list(itertools.combinations(range(6), 2)))
+    u = torch.rand(6, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    plane = Plane(u[ends].sum(dim=1))
+    costs = torch.rand(500, 15, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    costs = costs + 10 * u[ends].sum(dim=1)
+    before = plane(costs)
+    assert torch.equal(TSP()(plane.to(dtype)(costs)), TSP()(costs))
+    assert torch.equal(plane(costs), before)

@@ -134,3 +134,17 @@ def test_what_is_no_ranking_and_no_length_is_refused():
         Recall()(CombinatorialLayer(TopK(3), Identity()), scores, Labels(target))
     with pytest.raises(ValueError, match="'columns' or 'rows'"):
         Recall("both")
+
+
+@pytest.mark.parametrize(
+    ("dtype", "queries", "candidates"), [(torch.bfloat16, 8, 200), (torch.float16, 100, 1000)]
+)
+def test_ranks_of_many_queries_are_told_apart_in_half_precision(dtype, queries, candidates):
+    # Whole scores, all different, so that the order is the same in any precision.
+    scores = torch.stack([torch.arange(candidates).roll(7 * query) for query in range(queries)])
+    scores = -scores.float() if dtype == torch.float16 else -scores.float() / 256
+    target = (scores >= scores.sort(dim=1, descending=True).values[:, [2]]).float()
+    target[:, 5] = 1
+    layer, labels = CombinatorialLayer(Ranking(), Blackbox(1.0)), Labels(target)
+    half = Recall()(layer, scores.to(dtype), labels).loss
+    assert float(half) == pytest.approx(by_formula(scores, target), rel=2e-2)

@@ -102,7 +102,8 @@ class AdaptiveIMLE(_PerturbAndMAP):
 
     dL/dw = mean over eps of (y(w + lam dL/dy - eps) - y(w - eps)) / lam; `symmetric` takes the
     central difference (y(w + lam dL/dy - eps) - y(w - lam dL/dy - eps)) / (2 lam) instead. Norms
-    are over the whole batch, without forbidden entries. After each backward pass a moving average
+    are over the batch, without forbidden entries; of several processes each has its part's, and an
+    alpha of its own. After each backward pass a moving average
     of the number of nonzero entries a sample is brought up to date, and alpha rises by `step` where
     it is below `target`, else falls by it, never below 0; a batch without any gradient leaves both
     alone. Source: Minervini, Franceschi and Niepert, AAAI 2023, and their code, where alpha is

@@ -11,13 +11,14 @@ from combgrad.solvers.base import Solver
 
 
 def within_reach(moved: Tensor, costs: Tensor) -> Tensor:
-    """Costs (..., B, *S) that noise or a step made of costs (B, *S), where none became +inf.
+    """Costs (..., B, *S) that noise or a step made of costs (B, *S), where none became infinite.
 
-    +inf would forbid an entry that was allowed. Raises SolverInputError, naming the batch index.
+    +inf would forbid an entry that was allowed, and no solver takes -inf. Raises SolverInputError,
+    naming the batch index.
     """
-    if not moved.numel() or bool(moved.amax() < torch.inf):
+    if not moved.numel() or bool((moved.amax() < torch.inf) & (moved.amin() > -torch.inf)):
         return moved
-    beyond = (moved == torch.inf) & (costs != torch.inf)
+    beyond = moved.isinf() & ~costs.isinf()
     if bool(beyond.any()):
         instances = beyond.reshape(-1, *costs.shape).any(dim=0).flatten(1).any(dim=1)
         raise SolverInputError(

@@ -9,6 +9,7 @@ from torch import Tensor
 from combgrad.errors import SolverInputError
 from combgrad.losses.linear_optimum import optimum
 from combgrad.solvers.arrays import outside_autocast, to_array, to_tensor
+from combgrad.solvers.ilp_program import both_bounds
 
 #: A number, or one for each variable; a bound of None is none.
 Values = Any
@@ -107,28 +108,24 @@ def _checked(costs: Tensor, given: dict[str, Values], bounds: tuple[Values, Valu
         rows = A.shape[-2] if A.dim() > 1 else b.numel()
         tensors[f"A_{kind}"] = _fitting(f"A_{kind}", A, costs, (rows, n))
         tensors[f"b_{kind}"] = _fitting(f"b_{kind}", b, costs, (rows,))
-    for name, limit in zip(("least", "most"), _both(bounds), strict=True):
+    try:
+        limits = both_bounds(bounds)
+    except ValueError as error:
+        raise SolverInputError(f"linear_program_value: {error}") from error
+    for name, limit in zip(("least", "most"), limits, strict=True):
         limit = _tensor("bounds", limit, costs)
         tensors[name] = _fitting(name, limit.expand(n) if limit.dim() == 0 else limit, costs, (n,))
     return Program(**tensors)
 
 
-def _both(bounds: tuple[Values, Values]) -> tuple[Values, Values]:
-    """The two bounds, with an infinite one for None."""
-    wanted = "(least, most), each a number or a tensor, for all variables at once"
-    if not isinstance(bounds, tuple | list) or len(bounds) != 2:
-        raise _refused("bounds", f"type {type(bounds).__name__}", wanted)
-    if any(isinstance(limit, tuple | list) for limit in bounds):
-        # Of two variables scipy's pairs would pass for these two.
-        raise _refused("bounds", "a pair for each variable, as in scipy", wanted)
-    least, most = bounds
-    return -np.inf if least is None else least, np.inf if most is None else most
-
-
 def _tensor(name: str, values: Values, costs: Tensor) -> Tensor:
-    """Values in the costs' dtype and on their device."""
+    """Values as they are, on the costs' device; what is no tensor in float64.
+
+    Rounded to the dtype of the costs, rows that follow from each other would contradict each other.
+    """
     try:
-        return torch.as_tensor(values).to(costs)
+        values = values if isinstance(values, Tensor) else torch.from_numpy(np.array(values, float))
+        return values.to(costs.device, torch.promote_types(values.dtype, torch.float32))
     except (TypeError, ValueError, RuntimeError) as error:
         raise _refused(name, f"type {type(values).__name__} ({error})", "a tensor") from error
 
@@ -165,4 +162,4 @@ def _value(program: Program, best: Optimum) -> Tensor:
             finite = torch.isfinite(limit)
             moved = limit - torch.where(finite, limit.detach(), 0.0)
             value = value + torch.where(finite, prices * moved, 0.0).sum(dim=1)
-        return value
+        return value.to(program.costs.dtype)

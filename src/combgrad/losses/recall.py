@@ -42,7 +42,7 @@ def irrelevant_ahead(ranks: Tensor, relevant: Tensor) -> tuple[Tensor, Tensor]:
         raise ValueError(
             "Recall: the layer answers with no ranks, 1 to n; use solver=ranking (Ranking())."
         )
-    order = torch.argsort(row * (ranks.shape[1] + 1) + whole)
+    order = torch.argsort(row * (ranks.shape[1] + 1) + whole.long())
     counts = torch.bincount(row, minlength=len(ranks))
     number = torch.arange(1, len(row) + 1, device=row.device) - (counts.cumsum(0) - counts)[row]
     among_relevant = torch.empty_like(whole).scatter_(0, order, number.to(whole.dtype))

@@ -37,7 +37,7 @@ class RetrievalScores(NamedTuple):
 def retrieval_scores(
     embeddings: Tensor, labels: Tensor, ks: tuple[int, ...] = (1, 2, 4, 8)
 ) -> RetrievalScores:
-    """Recall at k and mAP@R of embeddings (N, D), scaled to length 1, with classes (N,).
+    """Recall at k and mAP@R of embeddings (N, D), which must have length 1, with classes (N,).
 
     Exact; the scores <x, z> are found in blocks, so that memory grows with N and not with its
     square. Of equally near elements the wrong ones come first. A query that is alone in its class

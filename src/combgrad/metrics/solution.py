@@ -1,19 +1,26 @@
-"""What is measured of a solution, one value an instance, shape (B,)."""
+"""What is measured of a solution, one value an instance, shape (B,).
+
+Targets and true costs are of the solution's shape, and may be whole numbers or bool; ValueError
+where they are of another.
+"""
 
 import torch
 from torch import Tensor
 
+from combgrad.labels import need
 from combgrad.solvers.edges import city_count
 from combgrad.solvers.spending import spent
 
 
 def edge_accuracy(solution: Tensor, target: Tensor) -> Tensor:
     """Share of the true edges found: <y, y*> / <y*, y*>, from 0 to 1; (B, E) -> (B,). (A-33)"""
-    return (solution * target).sum(dim=1) / target.sum(dim=1)
+    target = need("edge_accuracy", "target", target, solution)
+    return (solution * target).flatten(1).sum(dim=1) / target.flatten(1).sum(dim=1)
 
 
 def tour_accuracy(solution: Tensor, target: Tensor) -> Tensor:
     """1 where every entry is right, else 0; (B, *S) -> (B,)."""
+    target = need("tour_accuracy", "target", target, solution)
     return (solution == target).flatten(1).all(dim=1).to(solution.dtype)
 
 
@@ -22,6 +29,7 @@ def entry_accuracy(solution: Tensor, target: Tensor) -> Tensor:
 
     1 - 2 sum |y - y*| / k^2: every wrong edge is two wrong entries.
     """
+    target = need("entry_accuracy", "target", target, solution)
     cities = city_count(solution.shape[1])
     return 1 - 2 * (solution - target).abs().sum(dim=1) / cities**2
 
@@ -31,6 +39,8 @@ def cost_ratio(solution: Tensor, target: Tensor, true_costs: Tensor) -> Tensor:
 
     At least 1 for an optimal y* of positive cost; it says little where costs have both signs.
     """
+    target = need("cost_ratio", "target", target, solution)
+    true_costs = need("cost_ratio", "true_costs", true_costs, solution)
     return spent(true_costs, solution) / spent(true_costs, target)
 
 
@@ -41,6 +51,8 @@ def column_cost_ratio(solution: Tensor, target: Tensor, true_costs: Tensor) -> T
     for another path of the same cost. Source: the code of Vlastelica et al., ICLR 2020, which calls
     it the cost ratio (A-38).
     """
+    target = need("column_cost_ratio", "target", target, solution)
+    true_costs = need("column_cost_ratio", "true_costs", true_costs, solution)
     predicted = _spent_in_columns(true_costs, solution)
     return (predicted / _spent_in_columns(true_costs, target)).mean(dim=1)
 
@@ -59,6 +71,8 @@ def is_cheapest(
     <w*, y> <= <w*, y*> + tolerance <|w*|, |y*|>, for costs w* of any sign: what rounding may add is
     forgiven. The default is for costs that are exact but for single precision; NaN for NaN.
     """
+    target = need("is_cheapest", "target", target, solution)
+    true_costs = need("is_cheapest", "true_costs", true_costs, solution)
     slack = tolerance * spent(true_costs.abs(), target.abs())
     excess = spent(true_costs, solution) - spent(true_costs, target) - slack
     return (excess <= 0).to(solution.dtype).masked_fill(excess.isnan(), torch.nan)
@@ -66,6 +80,7 @@ def is_cheapest(
 
 def wrong_entries(solution: Tensor, target: Tensor) -> Tensor:
     """Hamming distance sum |y - y*|; (B, *S) -> (B,)."""
+    target = need("wrong_entries", "target", target, solution)
     return (solution - target).abs().flatten(1).sum(dim=1)
 
 
@@ -82,6 +97,7 @@ def cost_mse(costs: Tensor, true_costs: Tensor) -> Tensor:
 
     Entries that either forbids, of cost +inf, count for nothing; differentiable.
     """
+    true_costs = need("cost_mse", "true_costs", true_costs, costs)
     forbidden = (costs == torch.inf) | (true_costs == torch.inf)
     gaps = costs.masked_fill(forbidden, 0.0) - true_costs.masked_fill(forbidden, 0.0)
     counted = (~forbidden).flatten(1).sum(dim=1).clamp(min=1)
@@ -94,4 +110,9 @@ def subset_precision(chosen: Tensor, relevant: Tensor) -> Tensor:
     Choices y are 0/1 with at least one 1, r are 0/1 or bool. A chosen padding position counts as
     one that does not matter. Source: Niepert et al., NeurIPS 2021, section 5.2.
     """
+    if relevant.shape != chosen.shape:
+        raise ValueError(
+            f"subset_precision: relevant has shape {tuple(relevant.shape)} and chosen "
+            f"{tuple(chosen.shape)}; pass one entry for each."
+        )
     return (chosen * relevant).sum(dim=1) / chosen.sum(dim=1)

@@ -2,6 +2,7 @@
 
 import functools
 import math
+import numbers
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -99,6 +100,10 @@ class Gumbel(Noise):
         return (-self.tau * torch.log(-torch.log(u))).to(dtype)
 
 
+def _is_whole(value: object) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
 @dataclass(frozen=True)
 class SumOfGamma(Noise):
     """Sum-of-Gamma noise: (tau / k) (sum over i = 1..s of Gamma(1/k, scale k/i) - log s).
@@ -126,9 +131,9 @@ class SumOfGamma(Noise):
 
     def __post_init__(self) -> None:
         _check_tau(self.tau)
-        if not isinstance(self.k, int) or self.k < 1:
+        if not _is_whole(self.k) or self.k < 1:
             raise ValueError(f"noise.k is {self.k!r}; the selection's size is an integer >= 1.")
-        if not isinstance(self.s, int) or not 1 <= self.s <= MOST_TERMS:
+        if not _is_whole(self.s) or not 1 <= self.s <= MOST_TERMS:
             raise ValueError(
                 f"noise.s is {self.s!r}; the number of terms is an integer from 1 to {MOST_TERMS}."
             )

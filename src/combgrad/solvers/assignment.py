@@ -5,7 +5,7 @@ import scipy
 import torch
 from torch import Tensor
 
-from combgrad.errors import SolverInputError
+from combgrad.errors import IncompatibleError, SolverInputError
 from combgrad.solvers.arrays import to_array, to_tensor
 from combgrad.solvers.base import Solver, Trait
 from combgrad.solvers.ilp_program import Program, checked_program
@@ -68,6 +68,11 @@ class Assignment(Solver):
     def is_constant_on(self, normal: Tensor) -> bool:
         """True for a_ij = u_i + v_j, with v constant where columns stay unmatched, or u, rows."""
         a = normal.to(device="cpu", dtype=torch.float64)
+        if a.dim() != 2:
+            raise IncompatibleError(
+                f"Plane(a): for Assignment `a` is a matrix (n, m), as the costs are; it has shape "
+                f"{tuple(a.shape)}."
+            )
         if a.numel() == 0:
             return True
         rows, columns = a.mean(dim=1, keepdim=True), a.mean(dim=0, keepdim=True)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from combgrad.arguments import Described
+from combgrad.arguments import Described, is_whole
 from combgrad.errors import CombgradError, IncompatibleError, WrongAnswerError
 from combgrad.instances import VALID, Instances
 from combgrad.solvers.base import Solver
@@ -41,7 +41,8 @@ class Cached(Solver):
         size: how many solutions to keep; the least recently used one is dropped first.
         pool: known solutions that stand for the solver in some steps; None to answer exactly.
 
-    Raises ValueError for a size below 1, and IncompatibleError for a solver that has a pool itself.
+    Raises ValueError for a size that is no whole number of at least 1, and IncompatibleError for
+    what is no solver, or has a pool itself.
     """
 
     padding = "read"
@@ -50,8 +51,10 @@ class Cached(Solver):
         self, solver: Solver, size: int = 10_000, pool: SolutionPool | None = None
     ) -> None:
         super().__init__()
-        if size < 1:
-            raise ValueError(f"size is {size}; a cache keeps at least 1 solution.")
+        if not isinstance(solver, Solver):
+            raise IncompatibleError(f"Cached: solver is {solver!r}; pass a Solver.")
+        if not is_whole(size) or size < 1:
+            raise ValueError(f"size is {size!r}; a cache keeps at least 1 solution.")
         if pool_of(solver) is not None:
             raise IncompatibleError(
                 f"Cached: {type(solver).__name__} has a pool, whose answers would be kept as if "

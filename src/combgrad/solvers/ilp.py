@@ -62,7 +62,8 @@ class ILP(Solver):
     Args:
         A, lower, upper: rows (m, n), dense or scipy sparse, and their bounds, (m,) or numbers.
         A_ub, b_ub, A_eq, b_eq: more rows, in the style of scipy.optimize.
-        bounds: (least, most) of the variables, (n,) or numbers; binary variables by default.
+        bounds: (least, most) of the variables, each (n,), a number, or None for no bound; binary
+            variables by default.
         integrality: 1 where a variable is an integer, 0 where it is not, (n,) or one for all.
         backend: "highs" (pip install highspy) or "gurobi" (gurobipy and its licence).
         time_limit: seconds for an instance, or None.
@@ -88,7 +89,7 @@ class ILP(Solver):
         b_ub: ArrayLike | None = None,
         A_eq: Any = None,
         b_eq: ArrayLike | None = None,
-        bounds: tuple[ArrayLike, ArrayLike] = (0.0, 1.0),
+        bounds: tuple[ArrayLike | None, ArrayLike | None] = (0.0, 1.0),
         integrality: ArrayLike = 1,
         backend: str = "highs",
         time_limit: float | None = None,

@@ -72,6 +72,11 @@ def checked_rows(
 ) -> Rows | None:
     """Rows (m, n) with their bounds (m,), None for no matrix."""
     if matrix is None:
+        given = [
+            _numbers(f"a bound of {name}", side) for side in (lower, upper) if side is not None
+        ]
+        if not all(np.isinf(side).all() for side in given):
+            raise ValueError(f"{name} is missing, and there are right-hand sides for its rows.")
         return None
     rows = (
         scipy.sparse.csr_array(matrix)
@@ -94,13 +99,27 @@ def checked_rows(
     return rows.astype(np.float64), sides[0], sides[1]
 
 
-def checked_program(
-    blocks: list[Rows], bounds: tuple[ArrayLike, ArrayLike], integrality: ArrayLike
-) -> Program:
-    """The program of these rows, with every vector at its full length."""
+def both_bounds(bounds: tuple[Any, Any]) -> tuple[Any, Any]:
+    """The bounds (least, most) of all variables, with an infinite one for None."""
     if not isinstance(bounds, tuple | list) or len(bounds) != 2:
         raise ValueError(f"bounds are {bounds!r}; pass (least, most), each a number or (n,).")
-    named = zip(("least", "most", "integrality"), (*bounds, integrality), strict=True)
+    if all(isinstance(limit, tuple | list) and len(limit) == 2 for limit in bounds):
+        raise ValueError(
+            f"bounds are {bounds!r}, which could be a pair for each of two variables, as in scipy; "
+            f"pass (least, most), each a number or an array (n,)."
+        )
+    least, most = bounds
+    return -np.inf if least is None else least, np.inf if most is None else most
+
+
+def checked_program(
+    blocks: list[Rows],
+    bounds: tuple[ArrayLike | None, ArrayLike | None],
+    integrality: ArrayLike,
+) -> Program:
+    """The program of these rows, with every vector at its full length."""
+    limits = both_bounds(bounds)
+    named = zip(("least", "most", "integrality"), (*limits, integrality), strict=True)
     vectors = [_numbers(name, values) for name, values in named]
     sizes = {block[0].shape[1] for block in blocks} | {v.size for v in vectors if v.ndim}
     if len(sizes) != 1 or any(v.ndim > 1 for v in vectors):

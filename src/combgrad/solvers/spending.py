@@ -15,6 +15,7 @@ def spent(costs: Tensor, solution: Tensor) -> Tensor:
     summed in single precision.
     """
     wide = torch.promote_types(costs.dtype, torch.float32)
+    costs = costs.to(wide)
     total = (costs * solution).flatten(1).sum(dim=1, dtype=wide)
     if math.isfinite(total.sum().item()):
         return total  # an inf would have made a NaN of a 0
