@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import sys
+from collections import defaultdict
 from types import SimpleNamespace
 
 import pytest
@@ -11,8 +12,9 @@ import yaml
 from combgrad.plans.dashboard import Panel, outline
 from combgrad.plans.grids import KINDS, Plan, load_plans, names
 from combgrad.results.identity import signature
+from combgrad.results.store import load_records
 from combgrad.runs.configuration import CONFIG_FOLDER, compose
-from combgrad.runs.loggers import describe
+from combgrad.runs.loggers import describe, logged_name
 from exit_status import status_of
 
 DATA = SimpleNamespace(source="regenerated", data_fingerprint="f")
@@ -231,3 +233,19 @@ def test_without_the_package_the_extra_is_named(command, monkeypatch):
     status, _, told = command("6", "--print")
     assert status == 2
     assert ".[dashboard]" in told
+
+
+def test_every_panel_shows_what_the_committed_runs_have_logged():
+    logged_by = defaultdict(set)
+    for record in load_records(CONFIG_FOLDER.parent / "results" / "runs"):
+        numbers = (*(f"seconds.{name}" for name in record.seconds), *record.summarised)
+        logged_by[record.experiment] |= {*record.curves, *record.metrics, "best_epoch"}
+        logged_by[record.experiment] |= set(map(logged_name, numbers))
+    plans = [plan for kind in KINDS for name in names(kind) for plan in load_plans(kind, name)]
+    sections = [section for plan in plans for section in outline(plan).sections]
+    run = [section for section in sections if section.experiment in logged_by]
+    assert len(run) > 20
+    for section in run:
+        # Networks that answer with scores have no norm of costs.
+        shown = {panel.metric for panel in section.panels} - {"train/cost_norm"}
+        assert shown <= logged_by[section.experiment], section.experiment

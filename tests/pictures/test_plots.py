@@ -20,6 +20,7 @@ from combgrad.pictures.plots import (
 )
 from combgrad.plans import grids
 from combgrad.results import RunRecord, load_records, save_record
+from combgrad.results.heads import words_of
 from combgrad.results.series import FigureData, Panel, Series, collect, read_sketch
 from combgrad.runs.configuration import CONFIG_FOLDER, compose_lazily, scientific
 from exit_status import status_of
@@ -243,7 +244,7 @@ def run_script(tmp_path, monkeypatch, capsys):
 def save_smoke_run(folder: Path, seed: int) -> None:
     """A record of the first cell of Figure 8b, of two epochs."""
     (plan,) = grids.load_plans("figure", "8b")
-    words = [*grids.overrides(plan.points[0]), "profile=smoke", f"seed={seed}"]
+    words = [*words_of(plan.points[0]), "profile=smoke", f"seed={seed}"]
     known = {
         "name": "run", "experiment": "tsp5", "config": scientific(compose_lazily(words)),
         "profile": "smoke", "data_source": "regenerated", "seed": seed, "best_epoch": 0,

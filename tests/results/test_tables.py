@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from combgrad.results.heads import in_order, spans
 from combgrad.results.identity import signature
-from combgrad.results.layout import LayoutError, Metric, in_order, read_layout, spans
+from combgrad.results.layout import LayoutError, Metric, read_layout
 from combgrad.results.paper import PaperValue
 from combgrad.results.selection import counted
 from combgrad.results.table_markup import to_html, to_latex

@@ -8,10 +8,14 @@ from combgrad.files.installation import program
 from combgrad.plans.grids import Plan, Point
 from combgrad.results.plan_names import called, told
 from combgrad.runs.configuration import CONFIG_FOLDER
+from combgrad.runs.loggers import logged_name
 
 #: Curves worth a look whatever the table reports; costs that vanish have collapsed.
 HEALTH = ("train/loss", "train/cost_norm")
 TIMES = ("seconds/train", "seconds/solver")
+
+#: Metrics of test data alone, which have no curve.
+ONLY_TESTED = frozenset({"column_cost_ratio", "nmi"})
 
 
 @dataclass(frozen=True)
@@ -99,14 +103,13 @@ def panels_of(metrics: dict[str, str]) -> tuple[Panel, ...]:
         found.setdefault(metric, Panel(kind, metric, title))
 
     for name, label in metrics.items():
-        # A table says seconds.train, as the record does; a logger's names have slashes.
-        logged = name.replace("seconds.", "seconds/")
+        logged = logged_name(name)
         stage, _, rest = logged.partition("/")
         if stage in ("train", "val"):
             add("line", logged, label or logged)
             continue
         add("bar", logged, f"{label} ({logged})" if label else logged)
-        if stage in ("test", "last"):
+        if stage in ("test", "last") and rest not in ONLY_TESTED:
             add("line", f"val/{rest}", f"{label or rest}, validation")
     for name in HEALTH:
         add("line", name, name)

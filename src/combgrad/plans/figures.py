@@ -2,8 +2,7 @@
 
 import argparse
 import sys
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -14,12 +13,12 @@ from combgrad.pictures.plots import draw_figure, save_plot
 from combgrad.plans.example_8a import draw_8a
 from combgrad.plans.example_regions import draw_2, draw_9
 from combgrad.plans.grids import EXAMPLES, Plan, PlanError, load_plans, names, sketch_of
+from combgrad.plans.script import carry_out
 from combgrad.results.plan_names import plan_name, told
 from combgrad.results.record import SOURCES
 from combgrad.results.selection import add_arguments, chosen
 from combgrad.results.series import collect, groups
 from combgrad.runs.configuration import profile_names
-from combgrad.runs.output import write_anywhere
 
 #: What draws a figure of EXAMPLES.
 DRAWN: dict[str, Callable[[], Figure]] = {
@@ -87,19 +86,13 @@ def arguments() -> argparse.Namespace:
     return found
 
 
-def main() -> None:
-    """Draw what the command line asks for; a figure that cannot be drawn does not stop others."""
-    write_anywhere()
-    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
-    asked = arguments()
-    if asked.selection.hidden:
-        print(f"note: {asked.selection.hidden}", file=sys.stderr)
+def drawn(asked: argparse.Namespace) -> Iterator[Path]:
+    """The files of what is asked for; a figure that cannot be drawn does not stop the others."""
     failed = False
     examples = [partial(save_plot, DRAWN[name](), asked.save_in, name) for name in asked.examples]
     for make in (*examples, *(partial(draw, plan, asked) for plan in asked.figures)):
         try:
-            for path in make():
-                print(path)
+            yield from make()
         except (CombgradError, OSError) as error:
             failed = True
             print(f"error: {error}", file=sys.stderr)
@@ -107,5 +100,6 @@ def main() -> None:
         sys.exit(1)
 
 
-if __name__ == "__main__":
-    main()
+def main() -> None:
+    """Run the script."""
+    carry_out(arguments, drawn)

@@ -15,8 +15,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from combgrad.errors import CombgradError
 from combgrad.files.installation import program
+from combgrad.results.heads import words_of
 from combgrad.results.identity import signature
-from combgrad.results.layout import read_layout
+from combgrad.results.layout import Layout, read_layout
 from combgrad.results.paper import paper_values
 from combgrad.results.plan_names import plan_name, told
 from combgrad.results.record import RunRecord
@@ -110,17 +111,12 @@ def expand(grid: dict[str, Any]) -> list[Point]:
     return [dict(zip(grid, values, strict=True)) for values in itertools.product(*lists)]
 
 
-def overrides(point: Point) -> list[str]:
-    """A point as Hydra's overrides."""
-    return [f"{key}={value}" for key, value in point.items()]
-
-
 def point_signatures(point: Point, folder: Path = CONFIG_FOLDER) -> dict[str, str]:
     """Profile -> the signature that a record of this point has.
 
     Raises HydraException or OmegaConfBaseException if there can be none.
     """
-    config = compose_many(overrides(point), folder)
+    config = compose_many(words_of(point), folder)
     found = {}
     for profile in profile_names(folder):
         config.profile.name = profile
@@ -171,6 +167,11 @@ def asked_of(
     return list(zip(plan.points, plan_signatures(plan, folder, run), strict=True))
 
 
+def layout_of(plan: Plan) -> Layout:
+    """A plan's table without its numbers."""
+    return read_layout(plan.name, plan.title, plan.profile, plan.seeds, plan.layout)
+
+
 def tables_of(
     plan: Plan,
     records: Sequence[RunRecord],
@@ -183,7 +184,7 @@ def tables_of(
     `own` are the keys of records that are not committed, `replaced` the committed ones that some of
     these stand for.
     """
-    layout = read_layout(plan.name, plan.title, plan.profile, plan.seeds, plan.layout)
+    layout = layout_of(plan)
     asked = asked_of(plan, records, folder)
     tables = make_tables(layout, asked, records, paper_values(), own)
     if not replaced:

@@ -3,23 +3,21 @@
 import argparse
 import datetime
 import re
-import sys
 import tempfile
 import warnings
 from pathlib import Path
 
-from combgrad.errors import CombgradError
 from combgrad.files.writing import write_text_atomically
 from combgrad.pictures.plots import draw_figure, reading, save_plot
 from combgrad.plans import grids
 from combgrad.plans.reproduction import place, shares, shown_as
+from combgrad.plans.script import carry_out
 from combgrad.results.drawings import Drawing
 from combgrad.results.questions import PROTOCOLS, read_questions
 from combgrad.results.report import Report, to_page
 from combgrad.results.selection import Selection, add_arguments, chosen
 from combgrad.results.series import FigureError, Sketch, collect, groups
 from combgrad.runs import provenance
-from combgrad.runs.output import write_anywhere
 
 #: A number of more digits than a picture of any size needs, but for the scale of its letters.
 LONG = re.compile(r"(?<!scale\()(?<![\d.])\d+\.\d{3,}")
@@ -99,18 +97,5 @@ def make(asked: argparse.Namespace) -> Report:
 
 
 def main() -> None:
-    """Run the script; an error that the user can mend is told in one line."""
-    write_anywhere()
-    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
-    asked = arguments()
-    if asked.selection.hidden:
-        print(f"note: {asked.selection.hidden}", file=sys.stderr)
-    try:
-        path = write_text_atomically(asked.output, to_page(make(asked)))
-    except (CombgradError, OSError) as error:
-        sys.exit(f"error: {error}")
-    print(path)
-
-
-if __name__ == "__main__":
-    main()
+    """Run the script."""
+    carry_out(arguments, lambda asked: [write_text_atomically(asked.output, to_page(make(asked)))])

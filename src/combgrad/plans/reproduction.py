@@ -1,26 +1,23 @@
 """Write the page that tells of every number the papers printed whether it is reproduced."""
 
 import argparse
-import sys
-import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from omegaconf import OmegaConf
 
 from combgrad import results
-from combgrad.errors import CombgradError
 from combgrad.files.writing import write_text_atomically
 from combgrad.plans import grids
 from combgrad.plans.grids import Plan
-from combgrad.results.layout import Layout, read_layout
+from combgrad.plans.script import carry_out
+from combgrad.results.layout import Layout
 from combgrad.results.paper import PAPERS, paper_values
 from combgrad.results.record import RunRecord
 from combgrad.results.reproduction import Explanation, Shown, read_explanations, reproduction
 from combgrad.results.reproduction_text import share, to_page
 from combgrad.results.selection import Selection, add_arguments, chosen
 from combgrad.results.tables import Table
-from combgrad.runs.output import write_anywhere
 
 #: Why cells are what they are, in words.
 EXPLANATIONS = Path(results.__file__).with_name("reproduction.yaml")
@@ -36,8 +33,7 @@ def explanations() -> list[Explanation]:
 
 def shown_as(plan: Plan, tables: Sequence[Table]) -> Shown:
     """A plan beside its tables."""
-    layout = read_layout(plan.name, plan.title, plan.profile, plan.seeds, plan.layout)
-    return Shown(layout, plan.points, tables)
+    return Shown(grids.layout_of(plan), plan.points, tables)
 
 
 def is_beside_printed(layout: Layout) -> bool:
@@ -52,14 +48,14 @@ def shown(records: Sequence[RunRecord]) -> list[Shown]:
         shown_as(plan, grids.tables_of(plan, records))
         for name in grids.names("table")
         for plan in grids.load_plans("table", name)
-        if is_beside_printed(shown_as(plan, []).layout)
+        if is_beside_printed(grids.layout_of(plan))
     ]
 
 
 def page(records: Sequence[RunRecord]) -> str:
     """The page on some records, as Markdown."""
     plans, known = shown(records), explanations()
-    titles = {one.layout.number: f"{one.layout.called}: {one.layout.title}" for one in plans}
+    titles = {one.layout.number: one.layout.heading for one in plans}
     return to_page(reproduction(plans, paper_values(), known), known, titles, records)
 
 
@@ -95,19 +91,8 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Run the script; an error that the user can mend is told in one line."""
-    write_anywhere()
-    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
-    asked = arguments()
-    selection: Selection = asked.selection
-    if selection.hidden:
-        print(f"note: {selection.hidden}", file=sys.stderr)
-    try:
-        path = write_text_atomically(asked.output, page(selection.records))
-    except (CombgradError, OSError) as error:
-        sys.exit(f"error: {error}")
-    print(path)
-
-
-if __name__ == "__main__":
-    main()
+    """Run the script."""
+    carry_out(
+        arguments,
+        lambda asked: [write_text_atomically(asked.output, page(asked.selection.records))],
+    )

@@ -2,20 +2,18 @@
 
 import argparse
 import dataclasses
-import sys
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
-from combgrad.errors import CombgradError
 from combgrad.files.writing import write_text_atomically
 from combgrad.plans.grids import load_plans, names, tables_of
+from combgrad.plans.script import carry_out
 from combgrad.results.record import SOURCES
 from combgrad.results.selection import Selection, add_arguments, chosen
 from combgrad.results.table_markup import to_html, to_latex
 from combgrad.results.table_text import to_csv, to_markdown
 from combgrad.results.tables import Table
 from combgrad.runs.configuration import profile_names
-from combgrad.runs.output import write_anywhere
 
 
 def joined(render: Callable[[Table], str]) -> Callable[[list[Table]], str]:
@@ -53,8 +51,8 @@ def arguments() -> argparse.Namespace:
     return found
 
 
-def show(asked: argparse.Namespace) -> None:
-    """Print or save the tables that the command line asks for."""
+def made(asked: argparse.Namespace) -> Iterator[str | Path]:
+    """The tables that the command line asks for, or the files that they are saved in."""
     selection: Selection = asked.selection
     records = [
         record
@@ -63,33 +61,21 @@ def show(asked: argparse.Namespace) -> None:
     ]
     wanted = names("table") if "all" in asked.tables else asked.tables
     plans = [plan for which in wanted for plan in load_plans("table", which)]
-    made = {}
+    found = {}
     for plan in plans:
         plan = dataclasses.replace(plan, profile=asked.profile or plan.profile)
         mine, theirs = selection.own, selection.replaced
-        made[plan.name] = tables_of(plan, records, own=mine, replaced=theirs)
+        found[plan.name] = tables_of(plan, records, own=mine, replaced=theirs)
     if not asked.save:
-        print(FORMATS[asked.format]([t for tables in made.values() for t in tables]).rstrip("\n"))
+        yield FORMATS[asked.format]([t for tables in found.values() for t in tables]).rstrip("\n")
         return
-    for name, tables in made.items():
+    for name, tables in found.items():
         for kind, render in FORMATS.items():
             file = f"{name}.{SUFFIXES.get(kind, kind)}"
             path = selection.home(asked.results) / "tables" / file
-            print(write_text_atomically(path, render(tables)))
+            yield write_text_atomically(path, render(tables))
 
 
 def main() -> None:
-    """Run the script; an error that the user can mend is told in one line."""
-    write_anywhere()
-    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
-    asked = arguments()
-    if asked.selection.hidden:
-        print(f"note: {asked.selection.hidden}", file=sys.stderr)
-    try:
-        show(asked)
-    except (CombgradError, OSError) as error:
-        sys.exit(f"error: {error}")
-
-
-if __name__ == "__main__":
-    main()
+    """Run the script."""
+    carry_out(arguments, made)

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from combgrad.results.curves import deviation_of, mean_of
 from combgrad.results.layout import Metric, Ratio
 from combgrad.results.tables import Cell, Table
 
@@ -130,8 +131,7 @@ def _ratio(label: str, cells: Sequence[Cell], table: Table, wanted: Ratio) -> st
     if not ratios:
         return ""
     names = [_name(table, wanted, cell) for cell in (first, second)]
-    mean = sum(ratios) / len(ratios)
-    spread = root_mean_square(ratio - mean for ratio in ratios)
+    mean, spread = mean_of(ratios), deviation_of(ratios)
     ours = f"{mean:.2f} ± {spread:.2f}" if len(ratios) > 1 else f"{mean:.2f}"
     return (
         f"{label}, {first.metric.label}: {names[0]} over {names[1]} {ours} ({len(ratios)}"

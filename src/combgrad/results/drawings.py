@@ -39,7 +39,7 @@ class Drawing:
     @property
     def title(self) -> str:
         """Its heading."""
-        return title_of(self.sketch)
+        return self.sketch.layout.heading
 
     @property
     def about(self) -> About:
@@ -60,11 +60,6 @@ class Drawing:
         fitting = [run for run in counting if run.file_name not in self.unfit]
         others = [*left_out, *(run for run in counting if run.file_name in self.unfit)]
         return [(own(marks, fitting), own(marks, others)) for _, marks in self.sketch.asked]
-
-
-def title_of(sketch: Sketch) -> str:
-    """The heading of a figure."""
-    return f"{sketch.layout.called}: {sketch.layout.title}"
 
 
 def experiments_of(sketch: Sketch) -> list[str]:

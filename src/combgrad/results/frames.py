@@ -67,13 +67,7 @@ def _row(record: RunRecord) -> dict[str, Any]:
         if name in ("metrics", "unknown", "path", "key", "signature"):
             continue
         row |= dict(_spread(name, value)) if isinstance(value, dict) else {name: value}
-    epochs = max((len(x) for x in record.curves.values() if isinstance(x, list)), default=0)
-    seconds = record.seconds.get("train")
-    if epochs and isinstance(seconds, int | float):
-        row["seconds.epoch"] = seconds / epochs
-    solves = record.curves.get("train/solves")
-    if isinstance(solves, list) and solves and all(isinstance(x, int | float) for x in solves):
-        row["solves"] = sum(solves) / len(solves)
+    row |= record.summarised
     # The columns that tables rely on are no metric's, whatever a record calls its own.
     return row | {k: float(value) for k, value in record.metrics.items() if k not in row}
 

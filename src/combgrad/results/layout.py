@@ -1,15 +1,13 @@
 """Where the cells of a table stand: heads of rows and columns made of what a run is asked for."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from combgrad.errors import CombgradError
+from combgrad.results.heads import Head
 from combgrad.results.plan_names import called, told
-
-#: The texts of one row's or column's heads, outermost first.
-Head = tuple[str, ...]
 
 NEEDED = ("metrics", "rows", "columns")
 KEYS = frozenset(
@@ -32,7 +30,7 @@ class Metric:
     """A number of a record, such as `test/edge_accuracy` or `seconds.train`, and how it is shown.
 
     Attributes:
-        name: of the number in the record's metrics, or `seconds.` and a name of its wall times.
+        name: a column of `frame()`: a metric, or another of its numbers such as `seconds.train`.
         label: what a reader calls it.
         unit: printed behind the label.
         scale: what the record's number is multiplied by to be in the paper's unit.
@@ -156,6 +154,11 @@ class Layout:
     def number(self) -> str:
         """What the paper calls the table, such as `6`, with the paper's prefix in `values1`."""
         return told(self.name)[1]
+
+    @property
+    def heading(self) -> str:
+        """What stands above the table or figure."""
+        return f"{self.called}: {self.title}"
 
     def places(self, point: Mapping[str, Any], metric: Metric) -> list[tuple[Head, Head]]:
         """The heads of the row and the column of each place in which a point's number stands."""
@@ -294,22 +297,3 @@ def _ratio(name: str, document: Mapping[str, Any]) -> Ratio | None:
             f'that both share, {{of: grad, above: identity, each: "{{experiment}}"}}.'
         )
     return Ratio(**{key: str(value) for key, value in said.items()})
-
-
-def in_order(heads: Iterable[Head]) -> list[Head]:
-    """Distinct heads, those with the same outer levels together, each level as first met."""
-    distinct = list(dict.fromkeys(heads))
-    levels = [list(dict.fromkeys(texts)) for texts in zip(*distinct, strict=True)]
-    return sorted(distinct, key=lambda head: [levels[i].index(t) for i, t in enumerate(head)])
-
-
-def spans(heads: Iterable[Head], level: int) -> list[tuple[str, int]]:
-    """The texts of one level and how many neighbouring heads each spans."""
-    found: list[tuple[Head, int]] = []
-    for head in heads:
-        outer = head[: level + 1]
-        if found and found[-1][0] == outer:
-            found[-1] = (outer, found[-1][1] + 1)
-        else:
-            found.append((outer, 1))
-    return [(outer[-1], count) for outer, count in found]

@@ -91,6 +91,22 @@ class RunRecord:
         return signature(self.config)
 
     @property
+    def summarised(self) -> dict[str, float]:
+        """What curves and seconds say in one number, `seconds.epoch` and `solves`, where they do.
+
+        Seconds of the training divided by its epochs, and the mean of the curve `train/solves`.
+        """
+        found = {}
+        epochs = max((len(x) for x in self.curves.values() if isinstance(x, list)), default=0)
+        seconds = self.seconds.get("train")
+        if epochs and isinstance(seconds, int | float):
+            found["seconds.epoch"] = seconds / epochs
+        solves = self.curves.get("train/solves")
+        if isinstance(solves, list) and solves and all(isinstance(x, int | float) for x in solves):
+            found["solves"] = sum(solves) / len(solves)
+        return found
+
+    @property
     def file_name(self) -> str:
         """What its file is called."""
         return self.path.name if self.path else file_name(self.name, self.key)

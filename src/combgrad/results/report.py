@@ -10,7 +10,8 @@ from typing import Any
 
 from combgrad.files.installation import program
 from combgrad.results import drawings, report_tables
-from combgrad.results.drawings import Drawing, leading, title_of
+from combgrad.results.drawings import Drawing, leading
+from combgrad.results.heads import place_of, words_of
 from combgrad.results.paper import PAPERS, Paper, paper_of
 from combgrad.results.plan_names import told
 from combgrad.results.questions import Question, answered, cited, linked
@@ -30,7 +31,7 @@ from combgrad.results.report_tables import about, asides, little, trimmed
 from combgrad.results.series import Sketch
 from combgrad.results.story import distinct, findings
 from combgrad.results.table_markup import Setting, cell_id, to_html
-from combgrad.results.table_text import notes, title
+from combgrad.results.table_text import notes
 from combgrad.results.tables import TOLERANCE, Cell, Mark, Table
 from combgrad.results.templates import address, templates
 
@@ -174,8 +175,8 @@ def _overview(report: Report, tables: Sequence[Table]) -> list[dict[str, Any]]:
         marks = Counter(cell.mark for cell in distinct(table))
         run = sum(marks.values()) - marks[Mark.NO_RUN]
         numbers = (f"{run} of {sum(marks.values())}", marks[Mark.INSIDE], marks[Mark.OUTSIDE])
-        row = {"id": table.id, "title": title(table), "about": about(table), "numbers": numbers}
-        rows.append(row | {"little": little(table)})
+        row = {"id": table.id, "title": table.layout.heading, "about": about(table)}
+        rows.append(row | {"numbers": numbers, "little": little(table)})
     for drawing in report.drawings:
         runs = drawing.runs(report.records)
         share = f"{sum(bool(kept) for kept, _ in runs)} of {len(runs)}"
@@ -223,7 +224,7 @@ def _table(report: Report, table: Table, known: Mapping[str, Question]) -> dict[
 def _figure(report: Report, drawing: Drawing, known: Mapping[str, Question]) -> dict[str, Any]:
     cells = [
         {
-            "point": " ".join(f"{key}={value}" for key, value in point.items()),
+            "point": " ".join(words_of(point)),
             "runs": runs,
             "seeds": ", ".join(str(run.seed) for run in runs),
             "files": " ".join(run.file_name for run in runs),
@@ -247,14 +248,14 @@ def _figure(report: Report, drawing: Drawing, known: Mapping[str, Question]) -> 
 
 def _waiting(tables: Sequence[Table], sketches: Sequence[Sketch]) -> list[dict[str, Any]]:
     items = [
-        (t.layout.name, title(t), len(distinct(t)), report_tables.experiments_of(t)) for t in tables
+        *((t.layout, len(distinct(t)), report_tables.experiments_of(t)) for t in tables),
+        *((s.layout, len(s.asked), drawings.experiments_of(s)) for s in sketches),
     ]
-    items += [(s.name, title_of(s), len(s.asked), drawings.experiments_of(s)) for s in sketches]
     lines = []
-    for name, text, count, experiments in items:
-        command = f"{program()} -m {'='.join(told(name))}"
+    for layout, count, experiments in items:
+        command = f"{program()} -m {'='.join(told(layout.name))}"
         fits = About(experiments, None, None)
-        lines.append({"title": text, "cells": count, "command": command, "about": fits})
+        lines.append({"title": layout.heading, "cells": count, "command": command, "about": fits})
     return lines
 
 
@@ -271,7 +272,7 @@ def _places(report: Report, tables: Sequence[Table]) -> dict[str, list[Place]]:
         for row, line in enumerate(table.grid):
             for column, cell in enumerate(line):
                 if cell is not None:
-                    heads = ", ".join(filter(None, (*table.rows[row], *table.columns[column])))
+                    heads = place_of(table.rows[row], table.columns[column])
                     name, label = cell_id(table, row, column), f"{table.layout.called} ({heads})"
                     add(True, cell.runs, table.id, name, label)
                     add(False, cell.left_out + cell.lacking, table.id, name, label)

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Sequence
 
-from combgrad.results.layout import Head
+from combgrad.results.heads import Head, place_of
 from combgrad.results.report_runs import About
 from combgrad.results.selection import TRIAL
 from combgrad.results.table_markup import Aside
@@ -62,7 +62,5 @@ def asides(table: Table) -> list[Aside]:
 
 def _places(table: Table, wanted: Callable[[Head, Head, Cell], bool]) -> list[str]:
     return [
-        ", ".join(filter(None, (*row, *column)))
-        for row, column, cell in table.cells()
-        if wanted(row, column, cell)
+        place_of(row, column) for row, column, cell in table.cells() if wanted(row, column, cell)
     ]

@@ -8,6 +8,7 @@ from typing import Any
 
 from combgrad.errors import CombgradError
 from combgrad.results.comparisons import deviations_away
+from combgrad.results.heads import place_of
 from combgrad.results.layout import Layout, Metric
 from combgrad.results.paper import Paper, PaperValue, paper_of
 from combgrad.results.record import SOURCES
@@ -253,5 +254,4 @@ def _at(
 ) -> Iterable[Line]:
     found = min(ours.get(id(value), ()), key=Found.rank, default=None)
     for row, column in layout.places(point, metric):
-        place = ", ".join(head for head in (*row, *column) if head)
-        yield Line(number, place, value, point, metric, found)
+        yield Line(number, place_of(row, column), value, point, metric, found)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+from combgrad.results.heads import place_of
 from combgrad.results.layout import Metric
 from combgrad.results.ranking import LEVEL, Ranking, order_of
 from combgrad.results.reproduction import FULL
@@ -52,7 +53,7 @@ def _best(table: Table, metric: Metric) -> list[tuple[str, Cell]]:
         if cell.metric == metric and cell.mark in COMPARED:
             experiment = str(cell.point.get("experiment"))
             if experiment not in best or _better(cell, best[experiment][1]):
-                best[experiment] = (", ".join(filter(None, (*row, *column))), cell)
+                best[experiment] = (place_of(row, column), cell)
     return list(best.values())
 
 

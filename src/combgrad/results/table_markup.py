@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from combgrad.results.layout import Head, spans
+from combgrad.results.heads import Head, spans, words_of
 from combgrad.results.table_text import (
     brief_facts,
     compared,
@@ -16,7 +16,6 @@ from combgrad.results.table_text import (
     ours,
     paper_word,
     printed,
-    title,
 )
 from combgrad.results.tables import Cell, Table
 from combgrad.results.templates import templates
@@ -106,7 +105,7 @@ def to_latex(table: Table) -> str:
         [
             r"\begin{table}",
             r"\centering",
-            rf"\caption{{{latex_text(title(table))}}}",
+            rf"\caption{{{latex_text(table.layout.heading)}}}",
             rf"\label{{tab:{latex_label(table.id)}}}",
             rf"\begin{{tabular}}{{{'l' * (depth + 1)}{'r' * len(table.columns)}}}",
             r"\toprule",
@@ -180,7 +179,7 @@ def to_html(table: Table, setting: Setting | None = None) -> str:
     note = setting.note if setting else str
     text = page.render(
         table=table,
-        title=title(table),
+        title=table.layout.heading,
         facts=brief_facts(table) if setting else facts(table),
         notes=[note(sentence) for sentence in notes(table)],
         asides=setting.asides if setting else (),
@@ -221,7 +220,7 @@ def _html_cell(
         "best": cell.best,
         "seeds": len(cell.seeds),
         "runs": " ".join(cell.runs),
-        "point": " ".join(f"{key}={value}" for key, value in cell.point.items()),
+        "point": " ".join(words_of(cell.point)),
         "address": setting.link(cell) if setting else None,
         "column": ", ".join(filter(None, table.columns[column])) if setting else None,
         "ours": ours(cell),

@@ -6,7 +6,8 @@ import unicodedata
 from collections.abc import Callable, Iterable
 
 from combgrad.results.comparisons import ratio_notes, reading_notes
-from combgrad.results.layout import Head, Layout
+from combgrad.results.heads import Head, place_of, words_of
+from combgrad.results.layout import Layout
 from combgrad.results.paper import paper_of
 from combgrad.results.ranking import sentences
 from combgrad.results.tables import TOLERANCE, Cell, Mark, Table, is_stand_in
@@ -111,11 +112,6 @@ def lines_of(cells: Iterable[Cell | None], paper: str) -> list[tuple[str, list[s
     ]
 
 
-def title(table: Table) -> str:
-    """The heading of a table."""
-    return f"{table.layout.called}: {table.layout.title}"
-
-
 def facts(table: Table) -> list[str]:
     """What must be known to read the numbers: profile, data, seeds, and what the words mean."""
     layout = table.layout
@@ -205,7 +201,7 @@ def _replaced(table: Table) -> list[str]:
         number = len(table.replaced.intersection(old.runs)) if cell.own else 0
         if number:
             found.append(
-                f"{', '.join(filter(None, (*row, *column)))}: your own runs stand for {number} "
+                f"{place_of(row, column)}: your own runs stand for {number} "
                 f"committed {'ones' if number > 1 else 'one'}; committed is {ours(old)}."
             )
     return found
@@ -228,7 +224,7 @@ def to_markdown(table: Table) -> str:
     rows = ["| " + " | ".join(map(str.ljust, line, widths)) + " |" for line in lines]
     rows.insert(1, "| " + " | ".join("-" * max(width, 3) for width in widths) + " |")
     below = "".join(f"- {markdown_text(note)}\n" for note in notes(table))
-    above = markdown_text(f"## {title(table)}"), markdown_text(" ".join(facts(table)))
+    above = markdown_text(f"## {table.layout.heading}"), markdown_text(" ".join(facts(table)))
     return "\n\n".join([*above, "\n".join(rows), below])
 
 
@@ -274,7 +270,7 @@ def _csv_line(table: Table, row: Head, column: Head, cell: Cell) -> list[str]:
         table.data_source,
         ", ".join(row),
         ", ".join(column),
-        " ".join(f"{key}={value}" for key, value in cell.point.items()),
+        " ".join(words_of(cell.point)),
         cell.metric.name,
         cell.metric.unit,
         cell.mean,

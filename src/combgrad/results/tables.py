@@ -8,7 +8,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from combgrad import results
-from combgrad.results.layout import Head, Layout, LayoutError, Metric, in_order
+from combgrad.results.heads import Head, in_order
+from combgrad.results.layout import Layout, LayoutError, Metric
 from combgrad.results.paper import PaperValue, find_paper_value
 from combgrad.results.record import RunRecord
 

@@ -20,7 +20,7 @@ from omegaconf.errors import (
 
 from combgrad.errors import CombgradError, redacted
 from combgrad.files.installation import extra, program
-from combgrad.runs.checks.options import no_option, option_names, options_with
+from combgrad.runs.checks.options import no_option, option_names, options_setting
 from combgrad.runs.checks.unknown_keys import valid_keys
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -148,8 +148,7 @@ def _of_interpolation(error: InterpolationKeyError) -> str:
     wanted = re.search(r"Interpolation key '([^']*)'", str(error))
     name, key = (wanted.group(1) if wanted else "?"), error.full_key
     group, _, last = name.partition(".")
-    having = options_with(re.compile(rf"^{re.escape(last)}:", re.MULTILINE))
-    having = [option for option in having if option.startswith(f"{group}=")]
+    having = options_setting(group, last)
     remedy = f"choose {' or '.join(having)}" if having else f"choose another {group}"
     return (
         f"{key} takes its value from {name}, which the chosen {group} does not have; {remedy}, "

@@ -70,13 +70,19 @@ def silence(trainer: pl.Trainer) -> Iterator[None]:
         trainer.loggers = loggers
 
 
+def logged_name(column: str) -> str:
+    """What a column of a table is called by loggers: `seconds/train` for `seconds.train`."""
+    return column.replace("seconds.", "seconds/")
+
+
 @pl.utilities.rank_zero_only
 def conclude(
     loggers: Sequence[Any], record: RunRecord, pictures: Sequence[Path], step: int
 ) -> None:
     """Log a run's final numbers, once, and its pictures, PNG or HTML files."""
-    seconds = {f"seconds/{name}": value for name, value in record.seconds.items()}
-    final = {**record.metrics, **seconds, "best_epoch": record.best_epoch}
+    seconds = {f"seconds.{name}": value for name, value in record.seconds.items()}
+    numbers = {**seconds, **record.summarised, "best_epoch": record.best_epoch}
+    final = record.metrics | {logged_name(name): value for name, value in numbers.items()}
     for logger in loggers:
         logger.log_metrics(final, step=step)
         for picture in pictures:

@@ -8,7 +8,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 
 from combgrad.errors import CombgradError
-from combgrad.plans.grids import KINDS, Plan, Point, load_plans, overrides
+from combgrad.plans.grids import KINDS, Plan, Point, load_plans
+from combgrad.results.heads import words_of
 from combgrad.runs.checks.modes import OF_SWEEPS, is_for_sweeps
 from combgrad.runs.configuration import NEUTRAL_NODES
 
@@ -154,7 +155,7 @@ def _of_plan(plan: Plan, given: Choices, seeds: list[str]) -> Iterable[Request]:
     for seed in seeds:
         for point in points:
             for more in _product(others):
-                yield Request((*overrides(point), *more, f"seed={seed}"), plan.name)
+                yield Request((*words_of(point), *more, f"seed={seed}"), plan.name)
 
 
 def narrowed(points: Sequence[Point], given: Choices) -> list[Point]:

@@ -4,7 +4,6 @@ import difflib
 import importlib
 import inspect
 import pkgutil
-import re
 from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any, Literal
@@ -13,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from combgrad.guards.collecting import no_collecting
 from combgrad.runs.checks.kinds import expected, fits
-from combgrad.runs.checks.options import options_with
+from combgrad.runs.checks.options import options_setting
 from combgrad.runs.checks.reads import BUILT, references
 
 #: What Hydra reads of a node itself.
@@ -124,8 +123,7 @@ def _nothing_to_set(key: str, node: Any, config: DictConfig) -> str:
             f"{key.partition('.')[0]}."
         )
     name = next(iter(node))
-    others = options_with(re.compile(rf"^{re.escape(str(name))}:", re.MULTILINE))
-    others = [option for option in others if option.startswith(f"{key}=")]
+    others = options_setting(key, str(name))
     remedy = f"choose {' or '.join(others)}" if others else "leave it out"
     return f"{key}.{name} would be ignored: {chosen} has nothing to set; {remedy}."
 

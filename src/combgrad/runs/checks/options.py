@@ -46,6 +46,12 @@ def options_with(pattern: re.Pattern[str]) -> list[str]:
     return sorted(option for option, text in texts.items() if pattern.search(text))
 
 
+def options_setting(group: str, key: str) -> list[str]:
+    """The options of a group, as `group=option`, whose file sets a key."""
+    having = options_with(re.compile(rf"^{re.escape(key)}:", re.MULTILINE))
+    return [option for option in having if option.startswith(f"{group}=")]
+
+
 def option_names(group: str) -> list[str]:
     """All options of a group."""
     found = {path.stem for folder in config_folders() for path in (folder / group).glob("*.yaml")}

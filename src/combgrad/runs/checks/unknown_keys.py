@@ -1,7 +1,6 @@
 """What to say of a key on the command line that the configuration does not have."""
 
 import difflib
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -12,7 +11,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from combgrad.runs.checks.arguments import takes
-from combgrad.runs.checks.options import option_names, options_with, value_of
+from combgrad.runs.checks.options import option_names, options_setting, value_of
 from combgrad.runs.checks.reads import BUILT, leaves, references
 from combgrad.runs.configuration import compose_lazily
 
@@ -100,8 +99,7 @@ def _of_others(parent: str, name: str, config: DictConfig) -> str:
     if not parent:
         groups = [str(group) for group in config.hydra.runtime.choices if "/" not in str(group)]
         return _of_top(name, sorted({*keys, *groups}), config)
-    having = options_with(re.compile(rf"^{re.escape(name)}:", re.MULTILINE))
-    having = [option for option in having if option.startswith(f"{parent}=")]
+    having = options_setting(parent, name)
     choice = value_of(config, f"hydra.runtime.choices.{parent}")
     chosen = f" ({parent}={choice})" if choice is not None else ""
     inside = [k for k in keys if isinstance(node[k], DictConfig) and name in node[k]]
