@@ -1,12 +1,12 @@
 """Margins: costs made harder while training, so that they cannot collapse (paper, section 3.6)."""
 
 from abc import ABC, abstractmethod
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from combgrad.arguments import epochs_until, is_number
+from combgrad.arguments import check_option, epochs_until, is_number
 from combgrad.compatibility import Part
 from combgrad.labels import marks, need
 
@@ -48,8 +48,7 @@ class Margin(Part, nn.Module, ABC):
         if not is_number(alpha) or not 0 <= alpha < float("inf"):
             raise ValueError(f"margin.alpha is {alpha!r}; it must be finite and at least 0.")
         check_until(until)
-        if position not in get_args(Position):
-            raise ValueError(f"margin.position is {position!r}; choose 'before' or 'after'.")
+        check_option("position", position, Position, "margin")
         self.alpha = float(alpha)
         self.until = until
         self.position: Position = position
@@ -102,10 +101,7 @@ class NoiseMargin(Margin):
         position: Position = "before",
     ) -> None:
         super().__init__(alpha, until, position)
-        if distribution not in get_args(Distribution):
-            raise ValueError(
-                f"margin.distribution is {distribution!r}; choose 'two_point' or 'uniform'."
-            )
+        check_option("distribution", distribution, Distribution, "margin")
         self.distribution: Distribution = distribution
 
     def _offset(self, costs: Tensor, target: Tensor | None) -> Tensor:

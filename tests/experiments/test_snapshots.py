@@ -5,7 +5,8 @@ import shutil
 import pytest
 import torch
 
-from combgrad.experiments.snapshots import Pictured, Snapshots, moments_of, only_looking
+from combgrad.experiments.looking import only_looking
+from combgrad.experiments.snapshots import Pictured, Snapshots, moments_of
 from combgrad.runs.configuration import compose
 from combgrad.runs.parts import build
 from combgrad.runs.run import fit, run

@@ -6,10 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 from torch.utils.data import DataLoader, Dataset
 
-from combgrad.arguments import LARGEST_SEED
+from combgrad.arguments import LARGEST_SEED, is_whole
 from combgrad.data.base import Source, check_path
 from combgrad.data.batch_plans import BatchPlan, FirstEpoch, InOrder, Shuffled
 from combgrad.data.batches import Column, Table, loader
@@ -41,8 +40,7 @@ def check_collection(value: object, kind: type, what: str, free: str) -> None:
 
 def check_whole(name: str, value: object, least: int, most: int | None = None) -> None:
     """Raise ValueError for a setting `data.<name>` that is no whole number in [least, most]."""
-    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not whole or not least <= value <= (value if most is None else most):  # type: ignore[operator]
+    if not is_whole(value) or not least <= value <= (value if most is None else most):  # type: ignore[operator]
         allowed = f"of at least {least}" if most is None else f"from {least} to {most}"
         raise ValueError(f"data.{name} is {value!r}; it must be a whole number {allowed}.")
 

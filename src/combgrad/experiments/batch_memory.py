@@ -1,11 +1,11 @@
 """What earlier batches leave to a loss of ranks, so that it is nearer to that of a whole set."""
 
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from combgrad.arguments import is_whole
+from combgrad.arguments import check_count, check_option
 
 Memory = Literal["none", "rows", "embeddings"]
 
@@ -23,16 +23,8 @@ class BatchMemory(nn.Module):
 
     def __init__(self, kind: Memory, batches: int) -> None:
         super().__init__()
-        if kind not in get_args(Memory):
-            raise ValueError(
-                f"task.memory is {kind!r}; choose one of {', '.join(get_args(Memory))}."
-            )
-        if not is_whole(batches) or batches < 1:
-            raise ValueError(
-                f"task.memory_batches is {batches!r}; give a whole number of at least 1, or "
-                f"task.memory=none."
-            )
-        self.kind, self.batches = kind, batches
+        check_option("memory", kind, Memory, "task")
+        self.kind, self.batches = kind, check_count("memory_batches", batches, "task")
         self._kept: list[tuple[Tensor, Tensor]] = []
 
     def joined(self, kind: Memory, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:

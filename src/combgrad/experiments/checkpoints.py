@@ -10,10 +10,11 @@ import shutil
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import torch
 
+from combgrad.arguments import check_option
 from combgrad.experiments.history import History
 from combgrad.files.writing import write_atomically
 from combgrad.guards.lightning import pl
@@ -62,8 +63,7 @@ class Checkpoints(pl.callbacks.Checkpoint):
     """
 
     def __init__(self, folder: Path, monitor: str, mode: Mode) -> None:
-        if mode not in get_args(Mode):
-            raise ValueError(f"monitor.mode is {mode!r}; choose 'min' or 'max'.")
+        check_option("mode", mode, Mode, "monitor")
         self.folder, self.monitor, self.mode = folder, monitor, mode
         self.best_epoch: int | None = None
         self.best_score = math.nan

@@ -1,10 +1,11 @@
 """DVAE: encode digits by k-hot codes and decode them, trained on the negative ELBO."""
 
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
+from combgrad.arguments import check_option
 from combgrad.data.digits.datamodule import Digits
 from combgrad.experiments.base import Batch, Experiment
 from combgrad.experiments.fitting import check_has
@@ -40,8 +41,7 @@ class DVAEExperiment(Experiment):
     ) -> None:
         super().__init__(**parts)
         check_has(self.net, ("encode", "decode"), "model=dvae")
-        if divergence not in get_args(Divergence):
-            raise ValueError(f"task.divergence is {divergence!r}; choose 'rows' or 'entries'.")
+        check_option("divergence", divergence, Divergence, "task")
         self.noise = noise or None
         self.divergence = divergence
         self.validates_on_test = False

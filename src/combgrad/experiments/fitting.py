@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from combgrad.compatibility import name_of
 from combgrad.errors import IncompatibleError, SolverInputError
-from combgrad.experiments.snapshots import only_looking
+from combgrad.experiments.looking import only_looking
 from combgrad.gradients import Identity
 from combgrad.labels import check_needs
 from combgrad.layer import CombinatorialLayer

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from combgrad.arguments import check_option
 from combgrad.data.globe.datamodule import GlobeTSP
 from combgrad.data.globe.sphere import Distance, edge_distances, unit_vectors
 from combgrad.experiments.base import Batch, Experiment
@@ -13,7 +14,7 @@ from combgrad.experiments.globe_pictures import Moment, best_seen, draw, draw_mo
 from combgrad.experiments.snapshots import moments_of
 from combgrad.labels import Labels
 from combgrad.metrics import cost_norm, cost_ratio, edge_accuracy, entry_accuracy, tour_accuracy
-from combgrad.networks.globe_net import PIXELS, Pixels, as_images
+from combgrad.networks.globe_net import Pixels, as_images
 from combgrad.solvers.base import Solver
 from combgrad.solvers.edges import are_tours
 
@@ -51,8 +52,7 @@ class GlobeTSPExperiment(Experiment):
         super().__init__(provides=("target", "true_costs"), **parts)
         check_answers_tours(self.layer.solver)
         check_answers(self.net, torch.zeros(2, 3, 20, 40), (2, 3), "model=globe_net")
-        if pixels not in PIXELS:
-            raise ValueError(f"pixels is {pixels!r}; it must be one of {', '.join(PIXELS)}.")
+        check_option("pixels", pixels, Pixels, "task")
         self.pixels = pixels
         self.distance = distance
 

@@ -1,12 +1,11 @@
 """What a network thinks at a few moments of its training, kept for the pictures of the run."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from typing import Any, Protocol, runtime_checkable
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from combgrad.experiments.looking import only_looking
 from combgrad.guards.lightning import pl
 
 
@@ -16,19 +15,6 @@ class Pictured(Protocol):
 
     def snapshot(self) -> Tensor:
         """What to keep; called in evaluation mode without gradients, draws no random numbers."""
-
-
-@contextmanager
-def only_looking(module: nn.Module) -> Iterator[None]:
-    """Evaluation mode without gradients; every part is back in its own mode afterwards."""
-    modes = [(part, part.training) for part in module.modules()]
-    module.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        for part, mode in modes:
-            part.training = mode
 
 
 class Snapshots(pl.Callback):

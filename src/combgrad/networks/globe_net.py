@@ -1,12 +1,11 @@
 """The network of Globe TSP: from a flag to a place on the unit sphere."""
 
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 Pixels = Literal["standardised", "raw"]
-PIXELS = get_args(Pixels)
 
 #: Of the averages that the linear layers see.
 SIDE = 4

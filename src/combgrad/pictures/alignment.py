@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from combgrad.pictures.blank import blank
 from combgrad.pictures.labels import HALO, INK
 from combgrad.pictures.tour_lines import TOUR as MATCH
 from combgrad.pictures.tour_lines import WRONG as GAP
@@ -37,8 +37,7 @@ def draw_alignment(
             f"(n+1, m+1, 3), n and m words, each at least 1."
         )
     size = (_CELL * m + _MARGIN, _CELL * n + _MARGIN)
-    figure = Figure(figsize=size, dpi=100, facecolor="white", layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = blank(size)
     axes = figure.subplots()
     image = axes.imshow(costs, cmap="Greys_r", interpolation="nearest", aspect="auto", vmin=0)
     figure.colorbar(image, ax=axes, label="cost of a match", shrink=0.8)

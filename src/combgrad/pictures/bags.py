@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from combgrad.pictures.blank import blank
 from combgrad.pictures.labels import INK
 from combgrad.pictures.neighbours import RIGHT, WRONG, frame, frame_line
 
@@ -29,13 +29,7 @@ def draw_bags(images: np.ndarray, right: np.ndarray, names: Sequence[Sequence[st
             f"(N, b, H, W, 3), (N, b) and (N, b), with N and b at least 1."
         )
     count, size = right.shape
-    figure = Figure(
-        figsize=(max(_SIDE * size, 4.0), (_SIDE + 0.2) * count + _FOOT),
-        dpi=100,
-        facecolor="white",
-        layout="constrained",
-    )
-    FigureCanvasAgg(figure)
+    figure = blank((max(_SIDE * size, 4.0), (_SIDE + 0.2) * count + _FOOT))
     boxes = figure.subplots(count, size, squeeze=False)
     for bag, row in enumerate(boxes):
         for place, axes in enumerate(row):

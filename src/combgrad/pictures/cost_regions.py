@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import ListedColormap, to_rgb
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from combgrad.pictures.blank import blank
 from combgrad.pictures.labels import HALO, INK
 from combgrad.pictures.plots import COLOURS, FAINT
 
@@ -83,8 +83,7 @@ def draw_plane(
     `steps` are -dL/dw (2,) by method, `moved` (2,) is w + lam dL/dy, `interpolated` answers costs
     (N, 2) with the value (N,) of which Blackbox takes the slope; the last of the steps is its.
     """
-    figure = Figure(figsize=(9.0, 5.3), dpi=150, facecolor="white", layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = blank((9.0, 5.3), dpi=150)
     left, right = figure.subplots(1, 2)
     for axes in (left, right):
         _paint(axes, cheapest, reach, names)
@@ -121,8 +120,7 @@ def draw_space(
     `costs` (3,) lie on the sphere, `steps` are -dL/dw (3,) by method, `plane` (2, 3) are two unit
     vectors that span the costs of mean 0.
     """
-    figure = Figure(figsize=(9.0, 5.3), dpi=150, facecolor="white", layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = blank((9.0, 5.3), dpi=150)
     ball = figure.add_subplot(1, 2, 1, projection="3d")
     flat = figure.add_subplot(1, 2, 2)
     _draw_ball(ball, cheapest, costs, steps)

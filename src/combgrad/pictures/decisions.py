@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from combgrad.pictures.blank import blank
 from combgrad.pictures.labels import INK
 from combgrad.pictures.tour_lines import TOUR as RIGHT
 from combgrad.pictures.tour_lines import WRONG
@@ -36,8 +36,7 @@ def draw_ways(
     _check(nodes, edges, true_costs, targets, found)
     count = len(targets)
     size = (_SIDE * count, _SIDE + _FRAME)
-    figure = Figure(figsize=size, dpi=100, facecolor="white", layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = blank(size)
     boxes = figure.subplots(1, count, squeeze=False)[0]
     lines = nodes[edges]
     for axes, costs, target, way in zip(boxes, true_costs, targets == 1, found == 1, strict=True):
@@ -104,8 +103,7 @@ def draw_costs(costs: np.ndarray, true_costs: np.ndarray) -> Figure:
         )
     chosen = np.linspace(0, costs.size - 1, min(costs.size, _MOST_POINTS)).astype(int)
     predicted, true = costs.ravel()[chosen], true_costs.ravel()[chosen]
-    figure = Figure(figsize=(4.5, 4.5), dpi=100, facecolor="white", layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = blank((4.5, 4.5))
     axes = figure.subplots()
     axes.plot(true, predicted, ".", color=RIGHT, ms=4, alpha=0.35, mew=0)
     axes.axline((0.0, 0.0), slope=1.0, color=INK, lw=1.0, zorder=0)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from combgrad.pictures.blank import blank
 from combgrad.pictures.labels import INK
 from combgrad.pictures.plots import COLOURS, MARKERS
 
@@ -43,8 +43,7 @@ def draw_embedding_map(
             f"(N,)."
         )
     points, shares = principal(embeddings)
-    figure = Figure(figsize=(8, 6), dpi=100, facecolor="white", layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = blank((8, 6))
     axes = figure.subplots()
     others = ~np.isin(labels, list(shown))
     if others.any():

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from combgrad.pictures.blank import blank
 from combgrad.pictures.embedding_map import principal
 from combgrad.pictures.labels import HALO, INK
 from combgrad.pictures.sphere import Floats, longitude_latitude
@@ -59,8 +59,7 @@ def draw_spot(places: Floats, true: Floats, names: Sequence[str]) -> Figure:
     points = flat_map(places, true)
     longitude, _ = longitude_latitude(true)
     width = np.linalg.norm(points, axis=1).max() * 2
-    figure = Figure(figsize=(10, 7.5), dpi=100, facecolor="white", layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = blank((10, 7.5))
     axes = figure.subplots()
     dots = axes.scatter(
         points[:, 0], points[:, 1], c=longitude, cmap=_COLOURS, vmin=-180, vmax=180, s=40, zorder=2

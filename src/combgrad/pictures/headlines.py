@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from combgrad.pictures.blank import blank
 from combgrad.pictures.labels import INK
 from combgrad.pictures.tour_lines import TOUR as SHARED
 from combgrad.pictures.tour_lines import WRONG as OTHER
@@ -42,8 +42,7 @@ def draw_headlines(shown: Sequence[Shown]) -> Figure:
     lines = (ARTICLE_LINES + 3) * len(shown) + 1
     width = LEFT + COLUMNS + RIGHT
     size = (_WIDTH * width, _HEIGHT * lines)
-    figure = Figure(figsize=size, dpi=100, facecolor="white")
-    FigureCanvasAgg(figure)
+    figure = blank(size, fitted=False)
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
     axes.set_axis_off()
     axes.set(xlim=(0, width), ylim=(lines, 0))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from combgrad.pictures.blank import blank
 from combgrad.pictures.labels import INK
 from combgrad.pictures.tour_lines import TOUR, WRONG
 
@@ -58,8 +58,7 @@ def lay_out_atlas(title: str) -> tuple[Figure, Axes, list[Axes]]:
 
 def _blank(height: float, title: str | None) -> Figure:
     """An empty figure, ``height`` inches tall, with its title at the top."""
-    figure = Figure(figsize=(_WIDTH, height), dpi=_DPI, facecolor="white")
-    FigureCanvasAgg(figure)
+    figure = blank((_WIDTH, height), dpi=_DPI, fitted=False)
     if title:
         y = 1 - _TITLE / 2 / height
         figure.text(0.5, y, title, ha="center", va="center", size=18, color=INK)

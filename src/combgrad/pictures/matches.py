@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from combgrad.pictures.blank import blank
 from combgrad.pictures.labels import INK
 from combgrad.pictures.tour_lines import TOUR as RIGHT
 from combgrad.pictures.tour_lines import WRONG
@@ -48,8 +48,7 @@ def draw_matches(
     rows = -(-len(points) // COLUMNS)
     columns = min(COLUMNS, len(points))
     size = (_WIDTH * columns, _HEIGHT * rows + _FOOT)
-    figure = Figure(figsize=size, dpi=100, facecolor="white", layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = blank(size)
     boxes = figure.subplots(rows, columns, squeeze=False).flat
     for number, axes in enumerate(boxes):
         axes.set_axis_off()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from combgrad.pictures.blank import blank
 from combgrad.pictures.labels import INK
 from combgrad.pictures.terrain import draw_path
 
@@ -37,8 +37,7 @@ def draw_mazes(
         raise ValueError(f"arrays have shapes {told}; pass each as (N, H, W), with N at least 1.")
     count = len(targets)
     size = (_SIDE * len(TITLES), _SIDE * count + _HEAD)
-    figure = Figure(figsize=size, dpi=100, facecolor="white", layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = blank(size)
     boxes = figure.subplots(count, len(TITLES), squeeze=False)
     for axes, title in zip(boxes[0], TITLES, strict=True):
         axes.set_title(title, color=INK)

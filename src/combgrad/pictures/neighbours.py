@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from combgrad.pictures.blank import blank
 from combgrad.pictures.labels import INK
 from combgrad.pictures.tour_lines import TOUR as RIGHT
 from combgrad.pictures.tour_lines import WRONG
@@ -33,8 +33,7 @@ def draw_neighbours(images: np.ndarray, right: np.ndarray, names: Sequence[str])
             f"(Q, 1 + K, H, W, 3), (Q, K) and Q names, with Q at least 1."
         )
     size = (_SIDE * images.shape[1], (_SIDE + 0.2) * count + _FOOT)
-    figure = Figure(figsize=size, dpi=100, facecolor="white", layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = blank(size)
     boxes = figure.subplots(count, images.shape[1], squeeze=False)
     for query, row in enumerate(boxes):
         for place, axes in enumerate(row):

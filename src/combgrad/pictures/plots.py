@@ -11,13 +11,13 @@ import matplotlib
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from scipy.special import stdtrit
 
 from combgrad.files.installation import program
 from combgrad.files.writing import write_atomically
+from combgrad.pictures.blank import blank
 from combgrad.pictures.labels import INK
 from combgrad.pictures.saving import save_figure
 from combgrad.results.plan_names import told
@@ -51,8 +51,7 @@ def draw_figure(data: FigureData, words: bool = True) -> Figure:
     lines = footer(data, int(_LETTERS_AN_INCH["footer"] * width)) if words else []
     title = textwrap.wrap(data.title, int(_LETTERS_AN_INCH["title"] * width)) if words else []
     foot, head = _LINE * (len(lines) + 0.6), _LINE * (1.2 * len(title) + 0.6)
-    figure = Figure(dpi=150, facecolor="white")
-    FigureCanvasAgg(figure)
+    figure = blank(None, dpi=150, fitted=False)
     boxes = figure.subplots(1, len(data.panels), squeeze=False)[0]
     for axes, panel in zip(boxes, data.panels, strict=True):
         _draw_panel(axes, data, panel)

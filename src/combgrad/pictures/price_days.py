@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from combgrad.pictures.blank import blank
 from combgrad.pictures.labels import INK
 from combgrad.pictures.tour_lines import TOUR as PREDICTED
 from combgrad.pictures.tour_lines import WRONG
@@ -34,10 +34,7 @@ def draw_days(
     count, slots = targets.shape
     as_values = bool((true_costs <= 0).all())
     sign, name = (-1.0, "value") if as_values else (1.0, "price")
-    figure = Figure(
-        figsize=(_WIDTH * count, _HEIGHT), dpi=100, facecolor="white", layout="constrained"
-    )
-    FigureCanvasAgg(figure)
+    figure = blank((_WIDTH * count, _HEIGHT))
     boxes = figure.subplots(2, count, squeeze=False, sharex=True)
     hours = np.arange(slots) * 24 / slots
     for day in range(count):

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from combgrad.pictures.blank import blank
 from combgrad.pictures.labels import INK
 from combgrad.pictures.tour_lines import TOUR as RELEVANT
 
@@ -37,8 +37,7 @@ def draw_score_gradients(
     order = np.argsort(-np.asarray(scores), kind="stable")
     marked = np.asarray(relevant)[order]
     height = _PANEL * (1 + len(steps)) + _REST
-    figure = Figure(figsize=(_WIDTH, height), dpi=150, facecolor="white", layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = blank((_WIDTH, height), dpi=150)
     panels = figure.subplots(1 + len(steps), 1, sharex=True)
     _bars(panels[0], np.asarray(scores)[order], marked)
     panels[0].set_ylabel("score")

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from scipy.ndimage import label
 
+from combgrad.pictures.blank import blank
 from combgrad.pictures.labels import INK
 from combgrad.pictures.tour_lines import TOUR as RIGHT
 from combgrad.pictures.tour_lines import WRONG
@@ -48,8 +48,7 @@ def draw_maps(
     count = len(maps)
     titles = (*TITLES, predicted, "true costs")
     size = (_SIDE * len(titles), _SIDE * count + _HEAD + _FOOT)
-    figure = Figure(figsize=size, dpi=100, facecolor="white", layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = blank(size)
     boxes = figure.subplots(count, len(titles), squeeze=False)
     for axes, title in zip(boxes[0], titles, strict=True):
         axes.set_title(title, color=INK)
