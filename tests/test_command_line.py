@@ -80,6 +80,7 @@ def test_mistakes_get_one_message_without_a_traceback(tmp_path, words, message):
     assert message in failed.stderr
     assert "Traceback" not in failed.stderr
     assert not (tmp_path / "results").exists()
+    assert not list(tmp_path.glob("outputs/*"))
 
 
 def test_without_a_root_everything_goes_below_the_current_folder(tmp_path):

@@ -166,8 +166,8 @@ def test_what_are_no_items_is_named(tmp_path, changes, match):
 def test_missing_files_are_named_with_what_needs_none(tmp_path):
     for chosen, name in ((EnergyKnapsack(), "Data.npz"), (EnergySchedules(), "ICON_data.zip")):
         with pytest.raises(DataFileError, match=rf"energy/{name}.*choose data=\w+_stand_in"):
-            chosen.fingerprint(Place(tmp_path))
-        with pytest.raises(DataFileError, match=r"needs data.path"):
+            chosen.fingerprint(Place(tmp_path, free=chosen.free))
+        with pytest.raises(DataFileError, match=r"needs data.path.*data=\w+_stand_in"):
             Decisions(chosen)
 
 

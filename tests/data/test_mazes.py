@@ -156,7 +156,7 @@ def test_settings_that_cannot_be_are_refused(settings):
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(DataFileError, match=r"mazes_032_moore_c8\.npz.*data=mazes_stand_in"):
-        MazePaths().fingerprint(Place(tmp_path))
+        MazePaths().fingerprint(Place(tmp_path, free=MazePaths.free))
 
 
 def test_a_file_of_other_maps_is_named(tmp_path):

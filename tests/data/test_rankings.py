@@ -114,7 +114,7 @@ def test_settings_that_cannot_be_are_refused(settings):
 
 def test_a_file_that_is_missing_or_of_others_is_named(tmp_path):
     with pytest.raises(DataFileError, match=r"rankings/sushi\.soc.*data=pto_sushi_stand_in"):
-        Sushi().fingerprint(Place(tmp_path))
+        Sushi().fingerprint(Place(tmp_path, free=Sushi.free))
     (tmp_path / "sushi.soc").write_text(EARLIER)
     with pytest.raises(DataFileError, match="3 people of 3 kinds; the set has 5000 of 10"):
         Sushi().ranks(Place(tmp_path))

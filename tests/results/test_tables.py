@@ -31,6 +31,9 @@ from made_tables import (
     only,
 )
 
+#: A number of the paper's, for the first of the points.
+PRINTED = PaperValue(frozenset({"6"}), POINTS[0], "test/accuracy", 50.0, 0.1, "50.00", 5, "Table 6")
+
 
 def test_mean_and_population_std_of_a_cell():
     accuracies = [0.75, 0.5, 0.625]
@@ -107,14 +110,11 @@ def test_marks_at_the_border(accuracy, std, mark, words):
 
 
 def test_a_stand_in_is_never_measured_against_the_paper():
-    paper = PaperValue(
-        frozenset({"6"}), POINTS[0], "test/accuracy", 50.0, 0.1, "50.00", 5, "Table 6"
-    )
     record = a_record(POINTS[0], data_source="stand-in")
-    cell = make_cell(POINTS[0], METRIC, [record], paper)
+    cell = make_cell(POINTS[0], METRIC, [record], PRINTED)
     assert (cell.mark, cell.difference) == (Mark.STAND_IN, None)
     assert (ours(cell), printed(cell), compared(cell)) == ("50.00 (1)", "50.00 (5)", "other data")
-    (made,) = make_tables(layout(), asked_for(), [record], [paper])
+    (made,) = make_tables(layout(), asked_for(), [record], [PRINTED])
     text = to_markdown(made)
     assert "nothing here is a reproduction" in text
     assert re.search(r"\| paper \| 50.00 \(5\)", text)
@@ -126,7 +126,7 @@ def test_published_data_that_the_paper_did_not_use_are_not_compared():
     record = a_record(POINTS[0], data_source="other")
     cell = make_cell(POINTS[0], METRIC, [record], a_value(50, 1))
     assert (cell.mark, cell.difference, compared(cell)) == (Mark.OTHER_DATA, None, "other data")
-    (made,) = make_tables(layout(), asked_for(), [record], [])
+    (made,) = make_tables(layout(), asked_for(), [record], [PRINTED])
     assert "data other. The data are not the paper's" in to_markdown(made)
 
 
@@ -191,9 +191,22 @@ def test_profiles_and_sources_never_meet():
         "table6-smoke-regenerated": [(30.0,)],
     }
     assert [table.strangers for table in tables] == [(records[3].file_name,)] * 3
-    assert "shorter or smaller" in to_markdown(tables[2])
-    assert "not the paper's" not in to_markdown(tables[0])
-    assert "not the paper's" in to_markdown(tables[1])
+
+
+def test_only_what_stands_beside_a_paper_is_said_to_be_other_than_the_papers():
+    asked = [(POINTS[0], {p: signature(a_record(POINTS[0]).config) for p in ("paper", "smoke")})]
+    records = [
+        a_record(POINTS[0], 0, 0.1),
+        a_record(POINTS[0], 1, 0.2, data_source="original"),
+        a_record(POINTS[0], 2, 0.3, profile="smoke"),
+    ]
+    for printed_ones, said in (([PRINTED], True), ([], False)):
+        found = make_tables(layout(), asked, records, printed_ones)
+        texts = {table.id.removeprefix("table6-"): to_markdown(table) for table in found}
+        assert ("not the paper's" in texts["paper-regenerated"]) is said
+        assert ("shorter or smaller" in texts["smoke-regenerated"]) is said
+        assert "not the paper's" not in texts["paper-original"]
+        assert "shorter or smaller" not in texts["paper-original"]
 
 
 def test_a_seed_counts_once_and_data_do_not_mix():

@@ -138,7 +138,7 @@ def test_a_dry_sweep_lists_its_jobs_and_what_is_not_known_of_their_time(tmp_path
     lines = capsys.readouterr().out.splitlines()
     cells = [[word.strip() for word in line.split("│")[1:-1]] for line in lines if "│" in line]
     assert cells == [["run0", "to run", "unknown"], ["run1", "done", ""]]
-    assert lines[-1] == "2 jobs, 1 done, 1 to run; time: unknown"
+    assert lines[-1] == "2 jobs, 1 done, 1 to run; training and evaluation: unknown"
 
 
 def test_the_summary_has_means_over_seeds(tmp_path, capsys):
@@ -189,6 +189,22 @@ def test_a_failed_job_does_not_stop_the_others_and_is_reported(tmp_path, capsys)
     assert "python train.py seed=1 resume=true" in shown
     with pytest.raises(JobsFailedError, match="1 of 3 jobs failed"):
         raise_if_any_failed(sweep.progress)
+
+
+def test_a_stopped_sweep_says_what_was_done_and_what_was_cut_off(tmp_path, capsys):
+    def act(job, sweep):
+        if job.overrides[0] == "seed=1":
+            begin_and_die(job, sweep)
+            raise KeyboardInterrupt
+        finish(job, sweep)
+
+    jobs = [make_job(tmp_path, seed) for seed in range(3)]
+    sweep = Sweep(jobs, Launcher(jobs, act), root=str(tmp_path))
+    with pytest.raises(KeyboardInterrupt):
+        sweep.run()
+    assert [e.state for e in sweep.progress] == [State.DONE, State.STOPPED, State.WAITING]
+    print_summary(sweep.progress)
+    assert capsys.readouterr().out.splitlines()[-1] == "1 done, 1 stopped, 1 waiting"
 
 
 def test_a_checkpoint_left_behind_is_resumed(tmp_path):

@@ -76,7 +76,7 @@ class Place:
     path: Path | None
     url: str | None = None
     cache: Path | None = None
-    free: str = "data=synthetic"
+    free: str = "data=synthetic backbone=none"
 
     @property
     def root(self) -> Path:

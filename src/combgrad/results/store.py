@@ -9,6 +9,9 @@ from pathlib import Path
 from combgrad.files.writing import write_text_atomically
 from combgrad.results.record import RunRecord
 
+#: The pairs of files of one run that this process has told of.
+_TOLD: set[tuple[Path, ...]] = set()
+
 
 def save_record(record: RunRecord, folder: Path) -> Path:
     """Write a record into `folder` by atomic rename and return its path.
@@ -62,7 +65,6 @@ class Shelf:
     def __init__(self, folders: Iterable[Path]) -> None:
         self.folders = tuple(dict.fromkeys(map(Path, folders)))
         self._read: dict[Path, tuple[tuple[int, int, int], RunRecord | None]] = {}
-        self._told: set[tuple[Path, ...]] = set()
 
     def records(self) -> list[RunRecord]:
         """All records, sorted by file name, each key once."""
@@ -108,10 +110,10 @@ class Shelf:
     def _tell_twice(self, newer: RunRecord, older: RunRecord) -> None:
         paths = [path for path in (newer.path, older.path) if path is not None]
         pair = tuple(paths)
-        if len({path.parent for path in paths}) == 1 and pair not in self._told:
-            self._told.add(pair)
+        if len({path.parent for path in paths}) == 1 and pair not in _TOLD:
+            _TOLD.add(pair)
             warnings.warn(
                 f"{' and '.join(map(str, paths))} are records of the same run; the former, which "
-                f"finished last, counts.",
+                f"finished last, counts. Delete the other if you do not need it.",
                 stacklevel=2,
             )

@@ -116,9 +116,11 @@ def facts(table: Table) -> list[str]:
     """What must be known to read the numbers: profile, data, seeds, and what the words mean."""
     layout = table.layout
     said = [_made_of(table), *_stand_in(table)]
-    if table.data_source not in (None, "original") and not is_stand_in(table.data_source):
+    beside = any(cell.paper for _, _, cell in table.cells())
+    theirs = table.data_source in (None, "original") or is_stand_in(table.data_source)
+    if beside and not theirs:
         said.append("The data are not the paper's, so a difference may be theirs.")
-    if table.profile != "paper":
+    if beside and table.profile != "paper":
         said.append("The training is shorter or smaller than the paper's.")
     said.append(
         f"Shown: {_shown(layout)}; mean ± population standard deviation over the seeds, their "
@@ -126,7 +128,7 @@ def facts(table: Table) -> list[str]:
     )
     if any(cell.own for _, _, cell in table.cells()):
         said.append("Own: runs of the user's, which are not among the committed ones.")
-    if any(cell.paper for _, _, cell in table.cells()):
+    if beside:
         said.append(
             f"Paper: {paper_of(layout.number).citation}; in brackets the number of its runs, ? "
             f"where it is not stated."

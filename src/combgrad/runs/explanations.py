@@ -14,6 +14,7 @@ from hydra.errors import (
 from omegaconf.errors import (
     InterpolationKeyError,
     InterpolationResolutionError,
+    InterpolationToMissingValueError,
     MissingMandatoryValue,
     OmegaConfBaseException,
 )
@@ -29,6 +30,8 @@ UNKNOWN_KEY = re.compile(r"Could not override '([\w.@/]+)'")
 AMBIGUOUS = re.compile(r"Ambiguous value for argument '(.*)'")
 SWEEPING = re.compile(r"Sweep parameters? '(.*)' require")
 FULL_KEY = re.compile(r"full_key: (\S+)")
+MISSING = re.compile(r"Missing mandatory value: (\S+)")
+UNNAMED = re.compile(r"(?i)null|true|false|[+-]?\d+(\.\d*)?")
 UNSET = re.compile(r"Environment variable '(.+)' not found")
 NO_NAME = "Config group override must be a string"
 
@@ -81,8 +84,9 @@ def _said(error: BaseException) -> str:
         return _of_missing_option(error)
     if isinstance(error, InterpolationKeyError):
         return _of_interpolation(error)
-    if isinstance(error, MissingMandatoryValue):
-        key = getattr(error, "full_key", None) or text.rpartition(" ")[2]
+    if isinstance(error, MissingMandatoryValue | InterpolationToMissingValueError):
+        missing = MISSING.search(text)
+        key = missing.group(1) if missing else getattr(error, "full_key", None)
         return f"{key} has no value and needs one; write {key}=<value>."
     if (ambiguous := AMBIGUOUS.search(text)) is not None:
         word = ambiguous.group(1)
@@ -134,11 +138,11 @@ def _of_missing_option(error: MissingConfigException) -> str:
 
 
 def _of_unnamed_option(arguments: Sequence[str]) -> str:
-    """What to say of `margin=null`, of which Hydra does not tell the group."""
+    """What to say of `margin=null` or `debug=true`, of which Hydra does not tell the group."""
     for word in arguments:
         group, _, value = word.partition("=")
         names = option_names(group.lstrip("+"))
-        if value.lower() == "null" and names:
+        if names and UNNAMED.fullmatch(value):
             leave = f" Write ~{group} to leave the group out." if group in OPTIONAL else ""
             return f"{no_option(group, [value], names)}{leave}"
     return ""

@@ -1,5 +1,7 @@
 """What a finished run says in the terminal."""
 
+from pathlib import Path
+
 from rich.console import Console
 from rich.table import Table
 
@@ -7,9 +9,15 @@ from combgrad.results.record import RunRecord
 from combgrad.runs.evaluation import Evaluation
 
 
+def _print_name(text: str) -> None:
+    """A run's name on a line of its own, which stays whole however narrow the terminal is."""
+    Console().print(text, soft_wrap=True, highlight=False, markup=False)
+
+
 def print_summary(record: RunRecord) -> None:
     """Print the final metrics of a run as a table: at the best validation epoch and at the last."""
-    table = Table(title=f"{record.name}  (profile {record.profile}, data {record.data_source})")
+    _print_name(f"{record.name}  (profile {record.profile}, data {record.data_source})")
+    table = Table()
     table.add_column("metric")
     table.add_column(f"test, best epoch ({record.best_epoch + 1})", justify="right")
     table.add_column("test, last epoch", justify="right")
@@ -26,7 +34,8 @@ def print_summary(record: RunRecord) -> None:
 def print_debugged(record: RunRecord, option: str, folder: str) -> None:
     """Print how the metrics of a run with a debug option went, from its first epoch to its last."""
     epochs = max(map(len, record.curves.values()))
-    table = Table(title=f"{record.name}  (debug={option}: no record)")
+    _print_name(f"{record.name}  (debug={option}: no record)")
+    table = Table()
     table.add_column("metric")
     for epoch in dict.fromkeys((1, epochs)):
         table.add_column(f"epoch {epoch}", justify="right")
@@ -35,12 +44,15 @@ def print_debugged(record: RunRecord, option: str, folder: str) -> None:
         table.add_row(name, *(f"{value:.4f}" for value in ends[: len(table.columns) - 1]))
     table.caption = f"{record.seconds['train']:.1f} s of training"
     Console().print(table)
+    for profile in sorted(Path(folder).glob("*-profile.txt")):
+        Console().print(f"where the time goes: {profile}", soft_wrap=True, highlight=False)
     Console().print(f"the run's folder: {folder}", soft_wrap=True, highlight=False)
 
 
 def print_evaluation(evaluation: Evaluation) -> None:
     """Print the metrics of a checkpoint on validation and test data."""
-    table = Table(title=f"{evaluation.name}  (after epoch {evaluation.epoch + 1})")
+    _print_name(f"{evaluation.name}  (after epoch {evaluation.epoch + 1})")
+    table = Table()
     for column, side in (("metric", "left"), ("validation", "right"), ("test", "right")):
         table.add_column(column, justify=side)  # type: ignore[arg-type]
     metrics = evaluation.metrics

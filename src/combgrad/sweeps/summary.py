@@ -36,7 +36,7 @@ def print_plan(entries: Sequence[Progress], records: Sequence[RunRecord], rerun:
     order = " one after the other" if total.known else ""
     console.print(
         f"{len(entries)} jobs, {len(entries) - len(undone)} done, {len(undone)} to run; "
-        f"time: {total_duration(total)}{order}"
+        f"training and evaluation: {total_duration(total)}{order}"
     )
 
 

@@ -34,6 +34,7 @@ class State(Enum):
     RESUMED = "resumed"  # done, from an earlier attempt's checkpoint
     ELSEWHERE = "done elsewhere"  # by another sweep or process, meanwhile
     FAILED = "failed"
+    STOPPED = "stopped"  # in the midst of it, with the sweep
 
 
 FINAL = frozenset(State) - {State.WAITING}
@@ -98,15 +99,27 @@ class Sweep:
         """Work until every job is done or has failed."""
         for folder in sorted({job.results for job in self.jobs}):
             check_writable(folder)
-        with SweepProgress(self.jobs, self._undone):
-            while waiting := self.waiting():
-                free = [entry for entry in waiting if not entry.job.is_running()]
-                if free:
-                    self._round(free)
-                else:
-                    time.sleep(PATIENCE)
-                self._look_at(self.waiting())
+        try:
+            with SweepProgress(self.jobs, self._undone):
+                while waiting := self.waiting():
+                    free = [entry for entry in waiting if not entry.job.is_running()]
+                    if free:
+                        self._round(free)
+                    else:
+                        time.sleep(PATIENCE)
+                    self._look_at(self.waiting())
+        except KeyboardInterrupt:
+            self._stopped()
+            raise
         return self.progress
+
+    def _stopped(self) -> None:
+        """See what was done before the sweep was stopped, for a launcher had no time to say so."""
+        self._look_at(self.waiting())
+        for entry in self.waiting():
+            status = read_status(entry.job.folder)
+            if status is not None and status.sweep == self.id:
+                entry.state = State.STOPPED
 
     def waiting(self) -> list[Progress]:
         """The jobs that are neither done nor failed."""

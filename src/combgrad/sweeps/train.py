@@ -1,5 +1,6 @@
 """Training by a command line of Hydra's: one configuration, or a sweep over many."""
 
+import contextlib
 import os
 import sys
 from typing import NoReturn
@@ -51,6 +52,9 @@ def train(config: DictConfig) -> float:
             return evaluation.metrics[judged_by]
         record = run(config, by_command=True)
     except Exception as error:
+        with contextlib.suppress(OSError):
+            # Hydra has made the folder; what was refused leaves nothing in it.
+            os.rmdir(config.paths.output)
         if config.sweep is not None:  # the sweep will say what became of its jobs
             raise
         stop(error)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from combgrad.data.base import Block, Place, cached, check_path
 from combgrad.data.datamodule import TensorDataModule, user_path
-from combgrad.data.decisions.problems import FREE, DecisionSet, checked_set
+from combgrad.data.decisions.problems import DecisionSet, checked_set
 from combgrad.data.splits import SPLITS
 from combgrad.errors import SolverFailedError, SolverInputError
 
@@ -59,9 +59,9 @@ class Decisions(TensorDataModule):
     ) -> None:
         super().__init__(train_size, eval_size, batch_size, order_seed, workers)
         checked_set(collection)
-        self.files = Place(user_path(path), None, user_path(cache, "cache"), FREE)
+        self.files = Place(user_path(path), None, user_path(cache, "cache"), collection.free)
         if collection.source == "original":
-            check_path(type(collection).__name__, "where it lies", self.files.path, FREE)
+            check_path(type(collection).__name__, "where it lies", self.files.path, collection.free)
         self.collection, self.source = collection, collection.source
         self._columns: dict[str, dict[str, Tensor]] = {}
 

@@ -39,6 +39,9 @@ class DecisionSet(ABC):
     #: Where the data come from, for the record: `regenerated`, `original` or `stand-in`.
     source: ClassVar[str] = "regenerated"
 
+    #: What needs no files in its place, for messages.
+    free: ClassVar[str] = FREE
+
     #: Whether solutions are of whole numbers, so that the worst of several best ones can be told.
     whole: ClassVar[bool] = True
 

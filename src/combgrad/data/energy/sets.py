@@ -5,7 +5,7 @@ validation, and all days after them for the test.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -45,14 +45,12 @@ DAYS, FIRST = sum(SIZES.values()), SIZES["train"] + SIZES["val"]
 
 def items_file(place: Place) -> Path:
     """Where the knapsacks lie; DataFileError where they do not."""
-    free = replace(place, free="data=pto_energy_stand_in")
-    return free.look_for(ITEMS, "the set of knapsacks")
+    return place.look_for(ITEMS, "the set of knapsacks")
 
 
 def archive(place: Place) -> Path:
     """Where prices and scheduling instances lie; DataFileError where they do not."""
-    free = replace(place, free="data=pto_energy_scheduling_stand_in")
-    return free.look_for(ARCHIVE, "the set of schedules")
+    return place.look_for(ARCHIVE, "the set of schedules")
 
 
 def check_days(file: Path, days: int, first: int) -> None:
@@ -91,6 +89,7 @@ class EnergyKnapsack(DecisionSet):
     capacity: int = 60
 
     source: ClassVar[str] = "original"
+    free: ClassVar[str] = "data=pto_energy_stand_in"
 
     def __post_init__(self) -> None:
         check_count("capacity", self.capacity, "data.collection")
@@ -179,6 +178,7 @@ class EnergySchedules(DecisionSet):
     day: int = 1
 
     source: ClassVar[str] = "original"
+    free: ClassVar[str] = "data=pto_energy_scheduling_stand_in"
     whole: ClassVar[bool] = False
 
     def __post_init__(self) -> None:

@@ -1,7 +1,7 @@
 """The shortest way through a map with obstacles, seen through noise."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -48,6 +48,7 @@ class MazePaths(DecisionSet):
     seed: int = 0
 
     source: ClassVar[str] = "original"
+    free: ClassVar[str] = "data=mazes_stand_in"
 
     def __post_init__(self) -> None:
         check_range("data.collection.noise", self.noise)
@@ -103,7 +104,7 @@ class MazePaths(DecisionSet):
 
 
 def _file(place: Place) -> Path:
-    return replace(place, free="data=mazes_stand_in").look_for(FILES, "the set of mazes")
+    return place.look_for(FILES, "the set of mazes")
 
 
 def _far_cell(random: np.random.Generator, steps: np.ndarray) -> np.ndarray:

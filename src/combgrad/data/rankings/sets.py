@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -57,6 +57,7 @@ class Sushi(DecisionSet):
     seed: int = 0
 
     source: ClassVar[str] = "original"
+    free: ClassVar[str] = "data=pto_sushi_stand_in"
 
     def __post_init__(self) -> None:
         check_whole("collection.comparisons", self.comparisons, 0, len(PAIRS))
@@ -116,8 +117,7 @@ class Sushi(DecisionSet):
 
 
 def _file(place: Place) -> Path:
-    free = replace(place, free="data=pto_sushi_stand_in")
-    return free.look_for(FILES, "the set of rankings of sushi")
+    return place.look_for(FILES, "the set of rankings of sushi")
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,7 @@ class ClassImages(TensorDataModule):
     """
 
     #: A choice that needs no files.
-    free: ClassVar[str] = "data=digits_by_class"
+    free: ClassVar[str] = "data=digits_by_class backbone=small_cnn"
 
     def __init__(
         self,
