@@ -153,8 +153,10 @@ def test_the_summary_has_means_over_seeds(tmp_path, capsys):
     print_summary(entries)
     lines = capsys.readouterr().out.splitlines()
     cells = [[word.strip() for word in line.split("│")[1:-1]] for line in lines if "│" in line]
-    assert ["a", "2", "test/edge_accuracy 0.5000 ± 0.2500"] in cells
-    assert ["b", "1", "test/edge_accuracy 0.5000"] in cells
+    assert ["a", "2", "0.5000 ± 0.2500"] in cells
+    assert ["b", "1", "0.5000"] in cells
+    heads = [line.split("┃")[3].strip() for line in lines if line.startswith("┃")]
+    assert heads == ["test/edge_accuracy", "test/edge_accuracy"]
     print_summary(entries[1:])
     assert "Means over seeds" not in capsys.readouterr().out
 
@@ -169,8 +171,19 @@ def test_the_summary_has_no_mean_over_different_data(tmp_path, capsys):
         entries.append(Progress(job, State.DONE, record=record))
     print_summary(entries)
     shown = capsys.readouterr().out
-    assert "test/edge_accuracy 0.3000 ± 0.1000" in shown
-    assert "test/edge_accuracy 0.8000 ± 0.1000" in shown
+    assert "0.3000 ± 0.1000" in shown
+    assert "0.8000 ± 0.1000" in shown
+
+
+def test_the_summary_names_metrics_where_jobs_have_several(tmp_path, capsys):
+    jobs = [make_job(tmp_path, seed) for seed in range(2)]
+    jobs[1].config.monitor.metric = "val/loss"
+    records = [make_record(job) for job in jobs]
+    records[1] = dataclasses.replace(records[1], metrics={"test/loss": 2.0})
+    print_summary([Progress(j, State.DONE, record=r) for j, r in zip(jobs, records, strict=True)])
+    shown = capsys.readouterr().out
+    assert "test/edge_accuracy 0.5000" in shown
+    assert "test/loss 2.0000" in shown
 
 
 def test_a_failed_job_does_not_stop_the_others_and_is_reported(tmp_path, capsys):

@@ -1,7 +1,7 @@
 """What a sweep says before it starts (`dry=true`) and at its end."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from rich.console import Console
@@ -50,11 +50,14 @@ def _state(entry: Progress, rerun: bool) -> str:
 
 def print_summary(entries: Sequence[Progress]) -> None:
     """What became of every job: its metric, or why it failed and how to run it again."""
+    metrics = {_metric_name(entry.job) for entry in entries}
     table = Table(title="The sweep")
-    for column, justify in (("job", "left"), ("outcome", "left"), ("metric", "right")):
+    for column, justify in (("job", "left"), ("outcome", "left"), (_heading(metrics), "right")):
         table.add_column(column, justify=justify, overflow="fold")  # type: ignore[arg-type]
     for entry in entries:
-        table.add_row(entry.job.name, entry.state.value, _metric(entry.job, entry.record))
+        value = _value(entry.job, entry.record)
+        told = "" if value is None else f"{_named(entry.job, metrics)}{value:.4f}"
+        table.add_row(entry.job.name, entry.state.value, told)
     console = Console()
     console.print(table)
     _print_cells(console, entries)
@@ -68,9 +71,14 @@ def print_summary(entries: Sequence[Progress]) -> None:
             console.print(f"  {entry.error}\n  {entry.job.command}", markup=False, soft_wrap=True)
 
 
-def _metric(job: Job, record: RunRecord | None) -> str:
-    value = _value(job, record)
-    return "" if value is None else f"{_metric_name(job)} {value:.4f}"
+def _heading(metrics: Collection[str]) -> str:
+    """What stands above the values of some metrics."""
+    return next(iter(metrics)) if len(metrics) == 1 else "metric"
+
+
+def _named(job: Job, metrics: Collection[str]) -> str:
+    """What stands before a job's value: the metric, where it does not stand above."""
+    return "" if len(metrics) == 1 else f"{_metric_name(job)} "
 
 
 def _metric_name(job: Job) -> str:
@@ -91,15 +99,16 @@ def _print_cells(console: Console, entries: Sequence[Progress]) -> None:
             cells.setdefault(cell, []).append((entry.job, value))
     if all(len(runs) < 2 for runs in cells.values()):
         return
+    metrics = {_metric_name(runs[0][0]) for runs in cells.values()}
     table = Table(title="Means over seeds, ± population standard deviation")
-    for column, justify in (("cell", "left"), ("seeds", "right"), ("metric", "right")):
+    for column, justify in (("cell", "left"), ("seeds", "right"), (_heading(metrics), "right")):
         table.add_column(column, justify=justify, overflow="fold")  # type: ignore[arg-type]
     for runs in cells.values():
         job, values = runs[0][0], [value for _, value in runs]
         mean = f"{sum(values) / len(values):.4f}"
         spread = f" ± {np.std(values):.4f}" if len(values) > 1 else ""
         name = job.name.rpartition("-seed")[0] or job.name
-        table.add_row(name, str(len(values)), f"{_metric_name(job)} {mean}{spread}")
+        table.add_row(name, str(len(values)), f"{_named(job, metrics)}{mean}{spread}")
     console.print(table)
 
 
