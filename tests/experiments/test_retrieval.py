@@ -145,7 +145,7 @@ def test_what_does_not_rank_is_refused(parts, message):
 
 
 def test_settings_of_the_memory_are_checked():
-    with pytest.raises(ValueError, match=r"task\.memory is 'all'; choose one of none, rows"):
+    with pytest.raises(ValueError, match=r"task\.memory is 'all'; choose 'none', 'rows'"):
         BatchMemory("all", 3)
     for number in (0, 2.5, True):
         with pytest.raises(ValueError, match=r"task\.memory_batches is .*at least 1"):

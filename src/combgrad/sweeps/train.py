@@ -6,6 +6,7 @@ import sys
 from typing import NoReturn
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from combgrad.runs.command_line import in_order
@@ -54,7 +55,7 @@ def train(config: DictConfig) -> float:
     except Exception as error:
         with contextlib.suppress(OSError):
             # Hydra has made the folder; what was refused leaves nothing in it.
-            os.rmdir(config.paths.output)
+            os.rmdir(HydraConfig.get().runtime.output_dir)
         if config.sweep is not None:  # the sweep will say what became of its jobs
             raise
         stop(error)
