@@ -15,12 +15,12 @@ from combgrad.plans.grids import (
     load_plan,
     load_plans,
     names,
-    overrides,
     plan_signatures,
     point_signatures,
     tables_of,
 )
 from combgrad.results import RunRecord, save_record
+from combgrad.results.heads import words_of
 from combgrad.results.identity import signature
 from combgrad.results.paper import PAPERS, find_paper_value, paper_of, paper_values
 from combgrad.runs.configuration import CONFIG_FOLDER, compose, scientific
@@ -174,7 +174,7 @@ def test_the_points_of_a_grid():
     grid = {"a": [1, 2], "b": "x", "c.d": [0.0, 0.5]}
     wanted = [{"a": a, "b": "x", "c.d": d} for a in (1, 2) for d in (0.0, 0.5)]
     assert expand(grid) == wanted
-    assert overrides(wanted[1]) == ["a=1", "b=x", "c.d=0.5"]
+    assert words_of(wanted[1]) == ["a=1", "b=x", "c.d=0.5"]
 
 
 def test_parts_of_a_figure_and_unknown_numbers():
