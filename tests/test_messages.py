@@ -57,6 +57,7 @@ MISTAKES = {
     "tuned=globe_tsp_blackbocks": "Did you mean tuned=globe_tsp_blackbox?",
     "tuned=null": "there is no tuned=null. There are: ... Write ~tuned to leave the group out.",
     "margin=null": "there is no margin=null. There are: informed, noise, none.",
+    "monitor.metric=???": "monitor.metric has no value and needs one; write monitor.metric=<value>",
     "debug=true": "there is no debug=true. There are: fast, none, overfit, profiler.",
     "profile=5": "there is no profile=5. There are: paper, reduced, smoke.",
     "gradient=identity": "Did you mean grad?",
