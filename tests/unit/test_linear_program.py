@@ -321,3 +321,21 @@ def test_rows_are_not_rounded_to_the_dtype_of_the_costs(dtype):
 def test_a_number_is_not_rounded_either():
     value = linear_program_value(torch.tensor([[-1.0]], dtype=torch.float64), bounds=(0.0, 0.1))
     assert float(value) == -0.1
+
+
+def test_rows_of_another_dtype_than_the_costs_have_a_gradient():
+    # 0.1 u + 0.7 v = 0.8 is least at (0, 8/7), with a price of 2 / 0.7 for the row.
+    costs = torch.tensor([[1.0, 2.0]], requires_grad=True)
+    rows = torch.tensor([[0.1, 0.7]], dtype=torch.float64, requires_grad=True)
+    side = torch.tensor([0.8], dtype=torch.float64, requires_grad=True)
+    linear_program_value(costs, A_eq=rows, b_eq=side).sum().backward()
+    price = 2 / 0.7
+    assert rows.grad.dtype == side.grad.dtype == torch.float64
+    assert rows.grad.tolist()[0] == pytest.approx([0, -price * 8 / 7], rel=1e-6)
+    assert side.grad.tolist() == pytest.approx([price], rel=1e-6)
+
+
+def test_whole_numbers_are_not_rounded():
+    least = torch.tensor([2**24 + 1])
+    costs = torch.ones(1, 1, dtype=torch.float64)
+    assert float(linear_program_value(costs, bounds=(least, None))) == 2**24 + 1

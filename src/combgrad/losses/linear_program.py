@@ -84,7 +84,7 @@ def linear_program_value(
     best = Optimum(
         *(to_tensor(np.stack(each), like=program.costs) for each in zip(*found, strict=True))
     )
-    return _value(program, best)
+    return _value(Program(*(part.to(program.costs.dtype) for part in program)), best)
 
 
 def _checked(costs: Tensor, given: dict[str, Values], bounds: tuple[Values, Values]) -> Program:
@@ -119,13 +119,14 @@ def _checked(costs: Tensor, given: dict[str, Values], bounds: tuple[Values, Valu
 
 
 def _tensor(name: str, values: Values, costs: Tensor) -> Tensor:
-    """Values as they are, on the costs' device; what is no tensor in float64.
+    """Values as they are, on the costs' device; what is no floating tensor in float64.
 
     Rounded to the dtype of the costs, rows that follow from each other would contradict each other.
     """
     try:
         values = values if isinstance(values, Tensor) else torch.from_numpy(np.array(values, float))
-        return values.to(costs.device, torch.promote_types(values.dtype, torch.float32))
+        least = torch.float32 if values.is_floating_point() else torch.float64
+        return values.to(costs.device, torch.promote_types(values.dtype, least))
     except (TypeError, ValueError, RuntimeError) as error:
         raise _refused(name, f"type {type(values).__name__} ({error})", "a tensor") from error
 
@@ -162,4 +163,4 @@ def _value(program: Program, best: Optimum) -> Tensor:
             finite = torch.isfinite(limit)
             moved = limit - torch.where(finite, limit.detach(), 0.0)
             value = value + torch.where(finite, prices * moved, 0.0).sum(dim=1)
-        return value.to(program.costs.dtype)
+        return value
