@@ -65,5 +65,13 @@ def test_the_hardware_says_what_a_run_could_use_of_it(monkeypatch):
     found = provenance.hardware("CPUAccelerator")
     assert found["load"] == 1.23
     assert found["threads"] == torch.get_num_threads()
+    assert "card" not in found
     monkeypatch.delattr(provenance.os, "getloadavg")
     assert "load" not in provenance.hardware("CPUAccelerator")
+
+
+def test_the_hardware_names_the_card_that_a_network_lay_on(monkeypatch):
+    names = {0: "Card A", 1: "Card B"}
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: names[device.index])
+    found = provenance.hardware("CUDAAccelerator", torch.device("cuda", 1))
+    assert found["card"] == "Card B"

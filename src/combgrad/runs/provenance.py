@@ -52,8 +52,8 @@ def versions() -> dict[str, str]:
     return found
 
 
-def hardware(accelerator: str) -> dict[str, Any]:
-    """The processor, its cores, torch's threads and the accelerator the run used.
+def hardware(accelerator: str, device: torch.device | None = None) -> dict[str, Any]:
+    """The processor, its cores, torch's threads and the accelerator the run used; `card` by name.
 
     Where the system tells it, `load` is how many processes worked or waited to on average in the
     last minute: near `threads` on a machine that did nothing else.
@@ -64,6 +64,8 @@ def hardware(accelerator: str) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "accelerator": accelerator,
     }
+    if device is not None and device.type == "cuda":
+        found["card"] = torch.cuda.get_device_name(device)
     if hasattr(os, "getloadavg"):
         found["load"] = round(os.getloadavg()[0], 2)
     return found

@@ -126,7 +126,9 @@ def make_record(config: DictConfig, parts: Parts, started: str) -> RunRecord:
         seconds={name: round(value, 2) for name, value in parts.history.seconds.items()},
         versions=provenance.versions(),
         commit=provenance.commit(),
-        hardware=provenance.hardware(type(parts.trainer.accelerator).__name__),
+        hardware=provenance.hardware(
+            type(parts.trainer.accelerator).__name__, parts.trainer.strategy.root_device
+        ),
         command=command(asked_for(config)),
         started=started,
         finished=_now(),
