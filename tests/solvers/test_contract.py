@@ -17,7 +17,7 @@ from combgrad.errors import IncompatibleError, SolverInputError
 from combgrad.gradients import Identity
 from combgrad.instances import Instances
 from combgrad.projections import Mean, Norm, Std
-from combgrad.solvers import Cached, Solver, Trait
+from combgrad.solvers import Cached, Solver, Trait, base
 from combgrad.solvers.spending import spent
 from contract import ROWS, installed
 
@@ -287,3 +287,17 @@ def test_padding_that_is_forbidden_is_as_if_it_cost_inf(row):
     padded = Instances(plain.per_row, plain.shared, valid)
     assert torch.equal(row.solver(costs.masked_fill(~valid, -5.0), padded), expected)
     assert float(expected[~valid].sum()) == 0
+
+
+class OnACard(torch.Tensor):
+    """Says that it lies on a card, whose work may not be done when Python goes on."""
+
+    is_cuda = True
+
+
+def test_what_a_card_still_computes_is_not_the_solvers_time(monkeypatch):
+    told = []
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda device: told.append("card is done"))
+    monkeypatch.setattr(base.time, "perf_counter", lambda: float(told.append("clock") or 0))
+    solvers.ShortestPath()(torch.rand(1, 3, 3).as_subclass(OnACard))
+    assert told == ["card is done", "clock", "clock"]

@@ -198,6 +198,8 @@ class Solver(Described, ABC):
         return solution
 
     def _solve_whole(self, costs: Tensor, near: Tensor | None, instances: Instances) -> Tensor:
+        if costs.is_cuda:  # what the card computes before them is not the solver's time
+            torch.cuda.synchronize(costs.device)
         started = time.perf_counter()
         forbidden = self._check_finite(costs)
         if costs.shape[0] == 0:
