@@ -17,7 +17,8 @@ from combgrad.results.migrations import FORMAT, STEPS, changes, migrated
 from combgrad.runs.compositions import compose_many
 from combgrad.runs.configuration import CONFIG_FOLDER, compose, compose_lazily, resolved, scientific
 
-COMMITTED = load_records(CONFIG_FOLDER.parent / "results" / "runs")
+RESULTS = CONFIG_FOLDER.parent / "results"
+COMMITTED = [*load_records(RESULTS / "runs"), *load_records(RESULTS / "times")]
 WEIGHTS = "pytorch_lightning.callbacks.ModelCheckpoint"
 EARLY_STOPPING = (
     "+callbacks.early._target_=pytorch_lightning.callbacks.EarlyStopping",

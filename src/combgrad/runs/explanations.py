@@ -54,6 +54,8 @@ def describe(error: BaseException, arguments: Sequence[str]) -> str:
         return f"unknown key {unknown.group(1)!r}. {valid_keys(unknown.group(1), arguments)}"
     if (unset := UNSET.search(str(error))) is not None:
         return _of_variable(error, unset.group(1), arguments)
+    if left_out := _of_left_out(error, arguments):
+        return left_out
     if NO_NAME in str(error) and (unnamed := _of_unnamed_option(arguments)):
         return unnamed
     key = FULL_KEY.search(str(error)) if isinstance(error, InstantiationException) else None
@@ -145,6 +147,17 @@ def _of_unnamed_option(arguments: Sequence[str]) -> str:
         if names and UNNAMED.fullmatch(value):
             leave = f" Write ~{group} to leave the group out." if group in OPTIONAL else ""
             return f"{no_option(group, [value], names)}{leave}"
+    return ""
+
+
+def _of_left_out(error: BaseException, arguments: Sequence[str]) -> str:
+    """What to say of `~margin`: what is missed then is told by keys that nobody typed."""
+    for word in arguments:
+        group = word.removeprefix("~").partition("=")[0]
+        names = option_names(group) if word.startswith("~") else []
+        if names and re.search(rf"\b{re.escape(group)}\b", str(error)):
+            instead = f"{group}=none" if "none" in names else f"{group}=<option>"
+            return f"{word}: no run goes without this group; write {instead} instead."
     return ""
 
 

@@ -45,7 +45,9 @@ def without_hydra(config: DictConfig) -> DictConfig:
 def _values(config: DictConfig) -> dict[str, Any]:
     """All values, without what is made of the run's name: wrong ones may have none."""
     copy = without_hydra(config)
-    copy.name = copy.paths.output = "run"
+    copy.name = "run"
+    if OmegaConf.is_interpolation(copy.paths, "output"):
+        copy.paths.output = "run"
     values = OmegaConf.to_container(copy, resolve=True)
     assert isinstance(values, dict)
     return {str(key): value for key, value in values.items()}
