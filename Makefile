@@ -59,9 +59,9 @@ reproduction: $(VENV)/installed  ## every printed number and what has become of 
 	$(BIN)/python scripts/reproduction.py
 
 # Apart from all other records: those of busy machines would count as done.
-times: $(VENV)/installed  ## Table 8 measured anew on an idle machine, into results/times (WORDS='experiment=tsp10' narrows)
-	$(BIN)/python train.py -m table=8_times paths.results=results/times paths.committed=results/times threads=1 logger=none pictures=false $(WORDS)
-	$(BIN)/python scripts/tables.py 8_times --results results/times --save
+times: $(VENV)/installed  ## Table 8 measured anew on an idle machine, into results/own/times (WORDS='experiment=tsp10' narrows)
+	$(BIN)/python train.py -m table=8_times paths.results=results/own/times paths.committed=results/own/times threads=1 logger=none pictures=false $(WORDS)
+	$(BIN)/python scripts/tables.py 8_times --results results/own/times --save
 
 WORDS ?=
 table-%: $(VENV)/installed  ## make table-6: run what is missing of Table 6 (WORDS='profile=reduced' narrows), print it

@@ -119,6 +119,40 @@ def test_only_what_is_made_of_committed_records_alone_lies_beside_them(folders):
     assert select(folders[1:]).own == frozenset()
 
 
+def test_what_lies_apart_is_shown_where_it_is_asked_for_alone(folders):
+    here, there = a_record(), a_record(day=2, seconds={"train": 3.0})
+    put(folders, [here], [a_record(seed=4)])
+    save_record(there, folders[0].parent / "times")
+    shown = select(folders, everything=True)
+    assert [record.seconds for record in shown.records] == [{}, {}]
+    times = shown.apart("times")
+    assert [record.seconds for record in times.records] == [{"train": 3.0}]
+    assert times.own == frozenset()
+    assert shown.apart("") is shown
+    # Whoever names a folder is shown what is in it.
+    named = select([folders[1]], everything=True)
+    assert named.apart("times") is named
+
+
+def test_the_report_does_not_take_records_that_lie_apart_for_its_own(folders):
+    put(folders, [a_record(), a_record(seed=1)], [])
+    shown = select(folders)
+    document = {"metrics": [METRIC], "rows": ["{experiment}"], "columns": ["{grad}"]}
+    asked = [({"experiment": "tsp5", "grad": "identity"}, {"paper": shown.records[0].signature})]
+    texts = []
+    for own in ({}, {"records": "times"}):
+        layout = read_layout("table6", "A title", "paper", 2, document | own)
+        tables = make_tables(layout, asked, shown.records, [])
+        page = folders[0].parent / "report" / "index.html"
+        texts.append(to_page(Report(shown.records, tables, [], [], page, "now", "x")))
+    with_link, without = '<span class="ours"><a href="#group-', '<span class="ours">55.00 '
+    assert [with_link in text for text in texts] == [True, False]
+    assert [without in text for text in texts] == [False, True]
+    # A run says in which tables it stands.
+    cell = 'href="#table6-paper-regenerated-0-0"'
+    assert [cell in text for text in texts] == [True, False]
+
+
 def test_a_folder_that_is_not_there_holds_nothing(folders):
     put(folders[:1] + folders[:1], [a_record()])
     assert names(select(folders)) == ["tsp5-identity-paper-seed0"]

@@ -193,6 +193,34 @@ def test_profiles_and_sources_never_meet():
     assert [table.strangers for table in tables] == [(records[3].file_name,)] * 3
 
 
+def test_what_ran_on_data_of_one_source_alone_is_not_missing_in_the_table_of_another():
+    both, here, there, never = POINTS[:4]
+    records = [
+        a_record(both),
+        a_record(both, 1, data_source="original"),
+        a_record(here),
+        a_record(there, data_source="original"),
+    ]
+    tables = make_tables(layout(), asked_for(), records, [])
+    runs = {table.id: {str(c.point): len(c.runs) for _, _, c in table.cells()} for table in tables}
+    rest = {str(point): 0 for point in [never, *POINTS[4:]]}
+    assert runs == {
+        "table6-paper-original": {str(both): 1, str(there): 1, **rest},
+        "table6-paper-regenerated": {str(both): 1, str(here): 1, **rest},
+    }
+
+
+def test_own_runs_on_other_data_than_the_committed_ones_stand_for_none_of_them():
+    ours = a_record(POINTS[0], 1)
+    theirs = [a_record(POINTS[0], data_source="original"), a_record(POINTS[1])]
+    shown = make_tables(layout(), asked_for(), [ours, *theirs], [], {ours.key})
+    alone = {table.id: table for table in make_tables(layout(), asked_for(), theirs, [])}
+    replaced = frozenset(record.file_name for record in theirs)
+    for table in shown:
+        table = dataclasses.replace(table, replaced=replaced, committed=alone[table.id])
+        assert "stand for" not in to_markdown(table)
+
+
 def test_only_what_stands_beside_a_paper_is_said_to_be_other_than_the_papers():
     asked = [(POINTS[0], {p: signature(a_record(POINTS[0]).config) for p in ("paper", "smoke")})]
     records = [

@@ -21,6 +21,7 @@ from combgrad.results.layout import Layout, read_layout
 from combgrad.results.paper import paper_values
 from combgrad.results.plan_names import plan_name, told
 from combgrad.results.record import RunRecord
+from combgrad.results.selection import Selection
 from combgrad.results.series import Sketch, read_sketch
 from combgrad.results.tables import Table, make_tables
 from combgrad.runs.compositions import compose_many
@@ -193,6 +194,12 @@ def tables_of(
     alone = {t.id: t for t in make_tables(layout, asked, committed, paper_values())}
     names = frozenset(record.file_name for record in replaced)
     return [dataclasses.replace(t, replaced=names, committed=alone.get(t.id)) for t in tables]
+
+
+def tables_shown(plan: Plan, selection: Selection) -> list[Table]:
+    """A plan's tables of the records that a selection has for it."""
+    its = selection.apart(layout_of(plan).records)
+    return tables_of(plan, its.records, own=its.own, replaced=its.replaced)
 
 
 def sketch_of(plan: Plan, records: Sequence[RunRecord], folder: Path = CONFIG_FOLDER) -> Sketch:

@@ -68,10 +68,7 @@ def make(asked: argparse.Namespace) -> Report:
     selection: Selection = asked.selection
     records = selection.records
     plans = [p for name in grids.names("table") for p in grids.load_plans("table", name)]
-    tables = {
-        plan.name: grids.tables_of(plan, records, own=selection.own, replaced=selection.replaced)
-        for plan in plans
-    }
+    tables = {plan.name: grids.tables_shown(plan, selection) for plan in plans}
     figures = [
         grids.sketch_of(plan, records)
         for name in grids.names("figure")

@@ -13,7 +13,6 @@ from combgrad.plans.grids import Plan
 from combgrad.plans.script import carry_out
 from combgrad.results.layout import Layout
 from combgrad.results.paper import PAPERS, paper_values
-from combgrad.results.record import RunRecord
 from combgrad.results.reproduction import Explanation, Shown, read_explanations, reproduction
 from combgrad.results.reproduction_text import share, to_page
 from combgrad.results.selection import Selection, add_arguments, chosen
@@ -42,21 +41,21 @@ def is_beside_printed(layout: Layout) -> bool:
     return own or bool(layout.printed_on)
 
 
-def shown(records: Sequence[RunRecord]) -> list[Shown]:
+def shown(selection: Selection) -> list[Shown]:
     """The plans that stand beside printed numbers, with their tables."""
     return [
-        shown_as(plan, grids.tables_of(plan, records))
+        shown_as(plan, grids.tables_shown(plan, selection))
         for name in grids.names("table")
         for plan in grids.load_plans("table", name)
         if is_beside_printed(grids.layout_of(plan))
     ]
 
 
-def page(records: Sequence[RunRecord]) -> str:
+def page(selection: Selection) -> str:
     """The page on some records, as Markdown."""
-    plans, known = shown(records), explanations()
+    plans, known = shown(selection), explanations()
     titles = {one.layout.number: one.layout.heading for one in plans}
-    return to_page(reproduction(plans, paper_values(), known), known, titles, records)
+    return to_page(reproduction(plans, paper_values(), known), known, titles, selection.records)
 
 
 def shares(plans: Iterable[Shown]) -> list[str]:
@@ -94,5 +93,5 @@ def main() -> None:
     """Run the script."""
     carry_out(
         arguments,
-        lambda asked: [write_text_atomically(asked.output, page(asked.selection.records))],
+        lambda asked: [write_text_atomically(asked.output, page(asked.selection))],
     )

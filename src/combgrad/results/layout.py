@@ -13,7 +13,7 @@ NEEDED = ("metrics", "rows", "columns")
 KEYS = frozenset(
     {
         *(*NEEDED, "called", "labels", "absent", "shown_as", "printed_on", "printed_as", "band"),
-        *("readings", "ratio", "notes", "ranking"),
+        *("readings", "ratio", "notes", "ranking", "records"),
     }
 )
 
@@ -129,6 +129,7 @@ class Layout:
         ratio: what a note divides by what; None where nothing is.
         notes: sentences below the table.
         ranking: what the text below the table ranks, None for nothing.
+        records: the folder, beside the committed records, of those that it alone is made of.
     """
 
     name: str
@@ -149,6 +150,7 @@ class Layout:
     ratio: Ratio | None = None
     notes: tuple[str, ...] = ()
     ranking: Ranked | None = None
+    records: str = ""
 
     @property
     def number(self) -> str:
@@ -236,6 +238,7 @@ def read_layout(
         ratio=_ratio(name, document),
         notes=_notes(name, document),
         ranking=_ranking(name, document, metrics),
+        records=str(document.get("records", "")),
     )
 
 

@@ -5,6 +5,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -79,9 +80,11 @@ class Report:
     def __post_init__(self) -> None:
         object.__setattr__(self, "by_file", {record.file_name: record for record in self.records})
 
-    def link(self, cell: Cell) -> str | None:
-        """The address of the runs behind a cell, None where there is none."""
-        return address(group_id(self.by_file[cell.runs[0]])) if cell.runs else None
+    def link(self, table: Table, cell: Cell) -> str | None:
+        """The address of the runs behind a cell, None where they are not on the page."""
+        if table.layout.records or not cell.runs:
+            return None
+        return address(group_id(self.by_file[cell.runs[0]]))
 
 
 def to_page(report: Report) -> str:
@@ -217,7 +220,7 @@ def _counted(what: str, reasons: Iterable[str]) -> str:
 
 
 def _table(report: Report, table: Table, known: Mapping[str, Question]) -> dict[str, Any]:
-    setting = Setting(report.link, lambda note: linked(note, known), asides(table))
+    setting = Setting(partial(report.link, table), lambda note: linked(note, known), asides(table))
     return {"about": about(table), "markup": to_html(trimmed(table), setting)}
 
 
@@ -268,7 +271,8 @@ def _places(report: Report, tables: Sequence[Table]) -> dict[str, list[Place]]:
             there = places.setdefault(file, {}).setdefault((of, counts), [])
             there.append(Place(name, label, counts))
 
-    for table in map(trimmed, tables):
+    # Records that lie apart have the names of those of the same settings here.
+    for table in (trimmed(table) for table in tables if not table.layout.records):
         for row, line in enumerate(table.grid):
             for column, cell in enumerate(line):
                 if cell is not None:

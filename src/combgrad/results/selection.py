@@ -28,6 +28,7 @@ class Selection:
         replaced: the committed records of runs of which the user's own are shown.
         trials: how many of profile smoke are hidden.
         single: how many of the user's own are hidden because they are alone in their cell.
+        beside: the folder that holds the committed ones, None where others were asked for.
     """
 
     records: list[RunRecord]
@@ -35,6 +36,7 @@ class Selection:
     replaced: tuple[RunRecord, ...] = ()
     trials: int = 0
     single: int = 0
+    beside: Path | None = None
 
     @property
     def hidden(self) -> str:
@@ -45,6 +47,10 @@ class Selection:
         }
         counts = ", ".join(f"{count} {reason}" for reason, count in reasons.items() if count)
         return f"Hidden runs: {counts}; --all shows them." if counts else ""
+
+    def apart(self, folder: str) -> "Selection":
+        """The records in a folder of their own beside the committed ones, or these for ""."""
+        return select([self.beside / folder]) if folder and self.beside else self
 
     def home(self, folders: Sequence[Path]) -> Path:
         """The folder for what is made of the records.
@@ -112,6 +118,7 @@ def select(
         records=sorted(shown.values(), key=lambda record: (record.file_name, record.key)),
         own=own,
         replaced=tuple(record for record in committed if record.key in own),
+        beside=folders[0].parent if folders[0].name == COMMITTED.name else None,
         **hidden,
     )
 

@@ -199,9 +199,10 @@ def _replaced(table: Table) -> list[str]:
     before = {(row, column): cell for row, column, cell in table.committed.cells()}
     found = []
     for row, column, cell in table.cells():
-        old = before[row, column]
-        number = len(table.replaced.intersection(old.runs)) if cell.own else 0
-        if number:
+        # None where the committed ones ran on data of another source alone.
+        old = before.get((row, column))
+        number = len(table.replaced.intersection(old.runs)) if old and cell.own else 0
+        if old and number:
             found.append(
                 f"{place_of(row, column)}: your own runs stand for {number} "
                 f"committed {'ones' if number > 1 else 'one'}; committed is {ours(old)}."

@@ -91,7 +91,7 @@ class Table:
         profile: of all its runs; the layout's own where there is none.
         data_source: of all its runs, None where there is none.
         rows, columns: the heads.
-        grid: the cell of each row and column, None where the paper's table has none.
+        grid: the cell of each row and column, None where there is none.
         strangers: file names of records of the table's experiments, of any profile and source,
             whose settings are those of no cell.
         replaced: file names of committed records of whose runs the user's own are shown.
@@ -130,8 +130,8 @@ def make_tables(
 ) -> list[Table]:
     """One table for each profile and data source with a run in it, or a single empty one.
 
-    Records of another profile (`custom` among them) or source never meet in a table. `own` are the
-    keys of records that are not committed.
+    Records of another profile (`custom` among them) or source never meet in a table, and what ran
+    on other data alone has no place there. `own` are the keys of records that are not committed.
     """
     data = results.frame(records=records)
     wanted = {(profile, mark) for _, marks in asked for profile, mark in marks.items()}
@@ -157,7 +157,12 @@ def _table(
     printed: list[PaperValue],
     own: Collection[str],
 ) -> Table:
-    data = data[(data.profile == profile) & (data.data_source == source)]
+    data = data[data.profile == profile]
+    here = data.data_source == source
+    # What was run on data of another source alone has its number in the table of that one.
+    elsewhere = {*data.signature[~here]} - {*data.signature[here]}
+    asked = [(point, marks) for point, marks in asked if marks.get(profile) not in elsewhere]
+    data = data[here]
     runs = dict(iter(data.groupby("signature")))
     cells = [
         make_cell(

@@ -154,7 +154,8 @@ def _of_left_out(error: BaseException, arguments: Sequence[str]) -> str:
     """What to say of `~margin`: what is missed then is told by keys that nobody typed."""
     for word in arguments:
         group = word.removeprefix("~").partition("=")[0]
-        names = option_names(group) if word.startswith("~") else []
+        needed = word.startswith("~") and group not in OPTIONAL
+        names = option_names(group) if needed else []
         if names and re.search(rf"\b{re.escape(group)}\b", str(error)):
             instead = f"{group}=none" if "none" in names else f"{group}=<option>"
             return f"{word}: no run goes without this group; write {instead} instead."
