@@ -4,7 +4,7 @@ import dataclasses
 import itertools
 import warnings
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -196,10 +196,13 @@ def tables_of(
     return [dataclasses.replace(t, replaced=names, committed=alone.get(t.id)) for t in tables]
 
 
-def tables_shown(plan: Plan, selection: Selection) -> list[Table]:
-    """A plan's tables of the records that a selection has for it."""
+def tables_shown(
+    plan: Plan, selection: Selection, keeps: Callable[[RunRecord], bool] = lambda record: True
+) -> list[Table]:
+    """A plan's tables of the records that a selection has for it, of those that are kept."""
     its = selection.apart(layout_of(plan).records)
-    return tables_of(plan, its.records, own=its.own, replaced=its.replaced)
+    records = [record for record in its.records if keeps(record)]
+    return tables_of(plan, records, own=its.own, replaced=its.replaced)
 
 
 def sketch_of(plan: Plan, records: Sequence[RunRecord], folder: Path = CONFIG_FOLDER) -> Sketch:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from combgrad.files.writing import write_text_atomically
-from combgrad.plans.grids import layout_of, load_plans, names, tables_of
+from combgrad.plans.grids import load_plans, names, tables_shown
 from combgrad.plans.script import carry_out
-from combgrad.results.record import SOURCES
+from combgrad.results.record import SOURCES, RunRecord
 from combgrad.results.selection import Selection, add_arguments, chosen
 from combgrad.results.table_markup import to_html, to_latex
 from combgrad.results.table_text import to_csv, to_markdown
@@ -54,18 +54,17 @@ def arguments() -> argparse.Namespace:
 def made(asked: argparse.Namespace) -> Iterator[str | Path]:
     """The tables that the command line asks for, or the files that they are saved in."""
     selection: Selection = asked.selection
+
+    def keeps(record: RunRecord) -> bool:
+        sources = (None, record.data_source)
+        return asked.profile in (None, record.profile) and asked.source in sources
+
     wanted = names("table") if "all" in asked.tables else asked.tables
     plans = [plan for which in wanted for plan in load_plans("table", which)]
     found = {}
     for plan in plans:
         plan = dataclasses.replace(plan, profile=asked.profile or plan.profile)
-        its = selection.apart(layout_of(plan).records)
-        records = [
-            r
-            for r in its.records
-            if asked.profile in (None, r.profile) and asked.source in (None, r.data_source)
-        ]
-        found[plan.name] = tables_of(plan, records, own=its.own, replaced=its.replaced)
+        found[plan.name] = tables_shown(plan, selection, keeps)
     if not asked.save:
         yield FORMATS[asked.format]([t for tables in found.values() for t in tables]).rstrip("\n")
         return

@@ -129,7 +129,7 @@ class Layout:
         ratio: what a note divides by what; None where nothing is.
         notes: sentences below the table.
         ranking: what the text below the table ranks, None for nothing.
-        records: the folder, beside the committed records, of those that it alone is made of.
+        records: of a table, the folder beside the committed records of those it alone is made of.
     """
 
     name: str
