@@ -115,6 +115,16 @@ def pickled(path):
     torch.save(Path("a path is no plain value"), path)
 
 
+def test_a_run_begun_on_a_card_goes_on_without_one(undisturbed, tmp_path):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.serialization, "location_tag", lambda storage: "cuda:0")
+        run_until(configured(tmp_path), 3)
+    assert b"cuda:0" in (checkpoints_in(tmp_path) / LAST).read_bytes()
+    record = run(configured(tmp_path, "resume=true"))
+    assert outcome(record) == outcome(undisturbed[1])
+    assert record.resumed_at == [3]
+
+
 @pytest.mark.parametrize(
     ("damage", "names", "resumed_at"),
     [

@@ -12,7 +12,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from combgrad.experiments.checkpoints import BEST, LAST, clear, last_to_resume
+from combgrad.experiments.checkpoints import BEST, LAST, clear, last_to_resume, read
 from combgrad.files.claim import claim, note_record
 from combgrad.files.writing import check_writable
 from combgrad.pictures import Page, save_picture
@@ -68,12 +68,12 @@ def evaluate(parts: Parts) -> tuple[dict[str, float], int]:
     epoch = 0
     for name, prefix in ((LAST, "last"), (BEST, "test")):
         # Weights only: a test with `ckpt_path` would set the callbacks back to that epoch too.
-        checkpoint = torch.load(parts.checkpoints / name, weights_only=True)
-        parts.experiment.load_state_dict(checkpoint["state_dict"])
+        checkpoint = read(parts.checkpoints / name)
+        parts.experiment.load_state_dict(checkpoint.weights)
         parts.trainer.test(parts.experiment, parts.data, verbose=False)
         for key, value in parts.trainer.callback_metrics.items():
             metrics[f"{prefix}/{key.split('/', 1)[1]}"] = float(value)
-        epoch = int(checkpoint["epoch"])
+        epoch = checkpoint.epoch
     return metrics, epoch
 
 
@@ -219,6 +219,5 @@ def finished_record(config: DictConfig, key: str) -> RunRecord | None:
 def fit(parts: Parts, checkpoint: Path | None) -> None:
     """Train, from a checkpoint if there is one."""
     if checkpoint is not None:
-        epoch = int(torch.load(checkpoint, weights_only=True)["epoch"])
-        log.info("going on after epoch %d", epoch + 1)
+        log.info("going on after epoch %d", read(checkpoint).epoch + 1)
     parts.trainer.fit(parts.experiment, parts.data, ckpt_path=checkpoint, weights_only=True)
