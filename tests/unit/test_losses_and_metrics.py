@@ -162,6 +162,14 @@ COMPARED = {
 }
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_squared_errors_of_halves_do_not_leave_their_range(dtype):
+    """300^2 is beyond float16, and 1 + 1/16384 has no such digits."""
+    costs = torch.tensor([[300.0, 0.0], [1.0, 1 / 128]], dtype=dtype)
+    found = cost_mse(costs, torch.zeros(2, 2, dtype=dtype))
+    assert found.tolist() == [300.0**2 / 2, (1 + 1 / 16384) / 2]
+
+
 @pytest.mark.parametrize("name", COMPARED)
 def test_a_metric_refuses_a_target_that_would_be_broadcast(name):
     solution = tours(0)

@@ -95,9 +95,11 @@ def cost_norm(costs: Tensor) -> Tensor:
 def cost_mse(costs: Tensor, true_costs: Tensor) -> Tensor:
     """The mean over the entries of (w - w*)^2, in the squared unit of costs; (B, *S) -> (B,).
 
-    Entries that either forbids, of cost +inf, count for nothing; differentiable.
+    Entries that either forbids, of cost +inf, count for nothing; differentiable. Halves are
+    subtracted and squared in single precision.
     """
     true_costs = need("cost_mse", "true_costs", true_costs, costs)
+    costs = costs.to(torch.promote_types(costs.dtype, torch.float32))
     forbidden = (costs == torch.inf) | (true_costs == torch.inf)
     gaps = costs.masked_fill(forbidden, 0.0) - true_costs.masked_fill(forbidden, 0.0)
     counted = (~forbidden).flatten(1).sum(dim=1).clamp(min=1)
