@@ -79,6 +79,16 @@ def test_it_bounds_what_deciding_by_the_costs_costs_and_comes_to_it():
     assert below == pytest.approx(decided)
 
 
+@pytest.mark.parametrize("difference", ["backward", "forward"])
+def test_what_the_true_costs_alone_forbid_is_no_part_of_an_answer(difference):
+    """The cheapest entry by w is one that c forbids, so that y(w) is not what was solved."""
+    costs, true = torch.tensor([[0.0, 1.0, 2.0]]), torch.tensor([[torch.inf, 1.0, 2.0]])
+    assert TopK(1)(costs).tolist() == [[1, 0, 0]]
+    assert value(TopK(1), true, costs, difference=difference).solution is None
+    both = costs.masked_fill(true == torch.inf, torch.inf)
+    assert value(TopK(1), true, both, difference=difference).solution.tolist() == [[0, 1, 0]]
+
+
 def test_it_projects_the_true_costs_as_it_does_the_predicted_ones():
     costs, true = random(4, 10), random(4, 10, seed=5)
     layer = CombinatorialLayer(TopK(3), Identity(), Std())

@@ -59,7 +59,10 @@ class PerturbationGradient(Loss):
         labels: Labels,
         instances: Instances | None = None,
     ) -> Outcome:
-        """The loss, and y(w) but for `central`; ValueError without true costs of that shape."""
+        """The loss, and y(w) but for `central`; ValueError without true costs of that shape.
+
+        There is no y(w) either where true costs forbid an entry that w does not.
+        """
         known = instances or NOTHING
         prepared = layer.prepare(costs, labels, known)
         true_costs = true_costs_seen("PerturbationGradient", layer, prepared, labels, known)
@@ -72,6 +75,7 @@ class PerturbationGradient(Loss):
         solutions = solve_by(self.pool, layer.solver, moved.detach(), known.repeat(2))
         upper, lower = spent(moved, solutions).view(2, len(costs))
         loss = ((upper - lower) / (self.step * (ahead - behind))).mean()
-        if self.difference == "central" or (self.pool is not None and self.training):
+        pooled = self.pool is not None and self.training
+        if self.difference == "central" or pooled or not torch.equal(start, prepared):
             return Outcome(loss)
         return Outcome(loss, solutions.view(2, *costs.shape)[0 if ahead == 0 else 1])
