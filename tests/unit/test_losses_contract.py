@@ -144,3 +144,16 @@ def test_a_tensor_in_the_place_of_labels_is_told_what_they_are(name):
     loss, costs = made(name), random(5, 10)
     with pytest.raises(TypeError, match=r"as combgrad\.Labels, not as a Tensor; pass Labels"):
         loss(layer_of(name), costs, costs)
+
+
+@pytest.mark.parametrize("name", ["cone_aligned", "spo_plus"])
+def test_a_compiled_step_leaves_the_loss_out(name):
+    """What solvers and cones do in numpy is nothing to trace."""
+    costs, labels = random(4, 10), labels_of(random(4, 10, seed=5))
+    loss, layer = made(name), layer_of(name)
+    expected = gradient_of(name, layer, costs, labels)
+    torch.compiler.reset()
+    step = torch.compile(lambda w: 2 * loss(layer, 3 * w / 3, labels).loss, backend="eager")
+    leaf = costs.clone().requires_grad_()
+    step(leaf).backward()
+    torch.testing.assert_close(leaf.grad, 2 * expected)

@@ -28,7 +28,7 @@ class Loss(Described, nn.Module, ABC):
 
     A loss of the solution calls the layer, so that the gradient method speaks. A loss of the costs
     calls `layer.prepare` and the layer's solver, so that margin and projection hold for it too, and
-    the gradient method is not asked.
+    the gradient method is not asked. torch.compile leaves it out of its graphs, as the layer.
 
     `needs` are the labels it cannot do without, `through_layer` whether it is one of the solution.
     """
@@ -53,6 +53,20 @@ class Loss(Described, nn.Module, ABC):
                 f"{type(self).__name__} takes labels as combgrad.Labels, not as a "
                 f"{type(labels).__name__}; pass Labels(target=...), Labels(true_costs=...) or both."
             )
+        if torch.compiler.is_compiling():
+            from combgrad.gradients import eager
+
+            compiled: Outcome = eager.call(self._judged, layer, costs, labels, instances)
+            return compiled
+        return self._judged(layer, costs, labels, instances)
+
+    def _judged(
+        self,
+        layer: CombinatorialLayer,
+        costs: Tensor,
+        labels: Labels,
+        instances: Instances | None,
+    ) -> Outcome:
         outcome: Outcome = super().__call__(layer, costs, labels, instances)
         return outcome
 
