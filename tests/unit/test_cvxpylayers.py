@@ -1,5 +1,7 @@
 """cvxpylayers on the assignment program: solutions, gradients, one solution each, refusals."""
 
+import copy
+import pickle
 import sys
 
 import numpy as np
@@ -53,6 +55,14 @@ def test_values_and_gradients_are_those_of_the_optimal_value():
     (gradient,) = torch.autograd.grad(found.loss, costs)
     assert (gradient.shape, gradient.dtype) == (costs.shape, costs.dtype)
     torch.testing.assert_close(gradient, expected.solution / 5, atol=1e-2, rtol=0)
+
+
+@pytest.mark.parametrize("twin", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+def test_a_layer_that_has_answered_can_be_copied(twin):
+    pytest.importorskip("cvxpylayers")
+    layer, costs = CombinatorialLayer(Assignment(), CvxpyLayers()), random(2, 3, 3)
+    answer = layer(costs)
+    torch.testing.assert_close(twin(layer)(costs), answer)
 
 
 def test_the_program_is_solved_once_and_the_gradient_may_be_asked_for_twice(monkeypatch):

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor
@@ -36,6 +36,10 @@ class ProgramMethod(GradientMethod, Generic[Made]):
     def __init__(self) -> None:
         self._of: Solver | None = None
         self._made: dict[tuple[int, ...], Made] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A layer of cvxpylayers cannot be copied; what was made is made anew.
+        return {**self.__dict__, "_of": None, "_made": {}}
 
     def check_solver(self, solver: Solver) -> None:
         """Raise IncompatibleError for a solver without a linear relaxation, with the reason."""
