@@ -207,3 +207,15 @@ def test_solutions_that_are_not_whole_are_refused():
         IncompatibleError, match="Portfolio answers with numbers that are not whole"
     ):
         worst_tied(solver, costs, costs)
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_true_costs_beyond_the_range_of_halves_are_refused_and_forbid_nothing(sign):
+    """65536 is inf in float16, which would forbid the entry; inf itself forbids it in any case."""
+    costs, true = torch.ones(2, 3).half(), torch.tensor([[1.0, 2, 3], [1, 2, sign * 65536]])
+    labels = Labels(torch.tensor([[1.0, 0, 0]] * 2), true)
+    layer = CombinatorialLayer(solvers.TopK(1), gradients.Identity())
+    with pytest.raises(ValueError, match=r"index 1 become inf in torch\.float16, .*costs\.float"):
+        losses.SPOPlus()(layer, costs, labels)
+    true[1, 2] = torch.inf
+    assert bool(torch.isfinite(losses.SPOPlus()(layer, costs, labels).loss))

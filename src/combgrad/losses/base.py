@@ -87,10 +87,13 @@ def true_costs_seen(
     """The true costs (B, *S) as the layer's solver sees costs: projected, +inf for padding.
 
     `prepared` are the predicted ones, whose dtype they get. Raises ValueError without true costs
-    of that shape, and for NaN and -inf among them.
+    of that shape, for NaN and -inf among them, and for some beyond the range of that dtype.
     """
-    true_costs = need(part, "true_costs", labels.true_costs, prepared).to(prepared)
+    given = need(part, "true_costs", labels.true_costs, prepared)
+    true_costs = given.to(prepared)
     seen = instances.zeroed(true_costs)
+    if given.dtype != prepared.dtype and bool(seen.isinf().any()):
+        _check_range(part, seen, instances.zeroed(given.to(seen.device)))
     if seen.numel() and not bool(seen.amin() > -torch.inf):
         index = int((~(seen > -torch.inf)).flatten(1).any(dim=1).nonzero()[0])
         raise ValueError(
@@ -99,6 +102,16 @@ def true_costs_seen(
         )
     with torch.no_grad():
         return layer.project(instances.without_padding(true_costs)).to(prepared.dtype)
+
+
+def _check_range(part: str, seen: Tensor, given: Tensor) -> None:
+    """Raise ValueError where true costs became infinite, which would forbid their entries."""
+    beyond = (seen.isinf() & ~given.isinf()).flatten(1).any(dim=1)
+    if bool(beyond.any()):
+        raise ValueError(
+            f"{part}: true costs of batch index {int(beyond.nonzero()[0])} become inf in "
+            f"{seen.dtype}, the dtype of the predicted ones; pass costs.float()."
+        )
 
 
 def warn_unless_best(part: str, regrets: Tensor, true_costs: Tensor, target: Tensor) -> None:
