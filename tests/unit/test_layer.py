@@ -134,9 +134,66 @@ def test_a_solver_that_answers_in_another_form_is_named():
         def _solve(self, costs):
             return torch.zeros(costs.shape, dtype=torch.int64)
 
-    for solver in (Short(), Index()):
-        with pytest.raises(WrongAnswerError, match=type(solver).__name__):
+    class Pair(Picky):
+        def _solve(self, costs):
+            return costs, 0.0
+
+    class Array(Picky):
+        def _solve(self, costs):
+            return costs.numpy()
+
+    class Forgotten(Picky):
+        def _solve(self, costs):
+            costs.clone()
+
+    for solver in (Short(), Index(), Pair(), Array(), Forgotten()):
+        with pytest.raises(WrongAnswerError, match=f"{type(solver).__name__}.*must return"):
             solver(torch.rand(3, 10))
+
+
+def test_an_answer_that_is_not_finite_is_refused_with_the_batch_index():
+    class Broken(Picky):
+        def _solve(self, costs):
+            return torch.where(costs > 2, torch.nan, torch.zeros_like(costs))
+
+    costs = torch.rand(3, 10)
+    assert not Broken()(costs).any()
+    costs[1, 4] = 3
+    with pytest.raises(WrongAnswerError, match="Broken: the solution of batch index 1 has NaN"):
+        Broken()(costs)
+
+
+def test_a_solver_that_changes_its_costs_is_refused(monkeypatch):
+    class Overwrites(Picky):
+        def _solve(self, costs):
+            return costs.zero_()
+
+    class OverwritesByNumpy(Picky):
+        def _solve(self, costs):
+            costs.numpy()[:] = 0
+            return torch.zeros_like(costs)
+
+    layer = CombinatorialLayer(Overwrites(), Blackbox(1.0))
+    with pytest.raises(WrongAnswerError, match="Overwrites: its _solve changed the costs"):
+        layer(torch.rand(3, 10, requires_grad=True))
+    monkeypatch.setenv("COMBGRAD_CHECK", "1")
+    with pytest.raises(WrongAnswerError, match="OverwritesByNumpy: its _solve changed the costs"):
+        OverwritesByNumpy()(torch.rand(3, 10))
+    with torch.inference_mode():
+        assert not Picky()(torch.rand(3, 10)).isnan().any()
+
+
+def test_an_answer_stays_where_a_solver_writes_all_of_its_answers_into_one_place():
+    class OnePlace(Picky):
+        place = torch.empty(3, 10)
+
+        def _solve(self, costs):
+            return self.place.copy_(costs > 0.5)
+
+    solver, costs = OnePlace(), torch.rand(3, 10)
+    target = solver(costs)
+    CombinatorialLayer(solver, Identity())(1 - costs)
+    assert torch.equal(target, (costs > 0.5).float())
 
 
 def test_wrong_costs_are_refused_with_the_batch_index():

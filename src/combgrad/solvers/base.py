@@ -17,7 +17,6 @@ from combgrad.errors import (
     IncompatibleError,
     InfeasibleError,
     SolverInputError,
-    WrongAnswerError,
 )
 from combgrad.instances import (
     NOTHING,
@@ -27,7 +26,7 @@ from combgrad.instances import (
     described,
     further_arguments,
 )
-from combgrad.solvers.checking import check_answers, checking
+from combgrad.solvers.checking import check_answers, checked_answer, checking, left_alone
 from combgrad.solvers.forms import check_costs
 from combgrad.solvers.ilp_program import Program
 from combgrad.solvers.notices import NoticeWhenLong
@@ -205,17 +204,13 @@ class Solver(Described, ABC):
         if costs.shape[0] == 0:
             return costs.clone()
         entries = instances.entries
-        with NoticeWhenLong(type(self).__name__):
+        name = type(self).__name__
+        with NoticeWhenLong(name), left_alone(name, costs):
             if near is None:
                 solution = self._solve(costs, **entries)
             else:
                 solution = self._solve_near(costs, near, **entries)
-        if solution.shape != costs.shape or solution.dtype != costs.dtype:
-            raise WrongAnswerError(
-                f"{type(self).__name__} answered costs of shape {tuple(costs.shape)} and dtype "
-                f"{costs.dtype} with shape {tuple(solution.shape)} and dtype {solution.dtype}; its "
-                f"_solve must return one 0/1 or number for each cost, in the costs' dtype."
-            )
+        solution = checked_answer(name, costs, solution)
         if forbidden:
             self._check_allowed(costs, solution)
         if checking():
@@ -227,7 +222,10 @@ class Solver(Described, ABC):
 
     @abstractmethod
     def _solve(self, costs: Tensor, *args: Any, **entries: Any) -> Tensor:
-        """Solve finite costs (B, *S), B >= 1, of a shape that `_check_shape` accepts."""
+        """Solve finite costs (B, *S), B >= 1, of a shape that `_check_shape` accepts.
+
+        They are the caller's own: to change them in place is refused.
+        """
 
     def _solve_near(self, costs: Tensor, near: Tensor, *args: Any, **entries: Any) -> Tensor:
         """Solve as `_solve` does, from solutions (B, *S) that may be nearly right, or wrong."""

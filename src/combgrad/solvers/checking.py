@@ -1,6 +1,9 @@
-"""The debug mode COMBGRAD_CHECK=1: every answer of every solver is checked, cheaply."""
+"""What every answer of a solver must be; the debug mode COMBGRAD_CHECK=1 looks closer."""
 
+import contextlib
+import math
 import os
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 import torch
@@ -22,6 +25,52 @@ class Checkable(Protocol):
 def checking() -> bool:
     """Whether COMBGRAD_CHECK asks for checks."""
     return os.environ.get("COMBGRAD_CHECK", "0") != "0"
+
+
+@contextlib.contextmanager
+def left_alone(name: str, costs: Tensor) -> Iterator[None]:
+    """Raise WrongAnswerError where the costs (B, *S), which are the caller's, are changed within.
+
+    What torch changes is seen always, what others do to the memory in the debug mode alone.
+    """
+    version = None if costs.is_inference() else costs._version
+    kept = costs.clone() if checking() else costs
+    yield
+    seen = version is not None and costs._version != version
+    if seen or not (kept is costs or torch.equal(kept, costs)):
+        raise WrongAnswerError(
+            f"{name}: its _solve changed the costs that it was given, which are the caller's own; "
+            f"let it work on costs.clone()."
+        )
+
+
+def checked_answer(name: str, costs: Tensor, solution: Any) -> Tensor:
+    """A copy of a solver's answer to costs (B, *S), apart from any memory that the solver keeps.
+
+    Raises WrongAnswerError for what is no solution for each of the costs, and for NaN and inf.
+    """
+    if not isinstance(solution, Tensor):
+        raise WrongAnswerError(
+            f"{name}: its _solve answered with a {type(solution).__name__}; it must return a "
+            f"tensor, one 0/1 or number for each cost, such as torch.as_tensor(found).to(costs)."
+        )
+    form = (solution.shape, solution.dtype, solution.device)
+    if form != (costs.shape, costs.dtype, costs.device):
+        raise WrongAnswerError(
+            f"{name} answered costs of shape {tuple(costs.shape)} and dtype {costs.dtype} on "
+            f"{costs.device} with shape {tuple(solution.shape)} and dtype {solution.dtype} on "
+            f"{solution.device}; its _solve must return one 0/1 or number for each cost, in the "
+            f"costs' dtype and on their device."
+        )
+    # A finite sum proves every entry finite at a fraction of the price of looking at each.
+    if not math.isfinite(solution.sum().item()):
+        broken = ~solution.isfinite().flatten(1).all(dim=1)
+        if bool(broken.any()):
+            raise WrongAnswerError(
+                f"{name}: the solution of batch index {int(broken.nonzero()[0])} has NaN or inf; "
+                f"its _solve must answer finite costs with a solution, or raise an exception."
+            )
+    return solution.detach().clone()
 
 
 def check_answers(solver: Checkable, costs: Tensor, solution: Tensor, instances: Instances) -> None:
