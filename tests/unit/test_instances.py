@@ -123,6 +123,7 @@ PAIRS = torch.tensor([[1, 1], [2, 2]])
         (lambda s, c: s(c, Instances(shared={"end": PAIRS})), "'end' has one entry for each"),
         (lambda s, c: s(c, Instances({"end": PAIRS}), start=(0, 0)), "instances and start are"),
         (lambda s, c: s(c, valid=torch.ones(2, 3).bool()), r"valid has shape \(2, 3\)"),
+        (lambda s, c: s(c, valid=torch.ones(3, 3).bool()), r"valid has shape \(3, 3\) .*\(2, 3, 3"),
         (lambda s, c: s(c, end=7), "'end' has one entry"),
         (lambda s, c: TSP()(c.flatten(1)[:, :6], warm=1), "TSP takes no argument 'warm'"),
     ],

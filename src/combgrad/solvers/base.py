@@ -142,15 +142,15 @@ class Solver(Described, ABC):
             )
         else:
             check_places(name, self.per_row, self.shared, instances)
-        if instances.size not in (None, len(costs)):
-            raise SolverInputError(
-                f"{name}: {instances.size} instances are described, and there are costs of "
-                f"{len(costs)}."
-            )
         if instances.valid is not None and instances.valid.shape != costs.shape:
             raise SolverInputError(
                 f"{name}: valid has shape {tuple(instances.valid.shape)} and the costs "
                 f"{tuple(costs.shape)}; say of each cost whether it is there."
+            )
+        if instances.size not in (None, len(costs)):
+            raise SolverInputError(
+                f"{name}: {instances.size} instances are described, and there are costs of "
+                f"{len(costs)}."
             )
         return instances
 
