@@ -19,6 +19,36 @@ REMEDIES: dict[Trait, str] = {
 }
 
 
+#: Where both of these are missing, what helps against one of them needs the other.
+NEITHER = frozenset({Trait.SHIFT_INVARIANT, Trait.SCALE_INVARIANT})
+
+
+def _remedy(solver: Solver, missing: list[Trait]) -> str:
+    """What to do about missing traits: to state them, where that is up to the user."""
+    others = [REMEDIES[trait] for trait in missing]
+    if {*missing} >= NEITHER:
+        others = [
+            "adding a constant to its costs, or scaling them, changes the solution; use "
+            "projection none"
+        ]
+    if not _is_stated(solver):
+        return f": {'; '.join(others)}"
+    stated = " and ".join(f"Trait.{trait.name}" for trait in missing)
+    choices = " or ".join(dict.fromkeys(other.rpartition("use ")[2] for other in others))
+    return (
+        f" by its traits: state {stated} there if it holds for all its solutions (combgrad.solvers."
+        f"Trait says what it means), else use {choices}"
+    )
+
+
+def _is_stated(solver: Solver) -> bool:
+    """Whether the traits of a solver, or of the one that is cached, are what the user says."""
+    if not type(solver).__module__.startswith("combgrad."):
+        return True
+    inner = getattr(solver, "solver", None)
+    return _is_stated(inner) if isinstance(inner, Solver) else "traits" in vars(solver)
+
+
 def name_of(part: object) -> str:
     """The class name of a part, as it appears in messages."""
     return type(part).__name__
@@ -78,6 +108,6 @@ class Part(Described):
             ordered = sorted(missing, key=lambda trait: trait.name)
             names = ", ".join(trait.name.lower() for trait in ordered)
             raise IncompatibleError(
-                f"{name_of(self)} needs a solver that is {names}, and {name_of(solver)} is not: "
-                f"{'; '.join(REMEDIES[trait] for trait in ordered)}."
+                f"{name_of(self)} needs a solver that is {names}, and {name_of(solver)} is not"
+                f"{_remedy(solver, ordered)}."
             )

@@ -2,6 +2,7 @@
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 
@@ -9,10 +10,18 @@ import combgrad
 from combgrad import CombinatorialLayer, IncompatibleError, SolverInputError
 from combgrad.data.corruption import flip_labels
 from combgrad.errors import WrongAnswerError
-from combgrad.gradients import Blackbox, GradientNoise, Identity
+from combgrad.gradients import L2X, Blackbox, GradientNoise, Identity
 from combgrad.margins import InformedMargin, NoiseMargin
 from combgrad.projections import Mean, Norm, Plane, Std
-from combgrad.solvers import TSP, BruteForceTSP, Solver, Trait
+from combgrad.solvers import (
+    TSP,
+    BruteForceTSP,
+    Cached,
+    ShortestPath,
+    Solver,
+    Trait,
+    from_function,
+)
 
 
 class Picky(Solver):
@@ -77,6 +86,23 @@ def test_a_projection_the_solver_does_not_allow_is_refused(projection, trait):
     assert type(projection).__name__ in str(caught.value)
     assert "Picky" in str(caught.value)
     assert "use projection none" in str(caught.value)
+
+
+def test_who_brings_a_solver_is_told_to_state_its_traits_and_no_remedy_is_refused_itself():
+    with pytest.raises(IncompatibleError) as caught:
+        CombinatorialLayer(from_function(np.sign), Identity(), Std())
+    said = str(caught.value)
+    assert "state Trait.SCALE_INVARIANT and Trait.SHIFT_INVARIANT there if it holds" in said
+    assert said.endswith("else use projection none.")
+    for projection in (Mean(), Norm()):
+        with pytest.raises(IncompatibleError):
+            CombinatorialLayer(from_function(np.sign), Identity(), projection)
+    with pytest.raises(IncompatibleError) as caught:
+        CombinatorialLayer(Cached(from_function(np.sign, {Trait.SHIFT_INVARIANT})), L2X(0.5), Std())
+    assert "state Trait.SUBSET_VALUED there" in str(caught.value)
+    with pytest.raises(IncompatibleError) as caught:
+        CombinatorialLayer(ShortestPath(), Identity(), Std())
+    assert "ShortestPath is not: its solutions differ in size" in str(caught.value)
 
 
 def test_a_plane_is_allowed_exactly_where_its_normal_is_constant_on_tours():
