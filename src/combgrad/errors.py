@@ -43,7 +43,7 @@ class DoubleBackwardError(CombgradError, RuntimeError):
 
 
 class WrongAnswerError(CombgradError, AssertionError):
-    """A solution of the wrong form or, with COMBGRAD_CHECK=1, infeasible or not optimal: a bug."""
+    """An answer of the wrong form or, with COMBGRAD_CHECK=1, infeasible or not optimal: a bug."""
 
 
 class SolverFailedError(CombgradError, RuntimeError):

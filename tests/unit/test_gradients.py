@@ -6,19 +6,20 @@ import pytest
 import torch
 
 from combgrad import CombinatorialLayer
-from combgrad.errors import DoubleBackwardError
+from combgrad.errors import DoubleBackwardError, WrongAnswerError
 from combgrad.gradients import (
     IMLE,
     L2X,
     SIMPLE,
     Blackbox,
+    GradientMethod,
     Identity,
     Perturbed,
     SoftSub,
     StraightThrough,
 )
 from combgrad.projections import Mean, Norm, Std
-from combgrad.solvers import TSP, BruteForceTSP
+from combgrad.solvers import TSP, BruteForceTSP, Solver
 from parts import build, complete, fitting
 
 VARIANTS = {
@@ -181,3 +182,28 @@ def test_the_answer_may_be_changed_in_place(method, solver, shares):
         slopes.append(torch.autograd.grad(changed, weights, upstream)[0])
     assert float(slopes[0].abs().sum()) > 0
     assert torch.equal(*slopes)
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (lambda slope: None, "NoneType"),
+        (lambda slope: slope[:1], r"\(1, 10\)"),
+        (lambda slope: slope.expand(4, *slope.shape), r"\(4, 6, 10\)"),
+    ],
+)
+def test_a_method_whose_vjp_answers_in_another_form_is_named(answer, said):
+    class Mine(GradientMethod):
+        def vjp(self, solver, saved, grad_solution):
+            return answer(grad_solution)
+
+    class Below(Solver):
+        """Forbids no entry: one that does stumbles over None by itself."""
+
+        def _solve(self, costs):
+            return (costs < 0).to(costs)
+
+    costs = random_costs().requires_grad_()
+    solution = CombinatorialLayer(Below(), Mine())(costs)
+    with pytest.raises(WrongAnswerError, match=f"Mine: its vjp gives {said}; .*shape .6, 10."):
+        solution.sum().backward()

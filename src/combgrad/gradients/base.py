@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from combgrad.compatibility import Part
-from combgrad.errors import DoubleBackwardError, IncompatibleError
+from combgrad.errors import DoubleBackwardError, IncompatibleError, WrongAnswerError
 from combgrad.instances import NOTHING, Instances
 from combgrad.solvers.arrays import outside_autocast
 from combgrad.solvers.base import Solver
@@ -117,6 +117,12 @@ class _Solve(torch.autograd.Function):
         # The layer leaves autocast for its forward pass; backward() may be called under it.
         with outside_autocast(costs):
             slope = ctx.gradient.vjp(ctx.solver, saved, grad_outputs[0])
+        if not isinstance(slope, Tensor) or slope.shape != costs.shape:
+            got = tuple(slope.shape) if isinstance(slope, Tensor) else type(slope).__name__
+            raise WrongAnswerError(
+                f"{type(ctx.gradient).__name__}: its vjp gives {got}; it must return dL/dcosts, a "
+                f"tensor of the costs' shape {tuple(costs.shape)}."
+            )
         if ctx.solver.forbids or ctx.instances.valid is not None:
             slope = slope.masked_fill(costs == torch.inf, 0.0)
         return slope, None, None, None, None
