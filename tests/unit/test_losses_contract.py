@@ -6,6 +6,7 @@ import torch
 from combgrad import CombinatorialLayer
 from combgrad.gradients import Identity
 from combgrad.labels import Labels
+from combgrad.losses import Loss
 from combgrad.losses.pool import PoolLoss
 from combgrad.margins import InformedMargin
 from combgrad.projections import Std
@@ -157,3 +158,12 @@ def test_a_compiled_step_leaves_the_loss_out(name):
     leaf = costs.clone().requires_grad_()
     step(leaf).backward()
     torch.testing.assert_close(leaf.grad, 2 * expected)
+
+
+def test_a_loss_of_ones_own_that_gives_a_bare_tensor_is_told_what_to_return():
+    class Mine(Loss):
+        def forward(self, layer, costs, labels, instances=None):
+            return layer(costs).sum()
+
+    with pytest.raises(TypeError, match=r"Mine: its forward gives a Tensor; .*Outcome\(loss\)"):
+        Mine()(layer_of("hamming"), random(2, 10), Labels(random(2, 10)))

@@ -47,7 +47,10 @@ class Loss(Described, nn.Module, ABC):
         labels: Labels,
         instances: Instances | None = None,
     ) -> Outcome:
-        """The loss of a batch, a mean over it; TypeError for a tensor in the place of labels."""
+        """The loss of a batch, a mean over it.
+
+        Raises TypeError for a tensor in the place of labels, and where `forward` gives no Outcome.
+        """
         if not isinstance(labels, Labels):
             raise TypeError(
                 f"{type(self).__name__} takes labels as combgrad.Labels, not as a "
@@ -68,6 +71,11 @@ class Loss(Described, nn.Module, ABC):
         instances: Instances | None,
     ) -> Outcome:
         outcome: Outcome = super().__call__(layer, costs, labels, instances)
+        if not isinstance(outcome, Outcome):
+            raise TypeError(
+                f"{type(self).__name__}: its forward gives a {type(outcome).__name__}; it must "
+                f"return combgrad.losses.Outcome(loss), or Outcome(loss, solution)."
+            )
         return outcome
 
     @abstractmethod
