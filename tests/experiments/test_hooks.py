@@ -230,6 +230,34 @@ def test_a_metric_of_a_set_is_one_number(tmp_path, monkeypatch, value):
         fitted(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (lambda loss: loss, "a tensor alone"),
+        (lambda loss: {"loss": loss}, "{'loss': "),
+        (lambda loss: (loss, loss), r"\[tensor\("),
+        (lambda loss: None, "None"),
+    ],
+)
+def test_a_step_that_answers_as_one_of_lightning_is_told_what_to_return(
+    tmp_path, monkeypatch, answer, said
+):
+    step = RaggedExperiment.step
+    monkeypatch.setattr(RaggedExperiment, "step", lambda *asked: answer(step(*asked)[0]))
+    said = rf"RaggedExperiment\.step\('val'\) gives {said}.*must return the loss and its metrics"
+    with pytest.raises(ValueError, match=said):
+        fitted(tmp_path)
+
+
+def test_a_metric_of_a_step_that_is_called_loss_is_refused(tmp_path, monkeypatch):
+    def step(self, batch, stage):
+        return torch.zeros((), requires_grad=True), {"loss": torch.ones(len(batch.rows))}
+
+    monkeypatch.setattr(RaggedExperiment, "step", step)
+    with pytest.raises(ValueError, match="gives a metric named 'loss'"):
+        fitted(tmp_path)
+
+
 @pytest.mark.parametrize(("rows", "world"), [(7, 3), (6, 3), (2, 2), (5, 1)])
 def test_rows_of_several_processes_come_back_in_order(rows, world):
     whole = torch.arange(2 * rows).view(rows, 2)

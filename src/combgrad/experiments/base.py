@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from combgrad.arguments import check_count
+from combgrad.arguments import brief, check_count
 from combgrad.experiments.fitting import check_choices
 from combgrad.experiments.measuring import Means, Rows
 from combgrad.experiments.rates import check_rates, groups_of
@@ -214,7 +214,7 @@ class Experiment(pl.LightningModule, ABC):
 
     def _add(self, batch: Any, stage: str) -> Tensor:
         size = self.batch_size(batch)
-        loss, values = self.step(batch, stage)
+        loss, values = self._checked(self.step(batch, stage), stage)
         self._check(f"step({stage!r})", "loss", loss, (), "the mean over the batch")
         for name, value in values.items():
             what = "one number for each instance and no mean"
@@ -223,6 +223,21 @@ class Experiment(pl.LightningModule, ABC):
         for name, value in values.items():
             self._means[stage].add(name, value.detach().sum(), size)
         return loss
+
+    def _checked(self, answer: Any, stage: str) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """What `step` answered; ValueError for what is no loss with metrics, as in Lightning."""
+        if isinstance(answer, tuple) and len(answer) == 2 and isinstance(answer[1], Mapping):
+            if "loss" in answer[1]:
+                raise ValueError(
+                    f"{type(self).__name__}.step({stage!r}) gives a metric named 'loss', as the "
+                    f"loss itself is called, and both would become one mean; call it otherwise."
+                )
+            return answer
+        told = brief(answer) if not isinstance(answer, Tensor) else "a tensor alone"
+        raise ValueError(
+            f"{type(self).__name__}.step({stage!r}) gives {told}; it must return the loss and its "
+            f"metrics, loss, {{name: values of shape (B,)}}, and {{}} where there are none."
+        )
 
     def _check(self, where: str, name: str, value: Any, wanted: tuple[int, ...], what: str) -> None:
         shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
