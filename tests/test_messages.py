@@ -105,6 +105,7 @@ MISTAKES = {
     "model.hidden=0": "model.hidden is 0",
     "optimizer._target_=torch.optim.Adamm": "optimizer._target_ is 'torch.optim.Adamm'",
     "seed=${oc.env:NOWHERE_SET}": "seed takes its value from the environment variable NOWHERE_SET",
+    "task._partial_=false": "task would be built before the run can give it layer, ",
     # Parts that do not fit
     "experiment=tsp5 data=mnist": "task.distance takes its value from data.distance",
     "experiment=tsp5 model=dvae": "DVAE",

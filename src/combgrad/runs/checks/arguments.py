@@ -152,6 +152,11 @@ def _of_node(node: dict[str, Any], key: str, texts: Any, config: DictConfig) -> 
         more, open_ended = arguments_of(_imported(forward))
         names = {**more, **names}
     given = GIVEN_BY_RUN.get(key, frozenset())
+    if (awaited := sorted(given & names.keys())) and not node.get("_partial_"):
+        yield (
+            f"{key} would be built before the run can give it {', '.join(awaited)}; write "
+            f"_partial_: true into its YAML."
+        )
     unknown: list[str] = []
     for name, value in node.items():
         place = f"{key}.{name}"
