@@ -165,3 +165,14 @@ def test_an_unforeseen_error_is_placed_in_our_code_whatever_folder_it_was_instal
     assert "AttributeError: broken (src/combgrad/files/writing.py, line " in describe(
         caught.value, []
     )
+
+
+def test_an_unforeseen_error_in_a_part_of_ones_own_is_placed_there(tmp_path):
+    mine = tmp_path / "mine.py"
+    mine.write_text("import json\n\n\ndef fail(path):\n    json.loads(path)\n")
+    spec = importlib.util.spec_from_file_location("mine", mine)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    with pytest.raises(TypeError) as caught:
+        write_atomically(tmp_path / "file", module.fail)
+    assert describe(caught.value, []).endswith("mine.py, line 5, in fail)")

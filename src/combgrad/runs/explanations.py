@@ -1,5 +1,6 @@
 """What was wrong with a command, in one line: the thing, its key, and the remedy."""
 
+import os
 import re
 import traceback
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ from combgrad.runs.checks.options import no_option, option_names, options_settin
 from combgrad.runs.checks.unknown_keys import valid_keys
 
 PACKAGE = Path(__file__).resolve().parents[1]
+STANDARD = Path(os.__file__).resolve().parent
 LAUNCHERS_MISSING = f"The launchers are an extra: {extra('sweep')} (docs/scale-out.md)."
 UNKNOWN_KEY = re.compile(r"Could not override '([\w.@/]+)'")
 AMBIGUOUS = re.compile(r"Ambiguous value for argument '(.*)'")
@@ -120,10 +122,20 @@ def _place(error: BaseException) -> str:
     if not frames:
         return ""
     files = [(Path(frame.filename).resolve(), frame) for frame in frames]
-    ours = [(file, frame) for file, frame in files if PACKAGE in file.parents]
-    file, frame = (ours or files)[-1]
+    # The last that is ours or the user's own, such as an experiment of theirs that ours calls.
+    written = [(file, frame) for file, frame in files if not _is_installed(file)]
+    file, frame = (written or files)[-1]
+    ours = PACKAGE in file.parents
     place = file.relative_to(PACKAGE.parents[1]) if ours else Path(*file.parts[-3:])
     return f" ({place.as_posix()}, line {frame.lineno}, in {frame.name})"
+
+
+def _is_installed(file: Path) -> bool:
+    """Whether a file of a traceback is of Python, of another package, or no file at all."""
+    if PACKAGE in file.parents:
+        return False
+    packaged = not {"site-packages", "dist-packages"}.isdisjoint(file.parts)
+    return packaged or STANDARD in file.parents or file.name.startswith("<")
 
 
 def _of_missing_option(error: MissingConfigException) -> str:
