@@ -25,6 +25,7 @@ ANSWERS = {
     "shape": lambda costs: np.zeros(costs.size + 1),
     "nan": lambda costs: costs * np.nan,
     "words": lambda costs: ["many", "words"],
+    "nothing": lambda costs: None,
 }
 
 
@@ -178,7 +179,12 @@ def test_a_function_that_ends_the_script_is_named_instead(solver):
 @here_and_there
 @pytest.mark.parametrize(
     ("kind", "message"),
-    [("shape", r"shape \(4,\)"), ("nan", "NaN or inf"), ("words", "ValueError")],
+    [
+        ("shape", r"shape \(4,\)"),
+        ("nan", "NaN or inf"),
+        ("words", "ValueError"),
+        ("nothing", "returned None, as a function without `return` does"),
+    ],
 )
 def test_wrong_answers_are_refused(solver, kind, message):
     with pytest.raises(SolverFailedError, match=message) as caught:

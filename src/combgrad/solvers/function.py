@@ -55,11 +55,18 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
+def _as_array(answer: Any) -> np.ndarray:
+    """What a function answered; TypeError for nothing, which would become NaN."""
+    if answer is None:
+        raise TypeError("it returned None, as a function without `return` does")
+    return np.asarray(answer, dtype=np.float64)
+
+
 def _run_task(task: Task) -> np.ndarray | _Failure:
     """The answer to one instance in a worker, or why there is none."""
     assert _function is not None, "a worker starts with _start_worker"
     try:
-        return np.asarray(_function(task[0], **task[1]), dtype=np.float64)
+        return _as_array(_function(task[0], **task[1]))
     except (Exception, SystemExit) as error:
         where = f"in a worker process:\n{traceback.format_exc()}"
         sent: BaseException
@@ -180,7 +187,7 @@ class FunctionSolver(Solver):
     def _run_here(self, tasks: list[Task]) -> Answers:
         for costs, instance in tasks:
             try:
-                yield np.asarray(self.f(costs, **instance), dtype=np.float64)
+                yield _as_array(self.f(costs, **instance))
             except (Exception, SystemExit) as error:
                 yield _Failure(error)
 
