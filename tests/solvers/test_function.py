@@ -5,6 +5,7 @@ import importlib
 import os
 import pickle
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -247,3 +248,13 @@ def test_an_answer_beyond_the_dtype_of_the_costs_is_refused():
     assert solver(costs).tolist() == [[0.0], [1e6]]
     with pytest.raises(SolverInputError, match=r"batch index 1 .* torch.float16 cannot hold"):
         solver(costs.half())
+
+
+def test_a_function_of_a_notebook_is_refused_where_other_processes_are_to_know_it(monkeypatch):
+    notebook = types.ModuleType("__main__")
+    exec("def f(costs):\n    return costs", notebook.__dict__)
+    monkeypatch.setitem(sys.modules, "__main__", notebook)
+    with pytest.raises(ValueError, match=r"typed into a notebook .* put it into a module"):
+        from_function(notebook.f, processes=1)
+    costs = torch.rand(2, 3)
+    assert torch.equal(from_function(notebook.f)(costs), costs)

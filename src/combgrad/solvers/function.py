@@ -4,6 +4,7 @@ import contextlib
 import os
 import pickle
 import signal
+import sys
 import threading
 import traceback
 from collections.abc import Callable, Collection, Generator, Iterable, Mapping
@@ -120,6 +121,11 @@ class FunctionSolver(Solver):
                     f"f cannot be sent to other processes ({error}); define it with def at the "
                     f"top of a module, or use processes=0."
                 ) from error
+            if _was_typed(f):
+                raise ValueError(
+                    "f was typed into a notebook or an interpreter, which other processes do not "
+                    "see; put it into a module of yours and import it, or use processes=0."
+                )
         self.f, self.processes = f, processes
         self.traits = checked_traits(self._name(), traits)
         self.batched = None if batched is None else as_names(batched)
@@ -236,6 +242,13 @@ class FunctionSolver(Solver):
         return f"from_function({getattr(self.f, '__name__', type(self.f).__name__)})"
 
 
+def _was_typed(f: Function) -> bool:
+    """Whether a function is of a main program that lies in no file, for new processes to read."""
+    main = sys.modules["__main__"]
+    of_file = getattr(main, "__spec__", None) is not None or hasattr(main, "__file__")
+    return not of_file and "__main__" in (getattr(f, "__module__", ""), type(f).__module__)
+
+
 def as_names(batched: Collection[str]) -> frozenset[str]:
     """The names of keyword arguments, or ValueError for a bare string, a collection of letters."""
     if isinstance(batched, str):
@@ -266,8 +279,8 @@ def from_function(
         f: the function, which should minimise <w, y> exactly and be deterministic.
         traits: what the caller knows of its solutions, see `Trait`.
         processes: how many worker processes share a batch; they are started at the first call and
-            need an `f` that can be pickled. 0 for none. A daemonic process, such as a worker of a
-            DataLoader, does the work itself.
+            need an `f` that can be pickled, in a notebook one that is imported. 0 for none. A
+            daemonic process, such as a worker of a DataLoader, does the work itself.
         batched: the names of the keyword arguments with one entry for each instance. Without it a
             tensor or array whose first axis is as long as the batch is refused: nobody can tell
             whether all instances share it.
