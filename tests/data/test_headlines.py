@@ -259,9 +259,19 @@ def test_without_setup_and_without_a_set_it_says_so(module):
 @pytest.mark.skipif(not (REAL / "headlines").is_dir(), reason="COMBGRAD_DATA has no headlines")
 def test_the_real_files_have_the_pairs_of_the_protocol():
     place = Place(REAL)
-    counts = {split: sum(1 for _ in Reuters().pairs(place, split)) for split in ("train", "val")}
-    assert counts == {"train": 11325, "val": 1029}
-    pairs = list(Reuters().pairs(place, "test"))
-    assert len(pairs) == 5227
-    assert " ".join(pairs[0].title) == "yugoslav workers may be angered by lost subsidies"
+    sets = {
+        split: [(*map(" ".join, pair),) for pair in Reuters().pairs(place, split)]
+        for split in ("train", "val", "test")
+    }
+    assert {split: len(pairs) for split, pairs in sets.items()} == {
+        "train": 11325,
+        "val": 1029,
+        "test": 5227,
+    }
+    assert sets["test"][0][1] == "yugoslav workers may be angered by lost subsidies"
     assert sum(1 for _ in AGNews().pairs(place, "test")) == 7600
+    known = set(sets["train"])
+    seen = [sum(pair in known for pair in sets[split]) for split in ("val", "test")]
+    page = Path(__file__).parents[2] / "docs" / "headlines.md"
+    told = "{} pairs for validation and {} for the test are among those for training word for word"
+    assert told.format(*seen) in page.read_text(encoding="utf-8")
