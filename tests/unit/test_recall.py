@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from combgrad import CombinatorialLayer
-from combgrad.gradients import Blackbox, Identity
+from combgrad.gradients import Blackbox, Identity, Perturbed
 from combgrad.instances import Instances
 from combgrad.labels import Labels
 from combgrad.losses import Recall
@@ -134,6 +134,18 @@ def test_what_is_no_ranking_and_no_length_is_refused():
         Recall()(CombinatorialLayer(TopK(3), Identity()), scores, Labels(target))
     with pytest.raises(ValueError, match="'columns' or 'rows'"):
         Recall("both")
+
+
+@pytest.mark.parametrize("normalised", [False, True])
+def test_the_mean_of_several_rankings_is_refused(normalised):
+    # Ranks of 6 and 7 on average, divided by the least, would all have been taken for 1.
+    scores, target = example()
+    layer = CombinatorialLayer(Ranking(normalised=normalised), Perturbed(10.0, 50))
+    with pytest.raises(ValueError, match="no mean of several"):
+        Recall()(layer, scores, Labels(target))
+    with torch.no_grad():
+        found = Recall()(layer.eval(), scores, Labels(target)).loss
+    assert float(found) == pytest.approx(by_formula(scores, target))
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,9 @@ from combgrad.losses.base import Loss, Outcome
 
 Length = Literal["columns", "rows"]
 
+#: Of a rank, relative to the dtype's precision: what dividing by n and by 1/n may round off.
+ROUNDING = 4
+
 
 def places_of(marks: Tensor) -> Tensor:
     """Where marks (B, n), bool, are True, counted through the rows: (P,), rising."""
@@ -27,7 +30,8 @@ def irrelevant_ahead(ranks: Tensor, relevant: Tensor) -> tuple[Tensor, Tensor]:
 
     Ranks (B, n) from 1 on, or these divided by n, rank 1 first; relevant bool (B, n). Answers
     (P,) for the P relevant entries, row by row, and the row (P,) of each. The gradient passes
-    through the rank among all alone. Raises ValueError where a relevant entry has no rank.
+    through the rank among all alone. Raises ValueError where a relevant entry has no rank, as in a
+    mean of several rankings.
     """
     place = places_of(relevant)
     row = torch.div(place, max(ranks.shape[1], 1), rounding_mode="floor")
@@ -38,9 +42,12 @@ def irrelevant_ahead(ranks: Tensor, relevant: Tensor) -> tuple[Tensor, Tensor]:
         unit = found.masked_fill(found <= 0, torch.inf).amin(dim=1)
     among_all = ranks.flatten().index_select(0, place) / unit[row]
     whole = among_all.detach().round()
-    if bool((whole < 1).any()):
+    rounded = ROUNDING * torch.finfo(among_all.dtype).eps * whole
+    if bool(((whole < 1) | ((among_all.detach() - whole).abs() > rounded)).any()):
         raise ValueError(
-            "Recall: the layer answers with no ranks, 1 to n; use solver=ranking (Ranking())."
+            "Recall: the layer answers with no ranks, 1 to n; use solver=ranking (Ranking()), and "
+            "a gradient method whose answer is one ranking and no mean of several, such as "
+            "grad=blackbox."
         )
     order = torch.argsort(row * (ranks.shape[1] + 1) + whole.long())
     counts = torch.bincount(row, minlength=len(ranks))
@@ -65,7 +72,8 @@ class Recall(Loss):
             B / n, as the code of Rolinek et al. does, which scales normalised ranks back by the
             number of queries (A-23).
 
-    Raises ValueError for another length, and for a solver that answers with no ranks.
+    Raises ValueError for another length, and for a layer that answers with no ranks, as by a solver
+    that gives none or a gradient method that takes the mean of several rankings.
     """
 
     through_layer = True
