@@ -12,10 +12,10 @@ IMAGES = torch.randint(256, (4, 3, 64, 64), dtype=torch.uint8, generator=torch.m
 
 
 class Normed(SmallCNN):
-    """A backbone with a batch norm."""
+    """A backbone with a batch norm, wide enough that not all its units are off at the start."""
 
     def __init__(self):
-        super().__init__(4)
+        super().__init__(32)
         self.norm = nn.BatchNorm2d(3)
 
     def find(self, pictures):
