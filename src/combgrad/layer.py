@@ -15,12 +15,9 @@ from combgrad.instances import NOTHING, Instances
 from combgrad.labels import Labels, spoken_of
 from combgrad.margins import Margin
 from combgrad.projections import Projection
+from combgrad.solvers.arrays import single
 from combgrad.solvers.base import Solver
 from combgrad.solvers.solution_pool import pool_of
-
-#: What networks under autocast answer in: too coarse to project, and to add noise to.
-HALF = (torch.float16, torch.bfloat16)
-
 
 #: Where a layer's state_dict holds what its gradient method has learned, by torch's own name.
 STATE = "_extra_state"
@@ -154,7 +151,7 @@ class CombinatorialLayer(nn.Module):
             if torch.get_autocast_dtype(device) == torch.float16 and costs.requires_grad:
                 self.check_loss_scale()
             with torch.autocast(device, enabled=False):
-                return self._answer(_single(costs), labels, instances, named)
+                return self._answer(single(costs), labels, instances, named)
         undo = _LossFactor(self.shares, self.loss_scale)
         if undo.needed and costs.requires_grad:
             costs = costs.view_as(costs)
@@ -205,7 +202,7 @@ class CombinatorialLayer(nn.Module):
             if noisy and torch.get_autocast_dtype(device) == torch.float16:
                 self.check_loss_scale()
             with torch.autocast(device, enabled=False):
-                return self.prepare(_single(costs), labels, instances)
+                return self.prepare(single(costs), labels, instances)
         known = self._described(costs, instances, {})
         prepared = self._perturbed_and_projected(costs, labels or Labels(), known)
         if self.gradient_noise is not None and self.training and prepared.requires_grad:
@@ -273,7 +270,3 @@ class CombinatorialLayer(nn.Module):
         """The parts that are no modules, for print(layer)."""
         noise = f", gradient_noise={self.gradient_noise!r}" if self.gradient_noise else ""
         return f"solver={self.solver!r}, gradient={self.gradient!r}{noise}"
-
-
-def _single(costs: Tensor) -> Tensor:
-    return costs.float() if costs.dtype in HALF else costs

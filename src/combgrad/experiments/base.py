@@ -21,6 +21,7 @@ from combgrad.instances import Instances
 from combgrad.labels import Labels
 from combgrad.layer import CombinatorialLayer
 from combgrad.losses import Loss, Outcome
+from combgrad.solvers.arrays import single
 from combgrad.solvers.solution_pool import pool_of
 
 Batch = dict[str, Tensor]
@@ -192,7 +193,7 @@ class Experiment(pl.LightningModule, ABC):
 
     def add_mean(self, stage: str, name: str, mean: Tensor, size: int) -> None:
         """Let the mean of `size` values, a scalar, take part in that of the epoch."""
-        self._means.setdefault(stage, Means()).add(name, mean * size, size)
+        self._means.setdefault(stage, Means()).add(name, single(mean) * size, size)
 
     def keep(self, stage: str, **rows: Tensor) -> None:
         """Keep rows (B, ...) of a batch for `epoch_metrics`, wherever they are; none in vain."""
@@ -221,7 +222,7 @@ class Experiment(pl.LightningModule, ABC):
             self._check(f"step({stage!r})", name, value, (size,), what)
         self.add_mean(stage, "loss", loss, size)
         for name, value in values.items():
-            self._means[stage].add(name, value.detach().sum(), size)
+            self._means[stage].add(name, single(value.detach()).sum(), size)
         return loss
 
     def _checked(self, answer: Any, stage: str) -> tuple[Tensor, Mapping[str, Tensor]]:

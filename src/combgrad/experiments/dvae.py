@@ -13,6 +13,7 @@ from combgrad.losses import kl_to_share, kl_to_uniform, pixel_cross_entropy
 from combgrad.networks.dvae import DVAE
 from combgrad.pictures.codes import draw_codes
 from combgrad.sampling.noise import Noise
+from combgrad.solvers.arrays import single
 
 PICTURED = 10
 
@@ -69,12 +70,13 @@ class DVAEExperiment(Experiment):
 
     def codes(self, logits: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """The codes (B, rows, entries) drawn for logits of that shape."""
-        rows = logits.flatten(0, 1)
+        # In single precision even under autocast: noise is added, and the largest are chosen.
+        rows = single(logits).flatten(0, 1)
         costs = -rows if self.noise is None else -self.noise(rows, generator)
         solution = self.layer(costs)
         if self.training and solution.requires_grad:
             self._compare_gradients(costs, solution, len(logits))
-        return solution.view_as(logits)
+        return solution.view_as(logits).to(logits.dtype)
 
     def _compare_gradients(self, costs: Tensor, solution: Tensor, size: int) -> None:
         """Add to the epoch's means how dL/dcosts compares with -dL/dy, row by row (Figure 7)."""
@@ -105,9 +107,9 @@ class DVAEExperiment(Experiment):
 
     def _kl(self, logits: Tensor, codes: Tensor) -> Tensor:
         if self.divergence == "rows":
-            return kl_to_uniform(logits)
+            return kl_to_uniform(single(logits))
         # Every row of a code has the same number of ones.
-        return kl_to_share(logits, float(codes[0, 0].detach().mean()))
+        return kl_to_share(single(logits), float(codes[0, 0].detach().mean()))
 
     @torch.no_grad()
     def pictures(self, data: Digits) -> dict[str, Any]:

@@ -5,6 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from combgrad.solvers.arrays import single
+
 
 class Means:
     """Sums over the batches of one epoch, and the means that they come to."""
@@ -14,8 +16,8 @@ class Means:
         self._counts: dict[str, int] = {}
 
     def add(self, name: str, total: Tensor, count: int) -> None:
-        """Add the sum, a scalar, of `count` values."""
-        total = total.detach()
+        """Add the sum, a scalar, of `count` values; halves would soon not count on."""
+        total = single(total.detach())
         self._totals[name] = self._totals[name] + total if name in self._totals else total
         self._counts[name] = self._counts.get(name, 0) + count
 

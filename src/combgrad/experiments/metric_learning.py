@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from combgrad.arguments import check_option
 from combgrad.errors import MissingPackageError
 from combgrad.files.installation import extra
+from combgrad.solvers.arrays import outside_autocast
 
 Name = Literal["triplet", "multi_similarity", "fast_ap"]
 
@@ -49,8 +50,9 @@ class MetricLearning(nn.Module):
 
     def forward(self, embeddings: Tensor, classes: Tensor) -> Tensor:
         """The loss of a batch; 0 where it has nothing to compare."""
-        mined = None if self.miner is None else self.miner(embeddings, classes)
-        loss: Tensor = self.loss(embeddings, classes, mined)
+        with outside_autocast(embeddings):
+            mined = None if self.miner is None else self.miner(embeddings, classes)
+            loss: Tensor = self.loss(embeddings, classes, mined)
         return loss
 
 

@@ -14,6 +14,7 @@ from combgrad.labels import Labels
 from combgrad.losses import Recall
 from combgrad.metrics import cost_norm
 from combgrad.solvers import Solver
+from combgrad.solvers.arrays import outside_autocast
 
 
 def check_answers_ranks(solver: Solver) -> None:
@@ -84,7 +85,8 @@ class RetrievalExperiment(EmbeddingExperiment):
         candidates, classes = embedding, label
         if training:
             candidates, classes = self.memory.joined("embeddings", embedding, label)
-        scores = without_self(embedding @ candidates.T)
+        with outside_autocast(embedding):  # ranks depend on small differences
+            scores = without_self(embedding @ candidates.T)
         relevant = without_self(label[:, None] == classes)
         values = {"cost_norm": cost_norm(scores.detach())}
         if not training:

@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from combgrad.networks.backbones import Backbone
+from combgrad.networks.precision import single
 from combgrad.networks.whole_images import WholeImageNet
 
 
@@ -25,4 +26,5 @@ class ClassNet(WholeImageNet):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Images (B, 1 or 3, H, W), 0 to 255, or features (B, G) -> logits (B, K)."""
-        return self.head(self.whole(inputs))
+        # In single precision even under autocast: a matching depends on small differences.
+        return single(self.head(self.whole(inputs)))

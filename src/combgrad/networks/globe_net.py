@@ -5,6 +5,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from combgrad.networks.precision import single
+
 Pixels = Literal["standardised", "raw"]
 
 #: Of the averages that the linear layers see.
@@ -49,7 +51,8 @@ class GlobeNet(nn.Module):
         assert isinstance(first, nn.Linear)
         weight = averaged(first.weight, features.shape[2:])
         hidden = nn.functional.linear(features.flatten(1), weight, first.bias)
-        return nn.functional.normalize(last(rectify(hidden)), dim=1)
+        # In single precision even under autocast: a tour depends on small differences.
+        return nn.functional.normalize(single(last(rectify(hidden))), dim=1)
 
 
 def averaged(weight: Tensor, size: torch.Size) -> Tensor:

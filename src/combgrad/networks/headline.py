@@ -9,6 +9,7 @@ from torch.nn.functional import gumbel_softmax, one_hot
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from combgrad.arguments import check_option
+from combgrad.networks.precision import single
 
 #: The first ids of every vocabulary.
 SPECIAL = ("<pad>", "<begin>", "<end>", "<unknown>")
@@ -125,7 +126,8 @@ class HeadlineNet(nn.Module):
         context = (weights[:, None, :] @ reading.values)[:, 0]
         answer = torch.tanh(self.answer(torch.cat([context, hidden], dim=1)))
         logits = self.output(self.dropout(answer)) @ self.choice_vectors.T + self.bias
-        return logits, (hidden, cell, answer)
+        # In single precision even under autocast: an alignment depends on small differences.
+        return single(logits), (hidden, cell, answer)
 
     def unroll(
         self, article: Tensor, size: Tensor, steps: Tensor, feeding: Feeding
@@ -145,7 +147,8 @@ class HeadlineNet(nn.Module):
         found: list[Tensor] = []
         for count in active:
             if found:
-                word = feeding(found[-1][:count]) @ self.choice_vectors
+                weights = feeding(found[-1][:count])
+                word = weights.to(self.choice_vectors.dtype) @ self.choice_vectors
             reading = Reading(*(part[:count] for part in reading))
             state = (state[0][:count], state[1][:count], state[2][:count])
             logits, state = self.advance(reading, state, word[:count])

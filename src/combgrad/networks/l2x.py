@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import dropout, embedding, embedding_bag, relu
 
 from combgrad.networks.dense import glorot
+from combgrad.networks.precision import single
 
 #: The token that fills a short review up; its vector is zero.
 PAD = 0
@@ -92,7 +93,8 @@ class Selector(nn.Module):
         overall = relu(self.summary(largest)).unsqueeze(1).expand(-1, tokens.shape[1], -1)
         both = torch.cat([overall, embedding(packed.place, local)], dim=2)
         both = dropout(both, self.rate, self.training)
-        return self.score(relu(self.mix(both))).squeeze(2)
+        # In single precision even under autocast: noise is added, and the largest are chosen.
+        return single(self.score(relu(self.mix(both)))).squeeze(2)
 
 
 class Predictor(nn.Module):
@@ -110,7 +112,8 @@ class Predictor(nn.Module):
 
     def forward(self, tokens: Tensor, chosen: Tensor, k: int, vectors: Tensor) -> Tensor:
         """Tokens (B, L), choice (B, L) of k words, word vectors (V, dims) -> ratings (B,)."""
-        total = embedding_bag(tokens, vectors, per_sample_weights=chosen, mode="sum")
+        weights = chosen.to(vectors.dtype)
+        total = embedding_bag(tokens, vectors, per_sample_weights=weights, mode="sum")
         return torch.sigmoid(self.rating(relu(self.hidden(total / k)))).squeeze(1)
 
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize, relu, softplus
 
 from combgrad.networks.backbones import Backbone, read_out
+from combgrad.networks.precision import products
 from combgrad.networks.spline import SplineConv
 
 #: Pixels of a side of the pictures.
@@ -46,7 +47,8 @@ class Affinity(nn.Module):
     def forward(self, first: Tensor, second: Tensor, pair: Tensor) -> Tensor:
         """x (B, N, C), y (B, M, C) and g (B, G) -> similarities (B, N, M) above -0.5."""
         weights = torch.tanh(self.coefficients(pair)).unsqueeze(1)
-        return softplus((first * weights) @ second.transpose(1, 2)) - SHIFT
+        # In single precision even under autocast: a matching depends on small differences.
+        return softplus(products(first * weights, second)) - SHIFT
 
 
 class Messages(nn.Module):
@@ -126,8 +128,7 @@ class MatchingNet(nn.Module):
         difference = (difference[..., 0, :] - difference[..., 1, :]) * there.unsqueeze(3)
         nodes = -self.node_affinity(x[:, 0], x[:, 1], pair)
         pairs = -0.5 * self.edge_affinity(difference[:, 0], difference[:, 1], pair)
-        # In single precision even under autocast: a matching depends on small differences.
-        return MatchingCosts(_where_both(present, nodes.float()), _where_both(there, pairs.float()))
+        return MatchingCosts(_where_both(present, nodes), _where_both(there, pairs))
 
     def features(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Features (B, 2, N, C) of the key points and (B, 2, G) of the whole pictures."""

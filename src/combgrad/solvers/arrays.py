@@ -10,6 +10,9 @@ from torch import Tensor
 
 from combgrad.errors import SolverInputError
 
+#: What networks under autocast answer in: too coarse to project, and to add noise to.
+HALF = (torch.float16, torch.bfloat16)
+
 
 def integer_array(name: str, values: Any, shape: str) -> np.ndarray:
     """Values that a caller passed as int64; ValueError, naming them and the shape, for others."""
@@ -56,6 +59,11 @@ def to_native_array(costs: Tensor) -> np.ndarray:
 def to_tensor(solution: np.ndarray, like: Tensor) -> Tensor:
     """A solution array as a tensor with the dtype and device of the costs it answers."""
     return torch.from_numpy(solution).to(device=like.device, dtype=like.dtype)
+
+
+def single(values: Tensor) -> Tensor:
+    """The same values, halves in single precision: for numbers of which small differences count."""
+    return values.float() if values.dtype in HALF else values
 
 
 def outside_autocast(like: Tensor) -> AbstractContextManager[object]:
