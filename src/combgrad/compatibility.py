@@ -3,6 +3,7 @@
 from combgrad.arguments import Described
 from combgrad.errors import IncompatibleError
 from combgrad.solvers.base import Solver, Trait, checked_traits
+from combgrad.solvers.checking import is_brought
 
 REMEDIES: dict[Trait, str] = {
     Trait.SHIFT_INVARIANT: (
@@ -43,7 +44,7 @@ def _remedy(solver: Solver, missing: list[Trait]) -> str:
 
 def _is_stated(solver: Solver) -> bool:
     """Whether the traits of a solver, or of the one that is cached, are what the user says."""
-    if not type(solver).__module__.startswith("combgrad."):
+    if is_brought(solver):
         return True
     inner = getattr(solver, "solver", None)
     return _is_stated(inner) if isinstance(inner, Solver) else "traits" in vars(solver)

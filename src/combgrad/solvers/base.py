@@ -210,7 +210,7 @@ class Solver(Described, ABC):
                 solution = self._solve(costs, **entries)
             else:
                 solution = self._solve_near(costs, near, **entries)
-        solution = checked_answer(name, costs, solution)
+        solution = checked_answer(self, costs, solution)
         if forbidden:
             self._check_allowed(costs, solution)
         if checking():

@@ -44,11 +44,18 @@ def left_alone(name: str, costs: Tensor) -> Iterator[None]:
         )
 
 
-def checked_answer(name: str, costs: Tensor, solution: Any) -> Tensor:
-    """A copy of a solver's answer to costs (B, *S), apart from any memory that the solver keeps.
+def is_brought(solver: object) -> bool:
+    """Whether the class of a solver is the user's own, and none that this package's tests cover."""
+    return not type(solver).__module__.startswith("combgrad.")
 
-    Raises WrongAnswerError for what is no solution for each of the costs, and for NaN and inf.
+
+def checked_answer(solver: object, costs: Tensor, solution: Any) -> Tensor:
+    """A solver's answer to costs (B, *S), of a user's own a copy, which that solver cannot change.
+
+    Raises WrongAnswerError for what is no solution for each of the costs, and of a user's own
+    solver for NaN and inf.
     """
+    name = type(solver).__name__
     if not isinstance(solution, Tensor):
         raise WrongAnswerError(
             f"{name}: its _solve answered with a {type(solution).__name__}; it must return a "
@@ -62,6 +69,9 @@ def checked_answer(name: str, costs: Tensor, solution: Any) -> Tensor:
             f"{solution.device}; its _solve must return one 0/1 or number for each cost, in the "
             f"costs' dtype and on their device."
         )
+    # For the fastest solvers of ours what follows would be a tenth of the time.
+    if not is_brought(solver):
+        return solution
     # A finite sum proves every entry finite at a fraction of the price of looking at each.
     if not math.isfinite(solution.sum().item()):
         broken = ~solution.isfinite().flatten(1).all(dim=1)
