@@ -128,7 +128,9 @@ class CombinatorialLayer(nn.Module):
         `Instances`, or keyword arguments, describe the instances as the solver wants them; padding,
         where their `valid` (B, *S) says so, enters no projection, no noise and no solution, and
         gets no gradient, whatever stands there. It does take part in draws of noise, which are of
-        the whole (B, *S): those of one seed differ from those of other padding.
+        the whole (B, *S): those of one seed differ from those of other padding. What describes
+        instances, as the weights of a knapsack, gets no gradient; `losses.linear_program_value`
+        has one for them.
         """
         labels = Labels(target, None, marked)
         if torch.compiler.is_compiling():

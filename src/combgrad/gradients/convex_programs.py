@@ -136,5 +136,5 @@ def _package(owner: str, name: str) -> Any:
     except ModuleNotFoundError as error:
         raise MissingPackageError(
             f"{owner} needs the package cvxpylayers: pip install 'combgrad[values]', the extra "
-            f"`values` of this project."
+            f"`values` of this project ({error.name} is missing)."
         ) from error
