@@ -56,6 +56,14 @@ def test_every_reason_is_said_once_with_its_number_of_jobs():
     assert second.endswith("(1 job, such as experiment=tsp5 profile=smoke grad.lamda=3)")
 
 
+def test_one_fault_of_all_jobs_is_told_without_a_look_at_all_of_them():
+    text = refusal([asked(f"seed={seed}", "epochs=3") for seed in range(12)])
+    start = "the first 10 of 12 jobs cannot run, no other was checked, and none was started: "
+    assert text.startswith(f"{start}unknown key 'epochs'.")
+    found = [asked(f"seed={seed}", "epochs=3") for seed in range(11)]
+    assert refusal([asked("seed=11"), *found]).startswith("11 of 12 jobs cannot run")
+
+
 def test_the_words_of_a_refused_job_can_be_pasted_into_a_shell():
     text = refusal([asked("data.path=/a\\ b\\,c", "data.source=original", "proj=mean")])
     words = shlex.split(text.rpartition(", such as ")[2].removesuffix(")"))

@@ -21,6 +21,9 @@ from combgrad.runs.explanations import describe
 from combgrad.sweeps.expansion import Request
 from combgrad.sweeps.jobs import Job
 
+#: So many jobs from the first on with one fault let it be known without a look at the others.
+ENOUGH = 10
+
 
 class InvalidJobsError(CombgradError, ValueError):
     """Jobs that could never run, found before any was started."""
@@ -31,6 +34,7 @@ def prepare(requests: Sequence[Request], compose: Compose) -> list[Job]:
     check, composed = Checker(), sharing(compose)
     jobs: dict[str, Job] = {}
     errors: list[tuple[Request, Exception]] = []
+    seen = len(requests)
     master = HydraConfig.instance().cfg
     _check_options(requests, HydraConfig.get().runtime.choices)
     for request in tqdm(requests, desc="checking the jobs", unit="job", leave=False, delay=1.0):
@@ -42,12 +46,15 @@ def prepare(requests: Sequence[Request], compose: Compose) -> list[Job]:
             key = check(config)
         except Exception as error:
             errors.append((request, error))
+            if not jobs and len(errors) == ENOUGH and len({str(e) for _, e in errors}) == 1:
+                seen = ENOUGH
+                break
             continue
         name = run_name(config)
         jobs.setdefault(key, Job(request.overrides, request.group, config, name, key))
     HydraConfig.instance().cfg = master
     if errors:
-        raise InvalidJobsError(_refused(len(errors), len(requests)) + _reasons(errors))
+        raise InvalidJobsError(_refused(len(errors), len(requests), seen) + _reasons(errors))
     return list(jobs.values())
 
 
@@ -65,7 +72,7 @@ def _check_options(requests: Sequence[Request], groups: Container[object]) -> No
         asking = {word for word, absent in wrong.items() if group in absent}
         number = sum(not asking.isdisjoint(request.overrides) for request in jobs)
         lines.append(f"{reason} ({_counted(number)})")
-    raise InvalidJobsError(_refused(len(jobs), len(requests)) + _listed(lines))
+    raise InvalidJobsError(_refused(len(jobs), len(requests), len(requests)) + _listed(lines))
 
 
 def _reasons(errors: Sequence[tuple[Request, Exception]]) -> str:
@@ -83,7 +90,12 @@ def _reasons(errors: Sequence[tuple[Request, Exception]]) -> str:
     )
 
 
-def _refused(some: int, of_all: int) -> str:
+def _refused(some: int, of_all: int, seen: int) -> str:
+    if seen < of_all:
+        return (
+            f"the first {some} of {of_all} jobs cannot run, no other was checked, and none was "
+            f"started: "
+        )
     return f"{some} of {of_all} jobs cannot run, and none was started: "
 
 
