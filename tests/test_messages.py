@@ -153,15 +153,19 @@ def test_a_value_in_quotes_may_look_like_several_words():
     assert arranged(in_order(["+note='a b=c'"])) == ["+note='a b=c'"]
 
 
+def loaded(path):
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def test_an_unforeseen_error_is_placed_in_our_code_whatever_folder_it_was_installed_in(tmp_path):
     package = tmp_path / "combgrad" / "site-packages" / "elsewhere.py"
     package.parent.mkdir(parents=True)
     package.write_text("def fail(*_):\n    raise AttributeError('broken')\n")
-    spec = importlib.util.spec_from_file_location("elsewhere", package)
-    elsewhere = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(elsewhere)
     with pytest.raises(AttributeError) as caught:
-        write_atomically(tmp_path / "file", elsewhere.fail)
+        write_atomically(tmp_path / "file", loaded(package).fail)
     assert "AttributeError: broken (src/combgrad/files/writing.py, line " in describe(
         caught.value, []
     )
@@ -170,9 +174,6 @@ def test_an_unforeseen_error_is_placed_in_our_code_whatever_folder_it_was_instal
 def test_an_unforeseen_error_in_a_part_of_ones_own_is_placed_there(tmp_path):
     mine = tmp_path / "mine.py"
     mine.write_text("import json\n\n\ndef fail(path):\n    json.loads(path)\n")
-    spec = importlib.util.spec_from_file_location("mine", mine)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
     with pytest.raises(TypeError) as caught:
-        write_atomically(tmp_path / "file", module.fail)
+        write_atomically(tmp_path / "file", loaded(mine).fail)
     assert describe(caught.value, []).endswith("mine.py, line 5, in fail)")

@@ -1,44 +1,51 @@
 """Which parts fit which solver, checked when a layer is built rather than when it trains."""
 
+from typing import NamedTuple
+
 from combgrad.arguments import Described
 from combgrad.errors import IncompatibleError
 from combgrad.solvers.base import Solver, Trait, checked_traits
 from combgrad.solvers.checking import is_brought
 
-REMEDIES: dict[Trait, str] = {
-    Trait.SHIFT_INVARIANT: (
-        "its solutions differ in size, so adding a constant to all costs changes the solution; "
-        "use projection none or Norm()"
+
+class Remedy(NamedTuple):
+    """Why a solver without a trait does not do, and what to use instead."""
+
+    why: str
+    instead: str
+
+
+REMEDIES: dict[Trait, Remedy] = {
+    Trait.SHIFT_INVARIANT: Remedy(
+        "its solutions differ in size, so adding a constant to all costs changes the solution",
+        "projection none or Norm()",
     ),
-    Trait.SCALE_INVARIANT: (
-        "scaling its costs changes the solution; use projection none or Mean()"
+    Trait.SCALE_INVARIANT: Remedy(
+        "scaling its costs changes the solution", "projection none or Mean()"
     ),
-    Trait.SUBSET_VALUED: (
+    Trait.SUBSET_VALUED: Remedy(
         "not every choice of k out of its n entries is a solution, so a softmax over the entries "
-        "does not describe them; use Identity(), Blackbox(), IMLE() or Perturbed()"
+        "does not describe them",
+        "Identity(), Blackbox(), IMLE() or Perturbed()",
     ),
 }
 
-
-#: Where both of these are missing, what helps against one of them needs the other.
+#: For a solver without both of these traits: what helps against one of them needs the other.
 NEITHER = frozenset({Trait.SHIFT_INVARIANT, Trait.SCALE_INVARIANT})
+FOR_NEITHER = Remedy(
+    "adding a constant to its costs, or scaling them, changes the solution", "projection none"
+)
 
 
 def _remedy(solver: Solver, missing: list[Trait]) -> str:
     """What to do about missing traits: to state them, where that is up to the user."""
-    others = [REMEDIES[trait] for trait in missing]
-    if {*missing} >= NEITHER:
-        others = [
-            "adding a constant to its costs, or scaling them, changes the solution; use "
-            "projection none"
-        ]
+    remedies = [FOR_NEITHER] if {*missing} >= NEITHER else [REMEDIES[trait] for trait in missing]
     if not _is_stated(solver):
-        return f": {'; '.join(others)}"
+        return f": {'; '.join(f'{why}; use {instead}' for why, instead in remedies)}"
     stated = " and ".join(f"Trait.{trait.name}" for trait in missing)
-    choices = " or ".join(dict.fromkeys(other.rpartition("use ")[2] for other in others))
     return (
         f" by its traits: state {stated} there if it holds for all its solutions (combgrad.solvers."
-        f"Trait says what it means), else use {choices}"
+        f"Trait says what it means), else use {' or '.join(one.instead for one in remedies)}"
     )
 
 

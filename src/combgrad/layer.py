@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from combgrad.compatibility import check_kinds, name_of
 from combgrad.errors import IncompatibleError
 from combgrad.gradients.base import GradientMethod, solve
+from combgrad.gradients.graphs import outside_graphs
 from combgrad.gradients.noise import GradientNoise
 from combgrad.instances import NOTHING, Instances
 from combgrad.labels import Labels, spoken_of
@@ -133,12 +134,8 @@ class CombinatorialLayer(nn.Module):
         has one for them.
         """
         labels = Labels(target, None, marked)
-        if torch.compiler.is_compiling():
-            from combgrad.gradients import eager
-
-            solution: Tensor = eager.call(self._answer, costs, labels, instances, named)
-            return solution
-        return self._answer(costs, labels, instances, named)
+        solution: Tensor = outside_graphs(self._answer, costs, labels, instances, named)
+        return solution
 
     def _answer(
         self,

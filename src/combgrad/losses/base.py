@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from combgrad.arguments import Described
+from combgrad.gradients.graphs import outside_graphs
 from combgrad.instances import Instances
 from combgrad.labels import Labels, need
 from combgrad.layer import CombinatorialLayer
@@ -56,12 +57,8 @@ class Loss(Described, nn.Module, ABC):
                 f"{type(self).__name__} takes labels as combgrad.Labels, not as a "
                 f"{type(labels).__name__}; pass Labels(target=...), Labels(true_costs=...) or both."
             )
-        if torch.compiler.is_compiling():
-            from combgrad.gradients import eager
-
-            compiled: Outcome = eager.call(self._judged, layer, costs, labels, instances)
-            return compiled
-        return self._judged(layer, costs, labels, instances)
+        outcome: Outcome = outside_graphs(self._judged, layer, costs, labels, instances)
+        return outcome
 
     def _judged(
         self,

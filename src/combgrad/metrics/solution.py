@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from combgrad.labels import need
+from combgrad.solvers.arrays import single
 from combgrad.solvers.edges import city_count
 from combgrad.solvers.spending import spent
 
@@ -99,7 +100,7 @@ def cost_mse(costs: Tensor, true_costs: Tensor) -> Tensor:
     subtracted and squared in single precision.
     """
     true_costs = need("cost_mse", "true_costs", true_costs, costs)
-    costs = costs.to(torch.promote_types(costs.dtype, torch.float32))
+    costs = single(costs)
     forbidden = (costs == torch.inf) | (true_costs == torch.inf)
     gaps = costs.masked_fill(forbidden, 0.0) - true_costs.masked_fill(forbidden, 0.0)
     counted = (~forbidden).flatten(1).sum(dim=1).clamp(min=1)

@@ -26,7 +26,7 @@ from combgrad.instances import (
     described,
     further_arguments,
 )
-from combgrad.solvers.checking import check_answers, checked_answer, checking, left_alone
+from combgrad.solvers.checking import check_answers, checked_answer, checking, memory_of
 from combgrad.solvers.forms import check_costs
 from combgrad.solvers.ilp_program import Program
 from combgrad.solvers.notices import NoticeWhenLong
@@ -204,16 +204,17 @@ class Solver(Described, ABC):
         if costs.shape[0] == 0:
             return costs.clone()
         entries = instances.entries
-        name = type(self).__name__
-        with NoticeWhenLong(name), left_alone(name, costs):
+        debug = checking()
+        before = memory_of(costs, debug)
+        with NoticeWhenLong(type(self).__name__):
             if near is None:
                 solution = self._solve(costs, **entries)
             else:
                 solution = self._solve_near(costs, near, **entries)
-        solution = checked_answer(self, costs, solution)
+        solution = checked_answer(self, costs, solution, before)
         if forbidden:
             self._check_allowed(costs, solution)
-        if checking():
+        if debug:
             check_answers(self, costs, solution, instances)
         self.seconds += time.perf_counter() - started
         self.calls += 1

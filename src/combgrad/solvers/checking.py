@@ -1,9 +1,7 @@
 """What every answer of a solver must be; the debug mode COMBGRAD_CHECK=1 looks closer."""
 
-import contextlib
 import math
 import os
-from collections.abc import Iterator
 from typing import Any, Protocol
 
 import torch
@@ -27,21 +25,16 @@ def checking() -> bool:
     return os.environ.get("COMBGRAD_CHECK", "0") != "0"
 
 
-@contextlib.contextmanager
-def left_alone(name: str, costs: Tensor) -> Iterator[None]:
-    """Raise WrongAnswerError where the costs (B, *S), which are the caller's, are changed within.
+def memory_of(costs: Tensor, debug: bool) -> tuple[int, Tensor]:
+    """What tells `checked_answer` whether costs (B, *S) are changed from now on.
 
-    What torch changes is seen always, what others do to the memory in the debug mode alone.
+    That is how often torch has changed them and, in the debug mode, a copy.
     """
-    version = None if costs.is_inference() else costs._version
-    kept = costs.clone() if checking() else costs
-    yield
-    seen = version is not None and costs._version != version
-    if seen or not (kept is costs or torch.equal(kept, costs)):
-        raise WrongAnswerError(
-            f"{name}: its _solve changed the costs that it was given, which are the caller's own; "
-            f"let it work on costs.clone()."
-        )
+    return _changes(costs), costs.clone() if debug else costs
+
+
+def _changes(costs: Tensor) -> int:
+    return 0 if costs.is_inference() else costs._version
 
 
 def is_brought(solver: object) -> bool:
@@ -49,13 +42,16 @@ def is_brought(solver: object) -> bool:
     return not type(solver).__module__.startswith("combgrad.")
 
 
-def checked_answer(solver: object, costs: Tensor, solution: Any) -> Tensor:
+def checked_answer(
+    solver: object, costs: Tensor, solution: Any, before: tuple[int, Tensor]
+) -> Tensor:
     """A solver's answer to costs (B, *S), of a user's own a copy, which that solver cannot change.
 
-    Raises WrongAnswerError for what is no solution for each of the costs, and of a user's own
-    solver for NaN and inf.
+    `before` is `memory_of` the costs as they were given. Raises WrongAnswerError where they were
+    changed, for what is no solution for each of them, and of a user's own solver for NaN and inf.
     """
     name = type(solver).__name__
+    _check_left_alone(name, costs, before)
     if not isinstance(solution, Tensor):
         raise WrongAnswerError(
             f"{name}: its _solve answered with a {type(solution).__name__}; it must return a "
@@ -81,6 +77,19 @@ def checked_answer(solver: object, costs: Tensor, solution: Any) -> Tensor:
                 f"its _solve must answer finite costs with a solution, or raise an exception."
             )
     return solution.detach().clone()
+
+
+def _check_left_alone(name: str, costs: Tensor, before: tuple[int, Tensor]) -> None:
+    """Raise WrongAnswerError where costs (B, *S), which are the caller's, were changed since.
+
+    What torch changes is seen always, what others do to the memory in the debug mode alone.
+    """
+    changes, kept = before
+    if _changes(costs) != changes or (kept is not costs and not torch.equal(kept, costs)):
+        raise WrongAnswerError(
+            f"{name}: its _solve changed the costs that it was given, which are the caller's own; "
+            f"let it work on costs.clone()."
+        )
 
 
 def check_answers(solver: Checkable, costs: Tensor, solution: Tensor, instances: Instances) -> None:
