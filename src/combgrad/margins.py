@@ -70,7 +70,8 @@ class Margin(Part, nn.Module, ABC):
     ) -> Tensor:
         """Perturb costs (B, *S) -> (B, *S), of the `marked` entries; the identity when not active.
 
-        Raises ValueError where the margin needs a `target` (B, *S) and has none.
+        Raises ValueError where the margin needs a `target` (B, *S) and has none, or one that is not
+        finite where it is used.
         """
         if not self.active:
             return costs
@@ -79,6 +80,11 @@ class Margin(Part, nn.Module, ABC):
         offset = self._offset(costs.detach(), target)
         if marked is not None:
             offset = offset.masked_fill(~marks(marked, costs), 0.0)
+        if "target" in self.needs and not bool(offset.isfinite().all()):
+            # Else the solver finds it in the costs, and speaks of a network that diverged.
+            raise ValueError(
+                f"{type(self).__name__}: the target holds NaN or inf; mend the labels."
+            )
         return costs + offset
 
     @abstractmethod

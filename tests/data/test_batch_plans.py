@@ -1,5 +1,6 @@
 """Which rows a batch has: the order of committed records, shares of processes, balanced classes."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -148,6 +149,12 @@ def test_workers_change_no_batch(workers):
         batches = [batch["x"].tolist() for batch in found]
         assert batches == [[[2.0 * i, 2.0 * i + 1] for i in part] for part in order.split(6)]
     assert torch.equal(torch.random.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("column", [np.arange(3.0), [1.0, 2.0, 3.0]])
+def test_a_column_that_is_no_tensor_is_refused_by_name(column):
+    with pytest.raises(TypeError, match="column 'prices' of the data is of type"):
+        Table({"row": torch.arange(3), "prices": column})
 
 
 class Reversed(BatchPlan):

@@ -12,7 +12,7 @@ from combgrad.solvers.kernels import compiling, keeping, kernel
 
 ROOM = Path(keeping.__file__).parent
 #: What compiles and keeps kernels; all other files of the room are kernels.
-MACHINERY = ("__init__.py", "compiling.py", "keeping.py")
+MACHINERY = ("__init__.py", "compiling.py", "keeping.py", "linking.py")
 CALLED = """
 from combgrad.solvers.kernels import kernel
 
@@ -41,6 +41,7 @@ assert (place() is not None) == (not any("no folder" in str(one.message) for one
 hits = len(total.dispatcher.stats.cache_hits)
 print(answer, hits, len(said), *(str(one.message) for one in said))
 """
+ELF = b"\x7fELF"
 
 
 class Copy:
@@ -115,6 +116,21 @@ def test_a_changed_file_is_seen_by_its_callers_wherever_code_is_kept(package, tm
     assert package.run() == (20, 0, 0, "")
     assert set(kept) < set(compiled(folder))
     package.weigh(2)
+    assert package.run() == (8, 1, 0, "")
+
+
+def test_what_only_compiled_code_calls_is_kept_for_its_callers_without_machine_code(package):
+    """When a first call is cut off, what it has compiled so far is found by the next one."""
+    folder = package.room / "__pycache__"
+    package.run()
+    inner, outer = list(folder.rglob("*.weight-*.nbc")), list(folder.rglob("*.total-*.nbc"))
+    assert [ELF in path.read_bytes() for path in inner] == [False]
+    assert [ELF in path.read_bytes() for path in outer] == [True]
+    for path in folder.rglob("*.total-*"):
+        path.unlink()
+    kept = [path.stat().st_mtime_ns for path in inner]
+    assert package.run() == (8, 0, 0, "")
+    assert [path.stat().st_mtime_ns for path in inner] == kept
     assert package.run() == (8, 1, 0, "")
 
 

@@ -44,6 +44,15 @@ def test_informed_margin_equals_the_formula():
         InformedMargin(alpha)(costs, target[:, :2])
 
 
+def test_a_target_that_is_not_finite_is_no_fault_of_the_network():
+    target = torch.tensor([[1.0, 0.0, float("nan")]])
+    with pytest.raises(ValueError, match="InformedMargin: the target holds NaN"):
+        InformedMargin(0.4)(torch.ones(1, 3), target)
+    used = torch.tensor([[True, True, False]])
+    answer = InformedMargin(0.4)(torch.ones(1, 3), target, used)
+    torch.testing.assert_close(answer, torch.tensor([[1.2, 0.8, 1.0]]))
+
+
 @pytest.mark.parametrize(
     ("until", "last_active"),
     [(None, 9), (0.5, 4), (0.01, 0), (3, 2), (3.0, 2), (2, 1), (0, -1), (0.0, -1), (99, 9)],

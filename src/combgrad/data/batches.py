@@ -58,6 +58,13 @@ class Table(Dataset[dict[str, Tensor]]):
 
     def __init__(self, columns: Mapping[str, Column]) -> None:
         self.columns = dict(columns)
+        for name, column in self.columns.items():
+            if isinstance(column, np.ndarray | list | tuple):
+                kind = type(column).__name__
+                raise TypeError(
+                    f"column {name!r} of the data is of type {kind}, of which batches would be no "
+                    f"tensors; make it one with torch.as_tensor."
+                )
         lengths = {name: len(column) for name, column in self.columns.items()}
         if len(set(lengths.values())) != 1:
             raise ValueError(f"the columns differ in length: {lengths}")

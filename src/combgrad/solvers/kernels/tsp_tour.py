@@ -8,7 +8,7 @@ or decisions at the root leave small differences only, all begins anew with what
 import numpy as np
 from numpy.typing import NDArray
 
-from combgrad.solvers.kernels import inner, kernel, merged
+from combgrad.solvers.kernels import inner, kernel
 from combgrad.solvers.kernels.tsp_branch import HALTED, SHORT, SOLVED, branch_and_cut
 from combgrad.solvers.kernels.tsp_costs import copy_square, copy_vector, mark_edge
 from combgrad.solvers.kernels.tsp_heuristic import improve_tour, nearest_neighbour
@@ -59,7 +59,7 @@ def _decide_by_root(s: Search, k: int, bound: float, length: float, saving: floa
     return False
 
 
-@merged
+@inner
 def _improve(s: Search, k: int, length: float) -> int:
     """Look for the best tour among the edges s.usable, with s.tour of this length at hand."""
     saving = least_saving(s.matrix, s.usable, k)
@@ -88,7 +88,7 @@ def _improve(s: Search, k: int, length: float) -> int:
     return branch_and_cut(s, k, length, saving, SHORT_TOUR)
 
 
-@merged
+@inner
 def _solve(s: Search, costs: NDArray[np.float64], warm: NDArray[np.int64], k: int) -> int:
     """Leave the shortest tour for costs (E,) in s.tour; one through an edge of infinite cost where
     there is no other."""
