@@ -28,6 +28,9 @@ CODE = re.compile(r"(^```.*?^```$|`[^`\n]*`)", re.MULTILINE | re.DOTALL)
 DISPLAYED = re.compile(r"^\$\$\n(.*?)\n\$\$$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"\$([^$\n]+)\$")
 
+#: A picture that is no link yet: in the column of a page its small print is hard to read.
+PICTURE = re.compile(r"(?<!\[)!\[[^\]]*\]\(([^)\s]+)\)")
+
 
 def version() -> str:
     """The version, which stands in the package alone."""
@@ -57,7 +60,9 @@ def on_files(files: Files, config: MkDocsConfig, **_: Any) -> Files:
 
 
 def within_site(report: str) -> str:
-    """The report with its links to pages of docs/ as they are within the site."""
+    """The report with its links to pages of docs/ as they are within the site, and a way back."""
+    back = '<a href="../../index.html">combgrad</a>, <a href="../../results.html">results</a>'
+    report = report.replace('<p class="kind">combgrad, results<', f'<p class="kind">{back}<')
     return re.sub(r'href="((?:\.\./)+)docs/([\w/-]+)\.md"', r'href="\1\2.html"', report)
 
 
@@ -75,7 +80,7 @@ def anchor(report: str, table: str) -> str:
 
 
 def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
-    """Links into results/ as they are within the site, and formulas as MathML."""
+    """Links into results/ as they are within the site, pictures that open large, and MathML."""
     del page
     markdown = GATHERED.sub(_into_report, markdown)
     markdown = re.sub(r"\]\(\.\./((?:\.\./)*results/)", r"](\1", markdown)
@@ -83,6 +88,7 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
     for number in range(0, len(parts), 2):
         shown = DISPLAYED.sub(lambda m: _formula(m.group(1), "block"), parts[number])
         parts[number] = INLINE.sub(lambda m: _formula(m.group(1), "inline"), shown)
+        parts[number] = PICTURE.sub(r"[\g<0>](\1)", parts[number])
     return "".join(parts)
 
 

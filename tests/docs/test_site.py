@@ -169,13 +169,16 @@ def test_make_docs_builds_a_site_that_loads_nothing_from_elsewhere(tmp_path):
     assert (tmp_path / "results" / "figures" / "figure2.png").is_file()
     report = tmp_path / "results" / "report" / "index.html"
     led = set(re.findall(r'href="(\.\./\.\./[\w/.-]+)"', report.read_text(encoding="utf-8")))
-    assert led == {"../../protocols.html", "../../reproduction.html"}
+    back = {"../../index.html", "../../results.html"}
+    assert led == {"../../protocols.html", "../../reproduction.html"} | back
     assert all((report.parent / place).is_file() for place in led)
     ids = set(re.findall(r' id="([^"]+)"', report.read_text(encoding="utf-8")))
     results = (tmp_path / "results.html").read_text(encoding="utf-8")
     to_tables = set(re.findall(r'href="results/report/index\.html#(table[^"]*)"', results))
     assert len(to_tables) > 5
     assert to_tables <= ids
+    figures = re.findall(r'<a href="([^"]+)"><img[^>]* src="\1"', results)
+    assert len(figures) == results.count("<img") > 5
     changes = (tmp_path / "changelog.html").read_text(encoding="utf-8")
     assert "combgrad warmup" in changes
     cited = (tmp_path / "citing.html").read_text(encoding="utf-8")

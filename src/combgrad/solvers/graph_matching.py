@@ -67,7 +67,7 @@ class GraphMatching(Solver):
     node costs c row by row, then the edge costs d (`Blocks`); solutions have the same form. A node
     may stay unmatched, at no cost. A cost of +inf forbids a match, or two edges to meet.
 
-    **Not always exact**: the problem is NP-hard, and within its limits the solver answers the best
+    Not always exact: the problem is NP-hard, and within its limits the solver answers the best
     matching it finds together with a bound that no matching can beat. `last` and
     `solve_with_bounds` say which answers are proven optimal; with `branches=None` all are, at
     whatever time that takes. Without edges all are too. The same costs always get the same answer.
