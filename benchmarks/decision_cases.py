@@ -164,15 +164,20 @@ def ours(problem: Problem, data: Data) -> dict[str, Callable[[], Step]]:
     }
 
 
+def gurobi_model(problem: Problem) -> Any:
+    """PyEPO's model of a problem, on one thread as all else here."""
+    model = problem.model(importlib.import_module("pyepo.model.grb"))
+    model._model.setParam("Threads", 1)
+    return model
+
+
 def theirs(problem: Problem, data: Data, func: ModuleType) -> dict[str, Callable[[], Step]]:
     """The same by PyEPO."""
     true, best = problem.sense * data[1], data[2]
     value = (true * best).sum(dim=1, keepdim=True)
 
     def made(name: str, **options: Any) -> Any:
-        model = problem.model(importlib.import_module("pyepo.model.grb"))
-        model._model.setParam("Threads", 1)
-        return getattr(func, name)(model, processes=1, **options)
+        return getattr(func, name)(gurobi_model(problem), processes=1, **options)
 
     def of(name: str, *labels: Tensor, **options: Any) -> Callable[[], Step]:
         def make() -> Step:
@@ -190,9 +195,9 @@ def theirs(problem: Problem, data: Data, func: ModuleType) -> dict[str, Callable
 
     def pooled(name: str, label: Tensor) -> Callable[[], Step]:
         def make() -> Step:
-            model = problem.model(importlib.import_module("pyepo.model.grb"))
             dataset = importlib.import_module("pyepo.data.dataset").optDataset
-            return of(name, label, dataset=dataset(model, data[0].numpy(), true.numpy()))()
+            known = dataset(gurobi_model(problem), data[0].numpy(), true.numpy())
+            return of(name, label, dataset=known)()
 
         return make
 
@@ -238,8 +243,7 @@ def solver_case(name: str) -> Case:
         costs = problem.sense * network(problem)(instances(problem)[0]).clamp_min(0.01)
 
     def prepare(costs: Tensor) -> Call:
-        model = problem.model(importlib.import_module("pyepo.model.grb"))
-        model._model.setParam("Threads", 1)
+        model = gurobi_model(problem)
         rows = (problem.sense * costs).numpy()
 
         def solve() -> Tensor:

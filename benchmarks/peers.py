@@ -18,7 +18,7 @@ from benchmarks.references import torch_topk
 from benchmarks.tsp_cases import LAM, hamming_slope, noisy
 from combgrad.gradients import Blackbox, GradientMethod, Identity
 from combgrad.solvers import TSP, Alignment, GraphShortestPath, Ranking, ShortestPath, TopK
-from combgrad.solvers.alignment import move_mask
+from combgrad.solvers.alignment import moves_of
 from combgrad.solvers.edges import edges_to_matrix, matrix_to_edges
 
 CITIES = 20
@@ -188,10 +188,7 @@ def imle_case(module: ModuleType) -> Case:
 
 def flow(rows: int, columns: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Paths through a grid of nodes as A u = b: which moves (E,) there are of (N, M, 3), A, b."""
-    exists = move_mask(torch.tensor([[rows - 1, columns - 1]]), rows, columns)[0].numpy()
-    moves = np.flatnonzero(exists)
-    tails = moves // 3
-    heads = tails + np.array([columns + 1, 1, columns])[moves % 3]
+    moves, tails, heads = moves_of(torch.tensor([rows - 1, columns - 1]), rows, columns)
     balance = np.zeros((rows * columns, len(moves)))
     balance[tails, np.arange(len(moves))] = 1.0
     balance[heads, np.arange(len(moves))] -= 1.0

@@ -24,6 +24,7 @@ from torch.utils.data import DataLoader
 
 from benchmarks.pyepo_methods import METHODS, Judge, Problem, problem_of
 from combgrad.data.decisions.datamodule import Decisions
+from combgrad.data.splits import SPLITS
 from combgrad.files.writing import write_text_atomically
 from combgrad.metrics import normalised_regret
 from combgrad.runs.configuration import compose
@@ -90,7 +91,7 @@ def staged(task: str, seed: int, own: bool) -> Stage:
     data: Decisions = our_run(task, (), seed).data
     problem = problem_of(data, own)
     sets, start = {}, 0
-    for split in ("train", "val", "test"):
+    for split in SPLITS:
         columns = data.columns(split)
         part = slice(start, start + len(columns["features"]))
         features, costs = problem.features[part], problem.costs[part]

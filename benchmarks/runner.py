@@ -5,7 +5,6 @@ import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -81,12 +80,6 @@ def choose(only: Sequence[str] | None) -> list[str]:
 
 def header(findings: Findings, options: str, seconds: float) -> dict[str, Any]:
     """Where, when and how the rows were measured."""
-    versions = provenance.versions()
-    for package in PACKAGES:
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
     machine = provenance.hardware("none")
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -96,7 +89,7 @@ def header(findings: Findings, options: str, seconds: float) -> dict[str, Any]:
             "cores": machine["cores"],
             "system": platform.platform(terse=True),
         },
-        "versions": versions,
+        "versions": provenance.versions((*provenance.PACKAGES, *PACKAGES)),
         "threads": (
             f"as the rows say, for the solvers and torch alike; Gurobi 1; "
             f"numba {numba.config.NUMBA_NUM_THREADS} at most"  # type: ignore[attr-defined]

@@ -26,10 +26,10 @@ LAM = 20.0
 REFERENCE = "Gurobi"
 
 
-def cities_on_sphere(cities: int, seed: int, batch: int = BATCH) -> Tensor:
+def cities_on_sphere(cities: int, seed: int) -> Tensor:
     """Random unit vectors (B, k, 3)."""
     generator = torch.Generator().manual_seed(seed)
-    return torch.nn.functional.normalize(torch.randn(batch, cities, 3, generator=generator), dim=-1)
+    return torch.nn.functional.normalize(torch.randn(BATCH, cities, 3, generator=generator), dim=-1)
 
 
 def sphere(cities: int) -> Tensor:

@@ -4,6 +4,7 @@ import argparse
 from typing import Any
 
 from combgrad.errors import CombgradError
+from combgrad.files.installation import extra
 from combgrad.plans.dashboard import Dashboard, Panel, Section, outline
 from combgrad.plans.grids import KINDS, load_plans
 from combgrad.runs.configuration import profile_names
@@ -23,8 +24,7 @@ def reports() -> Any:
         from wandb_workspaces.reports import v2
     except ImportError as error:
         raise DashboardError(
-            f"building a dashboard needs wandb-workspaces ({error}); "
-            f"pip install -e '.[dashboard]' brings it."
+            f"building a dashboard needs wandb-workspaces ({error}): {extra('dashboard')}."
         ) from error
     return v2
 

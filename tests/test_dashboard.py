@@ -1,6 +1,5 @@
 """The W&B dashboard of a plan: what it shows, and the specification that would be sent."""
 
-import importlib.util
 import json
 import sys
 from collections import defaultdict
@@ -16,17 +15,14 @@ from combgrad.results.store import load_records
 from combgrad.runs.configuration import CONFIG_FOLDER, compose
 from combgrad.runs.loggers import describe, logged_name
 from exit_status import status_of
+from loading import loaded
 
 DATA = SimpleNamespace(source="regenerated", data_fingerprint="f")
 
 
 @pytest.fixture(scope="module")
 def script():
-    path = CONFIG_FOLDER.parent / "scripts" / "wandb_dashboard.py"
-    spec = importlib.util.spec_from_file_location("wandb_dashboard", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loaded(CONFIG_FOLDER.parent / "scripts" / "wandb_dashboard.py")
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """What a newcomer may type by mistake is answered in one line: what is wrong, where, the remedy."""
 
-import importlib.util
-
 import pytest
 
 from combgrad.files.writing import write_atomically
@@ -10,6 +8,7 @@ from combgrad.runs.configuration import compose_lazily, resolved
 from combgrad.runs.explanations import describe
 from combgrad.runs.parts import build
 from combgrad.sweeps.expansion import arranged
+from loading import loaded
 
 
 def answer(words: list[str], root) -> str:
@@ -151,13 +150,6 @@ def test_quotes_in_the_wrong_place_are_answered_with_the_right_ones(sweep, word,
 
 def test_a_value_in_quotes_may_look_like_several_words():
     assert arranged(in_order(["+note='a b=c'"])) == ["+note='a b=c'"]
-
-
-def loaded(path):
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_an_unforeseen_error_is_placed_in_our_code_whatever_folder_it_was_installed_in(tmp_path):

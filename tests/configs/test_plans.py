@@ -1,6 +1,5 @@
 """Plans: they load, mean what the paper's tables show, and their records find their cells."""
 
-import importlib.util
 import sys
 import warnings
 from pathlib import Path
@@ -24,6 +23,7 @@ from combgrad.results.heads import words_of
 from combgrad.results.identity import signature
 from combgrad.results.paper import PAPERS, find_paper_value, paper_of, paper_values
 from combgrad.runs.configuration import CONFIG_FOLDER, compose, scientific
+from loading import loaded
 
 ROOT = CONFIG_FOLDER.parent
 ALL = [(kind, name) for kind in ("table", "figure") for name in names(kind)]
@@ -283,10 +283,7 @@ def test_records_of_runs_find_their_cell():
 @pytest.fixture
 def script(monkeypatch, quick):
     """Calls scripts/tables.py with arguments."""
-    path = ROOT / "scripts" / "tables.py"
-    specification = importlib.util.spec_from_file_location("tables_script", path)
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
+    module = loaded(ROOT / "scripts" / "tables.py")
     monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)
 
     def call(*arguments):

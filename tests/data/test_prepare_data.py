@@ -1,6 +1,5 @@
 """The script that reads or writes data ahead of the first run."""
 
-import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from combgrad.data.reviews.datamodule import Reviews
+from loading import loaded
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "prepare_data.py"
 
@@ -15,9 +15,7 @@ SCRIPT = Path(__file__).parents[2] / "scripts" / "prepare_data.py"
 @pytest.fixture
 def run(monkeypatch, capsys, tmp_path):
     """Runs the script in a folder of its own and returns what it prints."""
-    spec = importlib.util.spec_from_file_location("prepare_data", SCRIPT)
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
+    script = loaded(SCRIPT)
     monkeypatch.chdir(tmp_path)
 
     def call(*words):

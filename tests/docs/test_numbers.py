@@ -1,7 +1,6 @@
 """The numbers of the page of choices are those of results/tables, as is what it says of them."""
 
 import csv
-import importlib.util
 import json
 import re
 import statistics
@@ -9,10 +8,9 @@ import statistics
 import pytest
 
 from doc_pages import DOCS, PAGES, ROOT
+from loading import loaded
 
-spec = importlib.util.spec_from_file_location("excerpts", DOCS / "tools" / "excerpts.py")
-excerpts = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(excerpts)
+excerpts = loaded(DOCS / "tools" / "excerpts.py")
 
 
 @pytest.mark.parametrize("page", PAGES)

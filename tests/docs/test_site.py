@@ -1,7 +1,6 @@
 """The site has every page and every public name, and no link of it leads nowhere."""
 
 import importlib
-import importlib.util
 import inspect
 import os
 import re
@@ -13,6 +12,7 @@ import yaml
 
 import combgrad
 from doc_pages import DOCS, PAGES, ROOT, prose
+from loading import loaded
 
 #: Modules whose `__all__` is public, each of whose names has a place on a page of the reference.
 ROOMS = [name for name in combgrad.__all__ if inspect.ismodule(getattr(combgrad, name))]
@@ -126,9 +126,7 @@ def test_the_version_stands_in_one_place():
 def test_a_link_to_a_table_leads_to_the_one_on_the_report_with_most_numbers():
     pytest.importorskip("mkdocs")
     pytest.importorskip("latex2mathml")
-    spec = importlib.util.spec_from_file_location("hooks", DOCS / "tools" / "hooks.py")
-    hooks = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(hooks)
+    hooks = loaded(DOCS / "tools" / "hooks.py")
 
     def section(name, *marks):
         cells = "".join(f'<td class="cell mark-{mark}" id="{name}-0-0">' for mark in marks)

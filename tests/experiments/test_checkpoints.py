@@ -229,9 +229,11 @@ def test_a_checkpoint_of_an_older_version_is_set_aside(interrupted, tmp_path, ca
     content["callbacks"].pop(Checkpoints.__qualname__)
     torch.save(content, path)
     key = read(before(path)).run_key
-    assert last_to_resume(path.parent, key) == path
+    with caplog.at_level(logging.INFO, logger="combgrad"):
+        assert last_to_resume(path.parent, key) == path
     assert read(path).epoch == 1
     assert f"{LAST}.other" in caplog.text
+    assert "going on after epoch 2" in caplog.messages
 
 
 def test_a_full_disk_leaves_the_checkpoint_before(tmp_path, monkeypatch):

@@ -1,7 +1,6 @@
 """The paper's figures: the right lines, bands, marks and words, in files that are not blank."""
 
 import dataclasses
-import importlib.util
 import sys
 import warnings
 from pathlib import Path
@@ -24,6 +23,7 @@ from combgrad.results.heads import words_of
 from combgrad.results.series import FigureData, Panel, Series, collect, read_sketch
 from combgrad.runs.configuration import CONFIG_FOLDER, compose_lazily, scientific
 from exit_status import status_of
+from loading import loaded
 
 SCRIPT = CONFIG_FOLDER.parent / "scripts" / "figures.py"
 
@@ -224,9 +224,7 @@ def test_the_papers_figures_all_have_a_plan():
 @pytest.fixture
 def run_script(tmp_path, monkeypatch, capsys):
     """Calls scripts/figures.py with words; its exit status and what it printed to each stream."""
-    specification = importlib.util.spec_from_file_location("figures", SCRIPT)
-    script = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(script)
+    script = loaded(SCRIPT)
     (tmp_path / "runs").mkdir()
     monkeypatch.chdir(tmp_path)
     # The script sets it for good.

@@ -1,6 +1,5 @@
 """What tests of tables, figures and report share."""
 
-import importlib.util
 import sys
 import warnings
 
@@ -10,6 +9,7 @@ from combgrad.results.drawings import Drawing
 from combgrad.runs.configuration import CONFIG_FOLDER
 from exit_status import status_of
 from html_tree import Tree
+from loading import loaded
 from report_pages import RECORDS, a_page, a_sketch
 
 
@@ -21,9 +21,7 @@ def run_script(monkeypatch, capsys):
 
     def call(name, *words):
         path = CONFIG_FOLDER.parent / "scripts" / f"{name}.py"
-        specification = importlib.util.spec_from_file_location(f"{name}_script", path)
-        script = importlib.util.module_from_spec(specification)
-        specification.loader.exec_module(script)
+        script = loaded(path)
         monkeypatch.setattr(sys, "argv", [path.name, *map(str, words)])
         with warnings.catch_warnings():
             warnings.simplefilter("always")

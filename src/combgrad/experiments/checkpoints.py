@@ -154,7 +154,7 @@ def last_to_resume(folder: Path, run_key: str) -> Path | None:
     """The checkpoint that the run `run_key` goes on from; None where it has to start anew.
 
     It is the newest that is whole and whose best epoch is there too. What cannot be used is set
-    aside under another name, and the log says so.
+    aside under another name. The log tells of both.
     """
     for leftover in folder.glob(".*.ckpt"):  # of a process that was killed while it wrote
         leftover.unlink()
@@ -162,6 +162,7 @@ def last_to_resume(folder: Path, run_key: str) -> Path | None:
     for last in (folder / LAST, before(folder / LAST)):
         for best in (folder / BEST, before(folder / BEST)):
             if last in saved and best in saved and saved[best].epoch == saved[last].best_epoch:
+                log.info("going on after epoch %d", saved[last].epoch + 1)
                 best.replace(folder / BEST)
                 return last.replace(folder / LAST)
     for path in saved:

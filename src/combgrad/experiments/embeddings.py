@@ -50,7 +50,7 @@ class EmbeddingExperiment(ImageExperiment):
         super().on_fit_start()
 
     def epoch_metrics(self, stage: str) -> dict[str, Tensor]:
-        """Recall at k and mAP@R of a whole set, and of the test NMI."""
+        """Recall at k and mAP@R of a whole set, and NMI of the test set."""
         if stage == "train":
             return {}
         kept = self.kept(stage)

@@ -15,7 +15,8 @@ from combgrad.solvers.base import Solver
 
 
 def _check_noise(noise: Noise | None, samples: int) -> None:
-    if noise is None and check_count("samples", samples) > 1:
+    check_count("samples", samples)
+    if noise is None and samples > 1:
         raise ValueError(
             f"grad.samples is {samples}, but without noise all samples are equal; "
             f"give grad.noise or take samples=1."
@@ -25,7 +26,6 @@ def _check_noise(noise: Noise | None, samples: int) -> None:
         raise ValueError(
             f"grad.noise is {noise!r}; pass an object with sample(shape, dtype, device), or None."
         )
-    check_count("samples", samples)
 
 
 def _solve_with_noise(

@@ -1,4 +1,4 @@
-"""SIMPLE: exact samples of k-subsets on the way there, their exact marginals on the way back.
+"""SIMPLE: exact samples of k-subsets on the way there, their exact covariance on the way back.
 
 The distribution over the 0/1 rows y of n entries with k ones is p(y) = exp(-<w, y>) / Z(w). Going
 through the entries in order, the number of ones still to place is a Markov chain of k + 1 states,
@@ -49,25 +49,6 @@ def _choices(costs: Tensor, k: int) -> tuple[Tensor, Tensor]:
     return taken.exp().masked_fill(impossible, 0.0), left.exp().masked_fill(impossible, 0.0)
 
 
-def log_partition(costs: Tensor, k: int) -> Tensor:
-    """log Z(w) for costs (B, n), (B,) in float64; -inf for k > n."""
-    return _log_sums(costs, k)[0, :, k]
-
-
-def subset_marginals(costs: Tensor, k: int) -> Tensor:
-    """mu_i = P(y_i = 1) = -d log Z / d w_i for costs (B, n), shape (B, n) in float64."""
-    take, leave = _choices(costs, k)
-    state = take.new_zeros(len(costs), k + 1)
-    state[:, k] = 1.0
-    marginals = take.new_zeros(costs.shape)
-    for i in range(costs.shape[1]):
-        taken = state * take[i]
-        marginals[:, i] = taken.sum(dim=1)
-        state = state * leave[i]
-        state[:, :-1] += taken[:, 1:]
-    return marginals
-
-
 def sample_subsets(costs: Tensor, k: int, generator: torch.Generator | None = None) -> Tensor:
     """One exact sample of p(y), 0/1 with k <= n ones, for each of the costs (B, n), in their dtype.
 
@@ -87,7 +68,7 @@ def sample_subsets(costs: Tensor, k: int, generator: torch.Generator | None = No
 
 
 def covariance_product(costs: Tensor, k: int, vector: Tensor) -> Tensor:
-    """Cov(y) g for costs and g (B, n), in float64: the Jacobian of mu in -w, which is symmetric.
+    """Cov(y) g for costs and g (B, n), in float64: the Jacobian of mu = E[y] in -w, symmetric.
 
     Entry i is E[y_i <g, y>] - mu_i E<g, y>, with <g, y> split into entries before, at and after i.
     """

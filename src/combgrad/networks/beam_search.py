@@ -83,11 +83,10 @@ def beam_search(
     beams = _Beams(batch, width, end, device)
     last = torch.full((batch * width,), begin, device=device)
     first = torch.arange(batch, device=device)[:, None] * width
+    barred = torch.tensor(list(never), dtype=torch.long, device=device)
     while beams.words.shape[2] < longest and not bool(beams.done.all()):
         found, state = step(state, last)
-        found = found.view(batch, width, -1).index_fill(
-            2, torch.tensor(list(never), dtype=torch.long, device=device), -torch.inf
-        )
+        found = found.view(batch, width, -1).index_fill(2, barred, -torch.inf)
         parent, words = beams.extend(found, length_power)
         state = tuple(part[(first + parent).flatten()] for part in state)
         last = words.flatten()

@@ -5,6 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from combgrad.arguments import check_count
 from combgrad.networks.precision import single
 
 Pixels = Literal["standardised", "raw"]
@@ -30,8 +31,7 @@ class GlobeNet(nn.Module):
 
     def __init__(self, hidden: int = 500) -> None:
         super().__init__()
-        if hidden < 1:
-            raise ValueError(f"model.hidden is {hidden}; it must be at least 1.")
+        check_count("hidden", hidden, "model")
         self.features = nn.Sequential(
             nn.Conv2d(3, 20, kernel_size=4, stride=2),
             nn.MaxPool2d(2),

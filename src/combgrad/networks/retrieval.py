@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from combgrad.arguments import check_count
 from combgrad.networks.backbones import Backbone
 from combgrad.networks.whole_images import WholeImageNet
 
@@ -29,8 +30,7 @@ class RetrievalNet(WholeImageNet):
         self, backbone: Backbone | None = None, embedding: int = 512, frozen_norm: bool = True
     ) -> None:
         super().__init__(backbone)
-        if embedding < 1:
-            raise ValueError(f"model.embedding is {embedding}; it must be at least 1.")
+        check_count("embedding", embedding, "model")
         self.frozen_norm = frozen_norm
         if self.backbone is not None:
             # With the channels of a pixel beside each other a step takes 60 to 70 % of the time.

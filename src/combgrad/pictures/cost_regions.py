@@ -61,10 +61,10 @@ def _arrow(axes: Axes, start: Floats, step: Floats, colour: str, **style: Any) -
         axes.annotate("", _pair(start + step), xytext=_pair(start), arrowprops=shape | style)
 
 
-def _point(axes: Axes, place: Floats, text: str) -> None:
+def _mark_costs(axes: Axes, place: Floats) -> None:
     axes.plot(*place, "o", color=INK, markersize=7)
     axes.annotate(
-        text, _pair(place), xytext=(6, 5), textcoords="offset points", size=12, color=INK,
+        "w", _pair(place), xytext=(6, 5), textcoords="offset points", size=12, color=INK,
         path_effects=[HALO],
     )  # fmt: skip
 
@@ -87,7 +87,7 @@ def draw_plane(
     left, right = figure.subplots(1, 2)
     for axes in (left, right):
         _paint(axes, cheapest, reach, names)
-        _point(axes, costs, "w")
+        _mark_costs(axes, costs)
     for (name, step), colour in zip(steps.items(), COLOURS, strict=False):
         _arrow(left, costs, step, colour)
         left.plot([], [], color=colour, linewidth=2, label=name)
@@ -128,7 +128,7 @@ def draw_space(
     start = plane @ costs
     turn, radius = np.linspace(0, 2 * np.pi, 200), np.linalg.norm(start)
     flat.plot(radius * np.cos(turn), radius * np.sin(turn), color=FAINT, linewidth=1)
-    _point(flat, start, "w")
+    _mark_costs(flat, start)
     for (name, step), colour in zip(steps.items(), COLOURS, strict=False):
         _arrow(flat, start, plane @ step, colour)
         flat.plot([], [], color=colour, linewidth=2, label=name)

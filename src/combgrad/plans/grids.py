@@ -112,22 +112,20 @@ def expand(grid: dict[str, Any]) -> list[Point]:
     return [dict(zip(grid, values, strict=True)) for values in itertools.product(*lists)]
 
 
-def point_signatures(point: Point, folder: Path = CONFIG_FOLDER) -> dict[str, str]:
+def point_signatures(point: Point) -> dict[str, str]:
     """Profile -> the signature that a record of this point has.
 
     Raises HydraException or OmegaConfBaseException if there can be none.
     """
-    config = compose_many(words_of(point), folder)
+    config = compose_many(words_of(point))
     found = {}
-    for profile in profile_names(folder):
+    for profile in profile_names():
         config.profile.name = profile
         found[profile] = signature(scientific(config))
     return found
 
 
-def plan_signatures(
-    plan: Plan, folder: Path = CONFIG_FOLDER, run: Collection[str] | None = None
-) -> list[dict[str, str]]:
+def plan_signatures(plan: Plan, run: Collection[str] | None = None) -> list[dict[str, str]]:
     """The signatures of all points; empty, with a warning, for one that cannot be composed yet.
 
     Empty too for points of other experiments than those `run`, which no record can be of: to
@@ -135,7 +133,7 @@ def plan_signatures(
     """
     found: list[dict[str, str]] = []
     reasons: Counter[str] = Counter()
-    known = {path.stem for path in (folder / "experiment").glob("*.yaml")}
+    known = {path.stem for path in (CONFIG_FOLDER / "experiment").glob("*.yaml")}
     for point in plan.points:
         experiment = point.get("experiment")
         if experiment is not None and experiment not in known:
@@ -147,7 +145,7 @@ def plan_signatures(
             found.append({})
             continue
         try:
-            found.append(point_signatures(point, folder))
+            found.append(point_signatures(point))
         except (HydraException, OmegaConfBaseException) as error:
             found.append({})
             reasons[str(error).strip().partition("\n")[0]] += 1
@@ -160,12 +158,10 @@ def plan_signatures(
     return found
 
 
-def asked_of(
-    plan: Plan, records: Sequence[RunRecord], folder: Path
-) -> list[tuple[Point, dict[str, str]]]:
+def asked_of(plan: Plan, records: Sequence[RunRecord]) -> list[tuple[Point, dict[str, str]]]:
     """All points of a plan with the signatures that some records can have of them."""
     run = {record.experiment for record in records}
-    return list(zip(plan.points, plan_signatures(plan, folder, run), strict=True))
+    return list(zip(plan.points, plan_signatures(plan, run), strict=True))
 
 
 def layout_of(plan: Plan) -> Layout:
@@ -176,7 +172,6 @@ def layout_of(plan: Plan) -> Layout:
 def tables_of(
     plan: Plan,
     records: Sequence[RunRecord],
-    folder: Path = CONFIG_FOLDER,
     own: Collection[str] = (),
     replaced: Sequence[RunRecord] = (),
 ) -> list[Table]:
@@ -186,7 +181,7 @@ def tables_of(
     these stand for.
     """
     layout = layout_of(plan)
-    asked = asked_of(plan, records, folder)
+    asked = asked_of(plan, records)
     tables = make_tables(layout, asked, records, paper_values(), own)
     if not replaced:
         return tables
@@ -205,7 +200,7 @@ def tables_shown(
     return tables_of(plan, records, own=its.own, replaced=its.replaced)
 
 
-def sketch_of(plan: Plan, records: Sequence[RunRecord], folder: Path = CONFIG_FOLDER) -> Sketch:
+def sketch_of(plan: Plan, records: Sequence[RunRecord]) -> Sketch:
     """A figure without its numbers; warns of cells that cannot be composed yet."""
-    asked = asked_of(plan, records, folder)
+    asked = asked_of(plan, records)
     return read_sketch(plan.name, plan.title, plan.profile, plan.seeds, plan.layout, asked)

@@ -34,9 +34,7 @@ from combgrad.results.story import distinct, findings
 from combgrad.results.table_markup import Setting, cell_id, to_html
 from combgrad.results.table_text import notes
 from combgrad.results.tables import TOLERANCE, Cell, Mark, Table
-from combgrad.results.templates import address, templates
-
-FOLDER = Path(__file__).with_name("pages")
+from combgrad.results.templates import PAGES, address, templates
 
 #: What the filter of the page calls the fields of a record.
 FILTERS = {"experiment": "Experiment", "profile": "Profile", "source": "Data"}
@@ -99,7 +97,7 @@ def to_page(report: Report) -> str:
     groups = run_groups(report.records, places, report.page.parent, report.own, setups)
     script = _part("report.js")
     return (
-        templates(FOLDER)
+        templates(PAGES)
         .get_template("report.html")
         .render(
             style=_part("report.css"),
@@ -142,7 +140,7 @@ def _notes(report: Report, tables: Sequence[Table]) -> list[str]:
 
 
 def _part(name: str) -> str:
-    return (FOLDER / name).read_text(encoding="utf-8").rstrip("\n")
+    return (PAGES / name).read_text(encoding="utf-8").rstrip("\n")
 
 
 def _fingerprint(script: str) -> str:

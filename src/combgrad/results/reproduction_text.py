@@ -7,7 +7,7 @@ from combgrad.results.comparisons import COMBINED, deviations_away
 from combgrad.results.paper import PAPERS, Paper
 from combgrad.results.record import RunRecord
 from combgrad.results.reproduction import FULL, WIDEST, Explanation, Line, State
-from combgrad.results.table_text import markdown_text
+from combgrad.results.table_text import markdown_cell, markdown_text
 from combgrad.results.tables import TOLERANCE
 
 HEAD = ("cell", "state", "data", "profile", "seeds", "ours", "paper", "away", "why")
@@ -138,6 +138,6 @@ def _signed(away: float) -> str:
 
 
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    lines = [[markdown_text(text).replace("|", "\\|") for text in row] for row in (head, *rows)]
+    lines = [list(map(markdown_cell, row)) for row in (head, *rows)]
     ruled = [lines[0], ["---"] * len(lines[0]), *lines[1:]]
     return "\n".join(f"| {' | '.join(line)} |" for line in ruled)

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from combgrad.results.heads import Head, spans, words_of
@@ -18,9 +17,7 @@ from combgrad.results.table_text import (
     printed,
 )
 from combgrad.results.tables import Cell, Table
-from combgrad.results.templates import templates
-
-FOLDER = Path(__file__).with_name("pages")
+from combgrad.results.templates import PAGES, templates
 
 #: What LaTeX must not meet as it is; Greek letters because its usual fonts have none in text.
 LATEX = {
@@ -175,7 +172,7 @@ def to_html(table: Table, setting: Setting | None = None) -> str:
     In a `setting` the first span is a link where there are runs, cells have `data-column`, the
     heads of their column, and what the page says once, or that nothing is printed, is left out.
     """
-    page = templates(FOLDER).get_template("table.html")
+    page = templates(PAGES).get_template("table.html")
     note = setting.note if setting else str
     text = page.render(
         table=table,

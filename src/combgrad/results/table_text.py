@@ -222,7 +222,7 @@ def to_markdown(table: Table) -> str:
                     for cell, text in zip(cells, texts, strict=True)
                 ]
             lines.append([*(head if number == 0 else [""] * depth), name, *texts])
-    lines = [[markdown_text(text).replace("|", "\\|") for text in line] for line in lines]
+    lines = [list(map(markdown_cell, line)) for line in lines]
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     rows = ["| " + " | ".join(map(str.ljust, line, widths)) + " |" for line in lines]
     rows.insert(1, "| " + " | ".join("-" * max(width, 3) for width in widths) + " |")
@@ -234,6 +234,11 @@ def to_markdown(table: Table) -> str:
 def markdown_text(text: str) -> str:
     """A text on one line, in which no tag begins."""
     return " ".join(writable(text).splitlines()).replace("<", "\\<")
+
+
+def markdown_cell(text: str) -> str:
+    """The same in a cell of a table, which no bar ends."""
+    return markdown_text(text).replace("|", "\\|")
 
 
 def to_csv(tables: Iterable[Table]) -> str:

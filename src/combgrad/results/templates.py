@@ -5,6 +5,9 @@ from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+#: Those of tables and of the report.
+PAGES = Path(__file__).with_name("pages")
+
 
 def templates(folder: Path) -> Environment:
     """The templates of a folder; a name that one of them misses is an error, not a gap."""

@@ -223,6 +223,11 @@ def run_folder(config: DictConfig) -> str:
     return f"{run_name(config)}-{digest(identity(scientific(config)))[:8]}"
 
 
+def judged_by(config: DictConfig) -> str:
+    """The metric of the test that a run is judged by: that of the validation that is monitored."""
+    return str(config.monitor.metric).replace("val/", "test/")
+
+
 def record_folders(config: DictConfig) -> tuple[Path, Path]:
     """Where records are looked for: the committed ones, and those of this user."""
     return Path(config.paths.committed).absolute(), Path(config.paths.results).absolute()

@@ -3,12 +3,14 @@
 import os
 import platform
 import subprocess
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import torch
 
+#: Those that decide a result.
 PACKAGES = ("combgrad", "torch", "numpy", "numba", "pytorch-lightning", "gurobipy")
 
 
@@ -41,10 +43,10 @@ def commit() -> str:
         return "unknown"
 
 
-def versions() -> dict[str, str]:
-    """The versions of Python and of the packages that decide a result."""
+def versions(packages: Iterable[str] = PACKAGES) -> dict[str, str]:
+    """The versions of Python and of those packages that are installed."""
     found = {"python": platform.python_version()}
-    for package in PACKAGES:
+    for package in packages:
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:

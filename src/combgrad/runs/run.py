@@ -194,7 +194,7 @@ def _run(config: DictConfig, parts: Parts) -> RunRecord:
     trainer = parts.trainer
     with loggers.session(trainer.loggers, loggers.describe(config, parts.data)):
         checkpoint = checkpoint_to_resume(config, parts)
-        fit(parts, checkpoint)
+        trainer.fit(parts.experiment, parts.data, ckpt_path=checkpoint, weights_only=True)
         with loggers.silence(trainer):
             record = make_record(config, parts, started)
         if trainer.is_global_zero:
@@ -214,10 +214,3 @@ def finished_record(config: DictConfig, key: str) -> RunRecord | None:
     if record is not None:
         log.info("already finished: %s", record.path)
     return record
-
-
-def fit(parts: Parts, checkpoint: Path | None) -> None:
-    """Train, from a checkpoint if there is one."""
-    if checkpoint is not None:
-        log.info("going on after epoch %d", read(checkpoint).epoch + 1)
-    parts.trainer.fit(parts.experiment, parts.data, ckpt_path=checkpoint, weights_only=True)

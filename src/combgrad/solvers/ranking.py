@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from combgrad.errors import SolverInputError
-from combgrad.solvers.arrays import to_native_array
+from combgrad.solvers.arrays import to_native_array, to_tensor
 from combgrad.solvers.base import Solver, Trait, check_rows
 from combgrad.solvers.kernels.ordering import rank_descending, rank_descending_parallel
 from combgrad.solvers.threads import thread_count
@@ -80,4 +80,4 @@ class Ranking(Solver):
                 rank_descending(array, bits, names, ranks)
             else:
                 rank_descending_parallel(array, bits, names, ranks, threads)
-        return torch.from_numpy(ranks).to(dtype=costs.dtype, device=costs.device)
+        return to_tensor(ranks, like=costs)

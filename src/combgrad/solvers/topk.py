@@ -6,7 +6,7 @@ from torch import Tensor
 
 from combgrad.arguments import is_whole
 from combgrad.errors import SolverInputError
-from combgrad.solvers.arrays import to_native_array
+from combgrad.solvers.arrays import to_native_array, to_tensor
 from combgrad.solvers.base import Solver, Trait, check_rows
 from combgrad.solvers.ilp_program import Program, binary_program
 from combgrad.solvers.kernels.selection import select_smallest, select_smallest_parallel
@@ -84,4 +84,4 @@ class TopK(Solver):
             solution = select_smallest(array, self.k)
         else:
             solution = select_smallest_parallel(array, self.k, threads)
-        return torch.from_numpy(solution).to(dtype=costs.dtype, device=costs.device)
+        return to_tensor(solution, like=costs)

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from combgrad.errors import CombgradError
 from combgrad.results.record import RunRecord
+from combgrad.runs.configuration import judged_by
 from combgrad.sweeps.jobs import Job
 from combgrad.sweeps.progress import duration, total_duration
 from combgrad.sweeps.sweep import Progress, State
@@ -50,7 +51,7 @@ def _state(entry: Progress, rerun: bool) -> str:
 
 def print_summary(entries: Sequence[Progress]) -> None:
     """What became of every job: its metric, or why it failed and how to run it again."""
-    metrics = {_metric_name(entry.job) for entry in entries}
+    metrics = {judged_by(entry.job.config) for entry in entries}
     table = Table(title="The sweep")
     for column, justify in (("job", "left"), ("outcome", "left"), (_heading(metrics), "right")):
         table.add_column(column, justify=justify, overflow="fold")  # type: ignore[arg-type]
@@ -78,15 +79,11 @@ def _heading(metrics: Collection[str]) -> str:
 
 def _named(job: Job, metrics: Collection[str]) -> str:
     """What stands before a job's value: the metric, where it does not stand above."""
-    return "" if len(metrics) == 1 else f"{_metric_name(job)} "
-
-
-def _metric_name(job: Job) -> str:
-    return str(job.config.monitor.metric).replace("val/", "test/")
+    return "" if len(metrics) == 1 else f"{judged_by(job.config)} "
 
 
 def _value(job: Job, record: RunRecord | None) -> float | None:
-    return None if record is None else record.metrics.get(_metric_name(job))
+    return None if record is None else record.metrics.get(judged_by(job.config))
 
 
 def _print_cells(console: Console, entries: Sequence[Progress]) -> None:
@@ -99,7 +96,7 @@ def _print_cells(console: Console, entries: Sequence[Progress]) -> None:
             cells.setdefault(cell, []).append((entry.job, value))
     if all(len(runs) < 2 for runs in cells.values()):
         return
-    metrics = {_metric_name(runs[0][0]) for runs in cells.values()}
+    metrics = {judged_by(runs[0][0].config) for runs in cells.values()}
     table = Table(title="Means over seeds, ± population standard deviation")
     for column, justify in (("cell", "left"), ("seeds", "right"), (_heading(metrics), "right")):
         table.add_column(column, justify=justify, overflow="fold")  # type: ignore[arg-type]

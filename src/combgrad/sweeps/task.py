@@ -110,8 +110,7 @@ def run_alone(command: Sequence[str], folder: Path) -> None:
     # Torch takes seconds to import, and a sweep's own process may do without it.
     from combgrad.runs.stopping import stoppable
 
-    if is_claimed(folder):
-        raise RunBusyError(f"another process is at work on this run ({folder.name}).")
+    _check_free(folder)
     before = read_status(folder)
     environment = {key: value for key, value in os.environ.items() if key not in TASKS}
     process = subprocess.Popen(command, env=environment)
@@ -123,8 +122,7 @@ def run_alone(command: Sequence[str], folder: Path) -> None:
         raise
     if code == 0:
         return
-    if is_claimed(folder):
-        raise RunBusyError(f"another process is at work on this run ({folder.name}).")
+    _check_free(folder)
     status = read_status(folder)
     if code < 0:
         epochs = f" after epoch {status.epoch} of {status.epochs}" if status else ""
@@ -132,6 +130,12 @@ def run_alone(command: Sequence[str], folder: Path) -> None:
     if status is not None and status != before and status.state == "failed":
         raise JobFailedError(status.error)
     raise JobFailedError(f"it ended with exit code {code}; what it said is in the output above")
+
+
+def _check_free(folder: Path) -> None:
+    """RunBusyError where some process holds the run's lock."""
+    if is_claimed(folder):
+        raise RunBusyError(f"another process is at work on this run ({folder.name}).")
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

@@ -10,7 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from combgrad.runs.command_line import in_order
-from combgrad.runs.configuration import register_resolvers
+from combgrad.runs.configuration import judged_by, register_resolvers
 from combgrad.runs.output import write_anywhere
 from combgrad.runs.places import CONFIG_FOLDER, check_start, checked_configs
 from combgrad.sweeps.expansion import arranged, is_sweep
@@ -45,12 +45,11 @@ def train(config: DictConfig) -> float:
     from combgrad.runs.run import run
     from combgrad.runs.terminal import print_debugged, print_evaluation, print_summary
 
-    judged_by = config.monitor.metric.replace("val/", "test/")
     try:
         if config.mode == "test":
             evaluation = evaluate_checkpoint(config, by_command=True)
             print_evaluation(evaluation)
-            return evaluation.metrics[judged_by]
+            return evaluation.metrics[judged_by(config)]
         record = run(config, by_command=True)
     except Exception as error:
         with contextlib.suppress(OSError):
@@ -63,7 +62,7 @@ def train(config: DictConfig) -> float:
         print_debugged(record, config.debug.name, config.paths.output)
     elif config.sweep is None:  # a sweep prints one table for all its jobs
         print_summary(record)
-    return record.metrics[judged_by]
+    return record.metrics[judged_by(config)]
 
 
 def stop(error: Exception) -> NoReturn:

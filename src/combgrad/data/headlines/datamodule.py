@@ -12,6 +12,7 @@ from combgrad.data.datamodule import TensorDataModule, check_collection, check_w
 from combgrad.data.files.npy import DataFileError
 from combgrad.data.headlines.pairs import FREE, HeadlineSet, Pair
 from combgrad.data.headlines.vocabulary import Vocabulary, padded
+from combgrad.data.splits import SPLITS
 from combgrad.networks.headline import SPECIAL
 
 #: Pairs that are put into numbers at a time.
@@ -107,7 +108,7 @@ class Headlines(TensorDataModule):
         """Put all pairs into numbers, once."""
         del stage
         if not self._columns:
-            self._columns = {split: self._encoded(split) for split in ("train", "val", "test")}
+            self._columns = {split: self._encoded(split) for split in SPLITS}
 
     def _encoded(self, split: str) -> Mapping[str, Column]:
         lengths = (self.article_length, self.title_length)

@@ -58,14 +58,19 @@ def option_names(group: str) -> list[str]:
     return sorted(found)
 
 
+def typed_words(config: DictConfig) -> list[str]:
+    """The words of the command line that are not Hydra's own, as they were typed."""
+    words = OmegaConf.to_container(config.get("overrides") or OmegaConf.create([]), resolve=False)
+    assert isinstance(words, list)
+    return [str(word) for word in words]
+
+
 def missing_options(config: DictConfig) -> list[str]:
     """One line for each group of which options were typed that do not exist.
 
     Hydra refuses most itself, but lets `optional` ones pass: a wrong `tuned=` would tune nothing.
     """
-    words = OmegaConf.to_container(config.get("overrides") or OmegaConf.create([]), resolve=False)
-    assert isinstance(words, list)
-    missing = absent_options(map(str, words), config.get("choices") or {})
+    missing = absent_options(typed_words(config), config.get("choices") or {})
     return [no_option(group, options, option_names(group)) for group, options in missing.items()]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
-from combgrad.runs.checks.options import options_with, value_of
+from combgrad.runs.checks.options import options_with, typed_words, value_of
 
 #: Nodes that are built: all below them are arguments of something, which knows their names.
 BUILT = (
@@ -139,9 +139,7 @@ def leaves(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
 
 def typed_keys(config: DictConfig) -> set[str]:
     """The keys that the command line names."""
-    words = OmegaConf.to_container(config.get("overrides") or OmegaConf.create([]), resolve=False)
-    assert isinstance(words, list)
-    parsed = OverridesParser.create().parse_overrides([str(word) for word in words])
+    parsed = OverridesParser.create().parse_overrides(typed_words(config))
     return {str(word.key_or_group).replace("/", ".") for word in parsed}
 
 
