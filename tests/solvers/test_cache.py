@@ -88,6 +88,13 @@ def test_changing_an_answer_does_not_change_the_next():
     assert float(cached(costs).sum()) == 3
 
 
+def test_a_kept_solution_keeps_no_batch_in_memory():
+    cached = Cached(Recorder())
+    cached(torch.randn(50, 3))
+    sizes = [solution.untyped_storage().nbytes() for solution in cached._solutions.values()]
+    assert sizes == [3 * 4] * 50
+
+
 def test_dtype_shape_and_arguments_are_told_apart():
     inner = Recorder()
     cached = Cached(inner)
@@ -130,6 +137,9 @@ def test_arguments_without_bytes_go_past_the_cache():
     assert torch.equal(cached(costs, rule=np.abs), costs.abs())
     assert torch.equal(cached(costs, rule=np.negative), -costs)
     assert cached.hit_rate == 0.0
+    cached = Cached(from_function(lambda costs, rules: rules[0](costs)))
+    assert torch.equal(cached(costs, rules=[np.abs]), costs.abs())
+    assert torch.equal(cached(costs, rules=[np.negative]), -costs)
 
 
 def test_errors_count_in_the_batch_of_the_caller():
