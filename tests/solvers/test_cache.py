@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from combgrad.errors import IncompatibleError, SolverInputError
-from combgrad.solvers import TSP, Knapsack, TopK
+from combgrad.solvers import TSP, GraphShortestPath, Knapsack, TopK
 from combgrad.solvers.base import Solver, Trait
 from combgrad.solvers.cache import Cached
 from combgrad.solvers.function import from_function
@@ -165,6 +165,13 @@ def test_it_has_the_traits_and_checks_of_its_solver():
     assert torch.equal(path.optimum(costs), ShortestPath().optimum(costs))
     assert path.feasible(path(costs)).all()
     assert not path.feasible(torch.zeros(1, 3, 3)).any()
+
+
+def test_the_optimum_of_a_padded_batch_passes_no_padding():
+    path = GraphShortestPath([(0, 1), (1, 2), (0, 2)], 3, 0, 2)
+    costs = torch.tensor([[1.0, 1.0, 9.0], [1.0, 2.0, 0.0]])
+    valid = torch.tensor([[True, True, True], [True, True, False]])
+    assert Cached(path).optimum(costs, valid=valid).tolist() == [2.0, 3.0]
 
 
 def test_a_copy_starts_empty_and_empty_batches_pass():
