@@ -91,6 +91,25 @@ def test_readings_are_compared_over_the_cells_that_all_of_them_have():
     assert "Nearest in combined deviations: one; in percentage points: one." in said
 
 
+def test_a_reading_that_meets_the_printed_numbers_is_the_nearest():
+    said = " ".join(reading_notes(two_readings([90, 80])))
+    assert "other 0.0 combined deviations, 0.0 percentage points" in said
+    assert "Nearest in combined deviations: other; in percentage points: other." in said
+
+
+def test_without_deviations_none_is_the_nearest_in_them():
+    bare = [printed(90, None), printed(80, None)]
+    layout = a_layout(readings="{grad}")
+    cells = [
+        a_cell([paper.mean + away], paper, layout, grad=grad)
+        for grad, away in (("a", 2), ("b", 1))
+        for paper in bare
+    ]
+    said = " ".join(reading_notes(a_table(layout, cells)))
+    assert "a no combined deviations, 2.0 percentage points; b no combined" in said
+    assert said.endswith("Nearest in percentage points: b.")
+
+
 def test_a_reading_without_runs_keeps_no_other_from_being_compared():
     table = two_readings([])
     (one,) = distances(table, table.layout.metrics[0])

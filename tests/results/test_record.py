@@ -152,6 +152,13 @@ def test_two_writers_at_once_never_leave_half_a_record(tmp_path):
     assert all(not name.startswith(".") for name in os.listdir(shared))
 
 
+def test_what_is_still_being_written_is_no_record(tmp_path, recwarn):
+    path = save_record(a_record(), tmp_path)
+    (tmp_path / f".{path.stem}-0123456789abcdef.json").write_text(path.read_text()[:-9])
+    assert load_records(tmp_path) == [a_record()]
+    assert not recwarn.list
+
+
 def test_a_failed_write_keeps_the_old_file_and_names_it(tmp_path):
     path = tmp_path / "x.json"
     path.write_text("old")

@@ -38,6 +38,12 @@ def test_the_order_is_block_by_block_and_row_by_row():
     assert Blocks((2, 2), (2, 3)).pack(nodes, edges).tolist() == [[*range(10)]]
 
 
+def test_several_blocks_can_be_marked_and_none():
+    blocks = Blocks((2,), (1, 2), (3,))
+    assert blocks.marked(0, 2).tolist() == [True, True, False, False, True, True, True]
+    assert not bool(blocks.marked().any())
+
+
 @pytest.mark.parametrize(
     "parts", [[(2, 2, 2)], [(2, 2, 2), (2, 3, 2)], [(2, 2, 2), (1, 2, 3)], [(2, 2), (2, 2, 3)]]
 )

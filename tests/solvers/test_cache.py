@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from combgrad.errors import IncompatibleError, SolverInputError
-from combgrad.solvers import TSP, Knapsack, TopK
+from combgrad.solvers import TSP, GraphShortestPath, Knapsack, TopK
 from combgrad.solvers.base import Solver, Trait
 from combgrad.solvers.cache import Cached
 from combgrad.solvers.function import from_function
@@ -88,6 +88,13 @@ def test_changing_an_answer_does_not_change_the_next():
     assert float(cached(costs).sum()) == 3
 
 
+def test_a_kept_solution_keeps_no_batch_in_memory():
+    cached = Cached(Recorder())
+    cached(torch.randn(50, 3))
+    sizes = [solution.untyped_storage().nbytes() for solution in cached._solutions.values()]
+    assert sizes == [3 * 4] * 50
+
+
 def test_dtype_shape_and_arguments_are_told_apart():
     inner = Recorder()
     cached = Cached(inner)
@@ -130,6 +137,9 @@ def test_arguments_without_bytes_go_past_the_cache():
     assert torch.equal(cached(costs, rule=np.abs), costs.abs())
     assert torch.equal(cached(costs, rule=np.negative), -costs)
     assert cached.hit_rate == 0.0
+    cached = Cached(from_function(lambda costs, rules: rules[0](costs)))
+    assert torch.equal(cached(costs, rules=[np.abs]), costs.abs())
+    assert torch.equal(cached(costs, rules=[np.negative]), -costs)
 
 
 def test_errors_count_in_the_batch_of_the_caller():
@@ -155,6 +165,13 @@ def test_it_has_the_traits_and_checks_of_its_solver():
     assert torch.equal(path.optimum(costs), ShortestPath().optimum(costs))
     assert path.feasible(path(costs)).all()
     assert not path.feasible(torch.zeros(1, 3, 3)).any()
+
+
+def test_the_optimum_of_a_padded_batch_passes_no_padding():
+    path = GraphShortestPath([(0, 1), (1, 2), (0, 2)], 3, 0, 2)
+    costs = torch.tensor([[1.0, 1.0, 9.0], [1.0, 2.0, 0.0]])
+    valid = torch.tensor([[True, True, True], [True, True, False]])
+    assert Cached(path).optimum(costs, valid=valid).tolist() == [2.0, 3.0]
 
 
 def test_a_copy_starts_empty_and_empty_batches_pass():

@@ -5,6 +5,7 @@ import json
 import random
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hydra.core.utils import JobReturn, JobStatus
@@ -120,6 +121,25 @@ def test_rerun_runs_all_of_them_again(tmp_path):
     sweep, launcher = outcome(tmp_path, 2, finish_now, rerun=True)
     assert launcher.calls == [["seed=0", "seed=1"]]
     assert {e.state for e in sweep.progress} == {State.DONE}
+
+
+def test_in_a_rerun_what_was_done_before_is_still_to_be_done(tmp_path):
+    outcome(tmp_path, 2, finish)
+    jobs = [make_job(tmp_path, seed) for seed in range(3)]
+    for rerun, undone in ((False, jobs[2:]), (True, jobs)):
+        assert Sweep(jobs, finish, root=str(tmp_path), rerun=rerun)._undone() == undone
+
+
+def test_in_a_rerun_the_record_of_before_is_no_answer(tmp_path):
+    outcome(tmp_path, 1, finish)
+
+    def say_the_old_one(job, sweep):
+        return Outcome(0.5, str(job.results / file_name(job.name, job.key)))
+
+    sweep, launcher = outcome(tmp_path, 1, say_the_old_one, rerun=True)
+    assert launcher.calls == 2 * [["seed=0"]]
+    (entry,) = sweep.progress
+    assert (entry.state, entry.error) == (State.FAILED, "it ended without a record")
 
 
 def test_a_committed_record_that_claims_to_be_of_the_future_is_run_again_once(tmp_path):
@@ -299,6 +319,51 @@ def test_a_job_that_finds_its_record_made_meanwhile_was_done_elsewhere(tmp_path)
     sweep, launcher = outcome(tmp_path, 1, act)
     assert launcher.calls == [["seed=0"]]
     assert sweep.progress[0].state == State.ELSEWHERE
+
+
+def test_what_was_done_elsewhere_is_told_apart_when_the_sweep_is_stopped_too(tmp_path):
+    def act(job, sweep):
+        path = save_record(make_record(job), job.results)
+        with claim(job.folder, sweep):
+            note_record(job.folder, path, found=job.name == "run0")
+        if job.name == "run1":
+            raise KeyboardInterrupt
+
+    jobs = [make_job(tmp_path, seed) for seed in range(2)]
+    sweep = Sweep(jobs, Launcher(jobs, act), root=str(tmp_path))
+    with pytest.raises(KeyboardInterrupt):
+        sweep.run()
+    assert [entry.state for entry in sweep.progress] == [State.ELSEWHERE, State.DONE]
+
+
+@pytest.mark.parametrize(
+    ("error", "finishes", "state"),
+    [
+        (RunBusyError("process 1 on elsewhere"), True, State.ELSEWHERE),
+        (RunBusyError("process 1 on elsewhere"), False, State.FAILED),
+        (Killed("a worker was killed"), True, State.ELSEWHERE),
+        (Killed("a worker was killed"), False, State.FAILED),
+    ],
+)
+def test_a_run_that_another_process_takes_meanwhile_is_waited_for_and_launched_once(
+    tmp_path, monkeypatch, error, finishes, state
+):
+    other = make_job(tmp_path, 0)
+    holder = claim(other.folder)
+
+    def act(job, sweep):
+        holder.__enter__()
+        raise error
+
+    def wait(seconds):
+        if finishes:
+            save_record(make_record(other), other.results)
+        holder.__exit__(None, None, None)
+
+    monkeypatch.setattr("combgrad.sweeps.sweep.time", SimpleNamespace(sleep=wait))
+    sweep, launcher = outcome(tmp_path, 1, act, retries=0)
+    assert launcher.calls == [["seed=0"]]
+    assert sweep.progress[0].state == state
 
 
 def test_a_run_whose_other_process_died_is_taken_over(tmp_path):

@@ -10,6 +10,7 @@ from combgrad.errors import SolverInputError
 from combgrad.gradients import (
     IMLE,
     L2X,
+    LPGD,
     SIMPLE,
     AdaptiveIMLE,
     Blackbox,
@@ -19,7 +20,7 @@ from combgrad.gradients import (
     StraightThrough,
 )
 from combgrad.labels import Labels
-from combgrad.losses import FenchelYoung, Hamming, ScoreFunction, SPOPlus
+from combgrad.losses import FenchelYoung, Hamming, PerturbationGradient, ScoreFunction, SPOPlus
 from combgrad.margins import InformedMargin, NoiseMargin
 from combgrad.metrics import column_cost_ratio, cost_norm, cost_ratio
 from combgrad.projections import Std
@@ -189,6 +190,8 @@ def test_metrics_do_not_count_what_is_not_used():
         Perturbed(1e6, 8),
         Perturbed(2.0, 64, "multiplicative"),
         IMLE(lam=1.0, noise=Gumbel(1e6)),
+        LPGD(1e6),
+        LPGD(1e6, rho=1.0),
     ],
     ids=lambda method: type(method).__name__,
 )
@@ -208,12 +211,12 @@ def test_what_a_method_makes_infinite_is_refused_and_forbids_nothing(method):
 
 @pytest.mark.parametrize(
     "loss",
-    [SPOPlus(), FenchelYoung(1e6, 8), ScoreFunction(Hamming(), 1e6, 8)],
+    [SPOPlus(), FenchelYoung(1e6, 8), ScoreFunction(Hamming(), 1e6, 8), PerturbationGradient(1e5)],
     ids=lambda loss: type(loss).__name__,
 )
 def test_what_a_loss_makes_infinite_is_refused_and_forbids_nothing(loss):
     torch.manual_seed(0)
-    costs, true = torch.full((2, 10), 5e4, dtype=torch.float16), torch.zeros(2, 10).half()
+    costs, true = torch.full((2, 10), 5e4, dtype=torch.float16), torch.ones(2, 10).half()
     layer = CombinatorialLayer(TopK(K), Identity())
     with pytest.raises(SolverInputError, match=r"batch index \d become inf in torch.float16"):
         loss(layer, costs, Labels(TopK(K)(costs), true))

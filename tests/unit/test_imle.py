@@ -193,6 +193,15 @@ def test_adaptive_imle_gets_out_of_a_step_of_zero_and_ignores_an_absent_gradient
     assert method.state_dict() == {"alpha": 1.0, "nonzeros": 0.0}
 
 
+def test_alpha_falls_at_the_target_itself():
+    method = AdaptiveIMLE(alpha=0.5, step=0.125, target=2.0, decay=0.5)
+    layer = CombinatorialLayer(TopK(1), method)
+    # lam = 0.5 ||w|| swaps the two, so that both entries differ, which is what is wanted.
+    costs, upstream = torch.tensor([[1.0, 1.1]]), torch.tensor([[1.0, 0.0]])
+    solution_and_gradient(layer, costs, upstream)
+    assert method.state_dict() == {"alpha": 0.375, "nonzeros": 2.0}
+
+
 def test_adaptive_imle_goes_on_from_its_state():
     noise = FixedNoise(random(2, 3, 10, seed=2))
     first, second = (AdaptiveIMLE(noise, 2, step=0.1) for _ in range(2))

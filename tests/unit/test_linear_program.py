@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+import scipy
 import torch
 
 from combgrad.errors import (
@@ -242,6 +243,22 @@ ONE = torch.ones(1, 1)
 def test_what_has_no_value_says_why(parts, error, words):
     with pytest.raises(error, match=words):
         linear_program_value(**{"costs": torch.ones(2, 3)} | parts)
+
+
+@pytest.mark.parametrize(
+    ("parts", "error"), [({"bounds": (2.0, 1.0)}, InfeasibleError), ({}, UnboundedError)]
+)
+def test_what_a_presolve_leaves_in_doubt_is_told_without_it(parts, error, monkeypatch):
+    solve = scipy.optimize.linprog
+
+    def in_doubt(*program, options, **others):
+        if options.get("presolve", True):
+            return scipy.optimize.OptimizeResult(status=4, message="unbounded or infeasible")
+        return solve(*program, options=options, **others)
+
+    monkeypatch.setattr(scipy.optimize, "linprog", in_doubt)
+    with pytest.raises(error):
+        linear_program_value(-torch.ones(1, 3), **parts)
 
 
 @pytest.mark.parametrize(

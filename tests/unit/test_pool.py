@@ -112,7 +112,8 @@ def test_a_pool_of_all_solutions_is_as_good_as_the_solver():
 def test_its_solutions_are_part_of_the_state_of_the_loss():
     loss, other = NoiseContrastive(), NoiseContrastive()
     loss.pool.add(SOLVER(random(5, 10)))
-    other.pool.add(SOLVER(random(5, 10, seed=1)))
+    # What both know, the other found later than all else.
+    other.pool.add(torch.cat([SOLVER(random(5, 10, seed=1)), loss.pool.solutions[1:3]]))
     other.load_state_dict(copy.deepcopy(loss.state_dict()))
     assert rows_of(other.pool) == rows_of(loss.pool)
     other.pool.add(loss.pool.solutions)
@@ -306,3 +307,14 @@ def test_a_pool_of_all_solutions_stands_for_the_solver_of_other_losses(make):
         values.append((outcome.loss.detach(), costs.grad))
         assert own.calls == (1 if known is None else 0)
     torch.testing.assert_close(values[0], values[1])
+
+
+@pytest.mark.parametrize("difference", ["backward", "forward"])
+def test_what_a_pool_answers_is_not_said_to_be_the_solution(difference):
+    pool, costs = SolutionPool(0.0), random(4, 10)
+    pool.add(SOLVER(random(1, 10, seed=1)))
+    loss = PerturbationGradient(0.1, difference, pool=pool)
+    labels = Labels(true_costs=random(4, 10, seed=5))
+    assert loss(plain(), costs, labels).solution is None
+    loss.eval()
+    assert torch.equal(loss(plain(), costs, labels).solution, SOLVER(costs))

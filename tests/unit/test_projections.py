@@ -237,6 +237,17 @@ def test_costs_that_drown_others_are_warned_of_and_inf_does_not_drown(projection
     assert torch.equal(solver(projected), expected)
 
 
+@pytest.mark.parametrize(("entries", "least"), [(8, 3), (199, 3), (200, 4), (1000, 20)])
+def test_a_few_costs_that_drown_are_no_reason_to_warn(entries, least):
+    for drowning in (least - 1, least):
+        costs = torch.full((2, entries), 1e6)
+        costs[1, :drowning] = 1e-3
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            Mean()(costs)
+        assert bool(told) == (drowning == least)
+
+
 CENTRING = [
     pytest.param(Mean(), id="mean"),
     pytest.param(Std(), id="std"),

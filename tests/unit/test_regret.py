@@ -139,6 +139,13 @@ def test_what_labels_are_rounded_by_is_no_wrong_target():
     assert float(by_best(lost, best, rounding=0.01)) == pytest.approx(0.0025)
 
 
+def test_what_rounding_may_be_is_told_by_the_other_instances_where_one_costs_nothing():
+    best = torch.tensor([0.0, 1.0])
+    assert float(by_best(torch.tensor([-4e-5, 0.5]), best)) == pytest.approx(0.5 - 4e-5)
+    with pytest.raises(ValueError, match="in row 0 the target costs 6e-05 more"):
+        by_best(torch.tensor([-6e-5, 0.5]), best)
+
+
 def slipped():
     """A knapsack's best answers to -v, and v for costs as one forgets the sign."""
     values = whole(6, 8) + 1

@@ -95,13 +95,17 @@ def reading_notes(table: Table) -> list[str]:
             f"with runs have: {each}. Here {COMBINED}."
         )
         if len(found) > 1:
-            by_deviations = min(found, key=lambda one: one.deviations or math.inf)
-            by_units = min(found, key=lambda one: one.units)
-            notes.append(
-                f"Nearest in combined deviations: {by_deviations.reading}; in {unit}: "
-                f"{by_units.reading}."
-            )
+            notes.append(f"Nearest {_nearest(found, unit)}.")
     return notes
+
+
+def _nearest(found: Sequence[Distance], unit: str) -> str:
+    """Which reading is nearest in each of the two ways to measure, where it can be told."""
+    ways = [f"in {unit}: {min(found, key=lambda one: one.units).reading}"]
+    away = [(one.deviations, one.reading) for one in found if one.deviations is not None]
+    if away:
+        ways.insert(0, f"in combined deviations: {min(away, key=lambda one: one[0])[1]}")
+    return "; ".join(ways)
 
 
 def _digits(value: float | None) -> str:

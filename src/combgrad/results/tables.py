@@ -247,9 +247,9 @@ def numbers_of(runs: "pd.DataFrame", metric: Metric) -> "pd.Series":
 
 
 def _deviation(values: "pd.Series") -> float:
-    # pandas would warn of infinite ones, of which it is NaN too.
+    # NaN of NaN too; pandas would warn of infinite ones, and leave out what is NaN.
     finite = values.abs().max(skipna=False) < math.inf
-    return float(values.std(ddof=0, skipna=False)) if finite else math.nan
+    return float(values.std(ddof=0)) if finite else math.nan
 
 
 def is_stand_in(source: str | None) -> bool:
