@@ -199,6 +199,7 @@ def test_a_seed_counts_once_and_other_data_do_not_count(draw):
         ("values", [a_cell()], {"x": None}, "where draw is values"),
         ("curves", [a_cell()], {"x": {"key": "grad"}}, "where draw is values"),
         ("curves", [a_cell()], {"colour": "red"}, "unknown \\['colour'\\]"),
+        ("curves", [a_cell()], {"records": "times"}, "records is for tables"),
     ],
 )
 def test_plans_that_do_not_fit_are_refused(draw, cells, change, message):

@@ -143,6 +143,8 @@ def read_sketch(
         raise FigureError(
             f"{name}: a figure needs `series`, a list, and where draw is values, only there, `x`."
         )
+    if "records" in rest:
+        raise FigureError(f"{name}: records is for tables; a figure draws those of results/runs.")
     heads = {"rows": series, "columns": ["{metric}"]}
     layout = read_layout(name, title, profile, seeds, rest | heads)
     if layout.band == "box" and kind != "values":

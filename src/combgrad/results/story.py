@@ -121,18 +121,24 @@ def _ranked(table: Table, metric: Metric, ranking: Ranking) -> list[Cell]:
 
 
 def _inside(tables: Sequence[Table]) -> str:
-    """How many numbers are near the printed ones, each counted once, whatever tables have it."""
-    marks = {
-        (table.profile, table.data_source, cell.metric.name, str(cell.point)): cell.mark
-        for table in tables
-        for cell in _compared(table)
-    }
+    """How many numbers are near the printed ones, each counted once, whatever tables have it.
+
+    Of one printed number there may be several: of two profiles, or of ways to read the paper.
+    """
+    marks, printed = {}, set()
+    for table in tables:
+        for cell in _compared(table):
+            place = (table.profile, table.data_source, cell.metric.name, str(cell.point))
+            marks[place] = cell.mark
+            assert cell.paper is not None  # else nothing is compared
+            printed.add((cell.paper.metric, str(cell.paper.point)))
     if not marks:
         return ""
     inside = _count(list(marks.values()))
     full = [mark for (profile, *_), mark in marks.items() if profile == FULL]
     said = (
-        f"Of the {len(marks)} numbers that can be compared with printed ones, "
+        f"Of the {len(marks)} numbers that can be compared with "
+        f"{'printed ones' if len(printed) == len(marks) else f'{len(printed)} printed ones'}, "
         f"{inside} {'lies' if inside == 1 else 'lie'} within {TOLERANCE} of the printed standard "
         f"deviations"
     )

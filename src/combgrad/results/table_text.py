@@ -147,7 +147,8 @@ def brief_facts(table: Table) -> list[str]:
     """The facts that are this table's own, for a page that says once what holds for all."""
     layout = table.layout
     said = [_made_of(table), *_stand_in(table)]
-    said.append(f"Shown: {_shown(layout)}; {layout.seeds} seeds are planned.")
+    planned = "1 seed is" if layout.seeds == 1 else f"{layout.seeds} seeds are"
+    said.append(f"Shown: {_shown(layout)}; {planned} planned.")
     if layout.printed_on and any(cell.paper for _, _, cell in table.cells()):
         said.append(
             f"The paper's numbers are of {layout.printed_on}, other data than ours, and are not "
