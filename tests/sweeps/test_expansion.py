@@ -88,7 +88,7 @@ def test_all_parts_of_a_figure_are_one_sweep_without_double_jobs():
 @pytest.mark.parametrize(
     ("words", "error", "message"),
     [
-        (["table=x"], PlanError, "there is no table 'x'; there are 1, .* 7, 7_sizes, 8"),
+        (["table=x"], PlanError, "there is no table 'x'; there are 1, .* 7, 7_12x12, 7_sizes, 8"),
         (["table=6", "seeds=0"], SweepWordError, "at least 1"),
         (["table=6", "seeds=2,3"], SweepWordError, "one number"),
         (["table=6", "seeds=2", "seed=1"], SweepWordError, "not both"),
