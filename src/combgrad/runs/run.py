@@ -194,7 +194,7 @@ def _run(config: DictConfig, parts: Parts) -> RunRecord:
     trainer = parts.trainer
     with loggers.session(trainer.loggers, loggers.describe(config, parts.data)):
         checkpoint = checkpoint_to_resume(config, parts)
-        trainer.fit(parts.experiment, parts.data, ckpt_path=checkpoint, weights_only=True)
+        fit(parts, checkpoint)
         with loggers.silence(trainer):
             record = make_record(config, parts, started)
         if trainer.is_global_zero:
@@ -214,3 +214,8 @@ def finished_record(config: DictConfig, key: str) -> RunRecord | None:
     if record is not None:
         log.info("already finished: %s", record.path)
     return record
+
+
+def fit(parts: Parts, checkpoint: Path | None) -> None:
+    """Train, from a checkpoint if there is one."""
+    parts.trainer.fit(parts.experiment, parts.data, ckpt_path=checkpoint, weights_only=True)
