@@ -2,9 +2,9 @@
 
 numba optimises a function together with all that it calls and turns the whole into machine code,
 and does so again for each of its callers. Of a function that Python never enters, no one runs the
-machine code, and what was optimised is optimised once more where it is used: between a fifth and a
-half of the time that a solver takes to compile. Here such a function stays as its lowering left it,
-for its callers to link in.
+machine code, and what was optimised is optimised once more where it is used, which is up to half of
+the time that a solver takes to compile. Here such a function stays as its lowering left it, for its
+callers to link in.
 """
 
 from typing import Any
