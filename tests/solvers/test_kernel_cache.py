@@ -17,7 +17,7 @@ CALLED = """
 from combgrad.solvers.kernels import kernel
 
 
-@kernel(no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@kernel(inner=True)
 def weight(n):
     return {weight} * n
 """

@@ -101,11 +101,11 @@ def reading_notes(table: Table) -> list[str]:
 
 def _nearest(found: Sequence[Distance], unit: str) -> str:
     """Which reading is nearest in each of the two ways to measure, where it can be told."""
-    ways = [f"in {unit}: {min(found, key=lambda one: one.units).reading}"]
+    by_units = f"in {unit}: {min(found, key=lambda one: one.units).reading}"
     away = [(one.deviations, one.reading) for one in found if one.deviations is not None]
-    if away:
-        ways.insert(0, f"in combined deviations: {min(away, key=lambda one: one[0])[1]}")
-    return "; ".join(ways)
+    if not away:
+        return by_units
+    return f"in combined deviations: {min(away, key=lambda one: one[0])[1]}; {by_units}"
 
 
 def _digits(value: float | None) -> str:

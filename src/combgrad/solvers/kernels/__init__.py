@@ -95,11 +95,12 @@ def kernel(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     """A decorator that compiles as `numba.njit(**options)` does, keeping the code where it can.
 
     With `parallel=True` one call runs at a time; others wait for it, in this process. It leaves
-    torch the number of threads that it had, which numba changes where both use one OpenMP.
+    torch the number of threads that it had, which numba changes where both use one OpenMP. With
+    `inner=True` only compiled code can call it: no entry from Python and, by `linking.py`, no
+    machine code of its own, which together saves more than half of the time that it compiles.
     """
     return functools.partial(Kernel, options=options)
 
 
-#: For functions that only compiled code calls: no entry from Python and, by `linking.py`, no
-#: machine code of their own, which together saves more than half of the time that they compile.
-inner = kernel(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+#: For functions that only compiled code calls.
+inner = kernel(inner=True, error_model="numpy")

@@ -12,6 +12,9 @@ from combgrad.solvers.kernels.keeping import keep, place
 from combgrad.solvers.kernels.linking import LinkedCompiler
 from combgrad.solvers.notices import compilation
 
+#: numba's options for a function that only compiled code calls.
+INNER = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "pipeline_class": LinkedCompiler}
+
 
 class _Listener(event.Listener):
     """Tells the notices when numba compiles."""
@@ -54,9 +57,10 @@ def _without_collecting(compile_for: Callable[..., Any]) -> Callable[..., Any]:
 
 def make(function: Callable[..., Any], options: dict[str, Any]) -> Any:
     """What runs a function compiled; the function itself with NUMBA_DISABLE_JIT, for debugging."""
-    if options.get("no_cpython_wrapper"):
-        options = {**options, "pipeline_class": LinkedCompiler}
-    dispatcher = njit(**options)(function)
+    numbas = {name: value for name, value in options.items() if name != "inner"}
+    if options.get("inner"):
+        numbas |= INNER
+    dispatcher = njit(**numbas)(function)
     if dispatcher is not function:
         _take_numbers_alike(dispatcher)
         dispatcher.compile = _without_collecting(dispatcher.compile)

@@ -21,9 +21,7 @@ _SHORT, _LONGEST = 24, 2**14
 _SHIFTS = 12
 
 #: Where no entry is NaN: comparing several at once then does not change the result.
-inner_finite = kernel(
-    error_model="numpy", fastmath={"nnan", "nsz"}, no_cpython_wrapper=True, no_cfunc_wrapper=True
-)
+inner_finite = kernel(inner=True, error_model="numpy", fastmath={"nnan", "nsz"})
 
 
 @inner
