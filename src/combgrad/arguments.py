@@ -111,6 +111,11 @@ class Described:
         self.__dict__["_given"] = {name: brief(value) for name, value in given.items()}
         return self
 
+    @property
+    def own_name(self) -> str:
+        """What errors and warnings call this part: its class."""
+        return type(self).__name__
+
     def settings(self) -> dict[str, Any]:
         """The constructor's parameters that are attributes, by name, as they are now."""
         return {

@@ -58,8 +58,8 @@ def _is_stated(solver: Solver) -> bool:
 
 
 def name_of(part: object) -> str:
-    """The class name of a part, as it appears in messages."""
-    return type(part).__name__
+    """A part's name, as it appears in messages."""
+    return part.own_name if isinstance(part, Described) else type(part).__name__
 
 
 #: Parts that a layer may be without.

@@ -18,6 +18,7 @@ from combgrad.margins import Margin
 from combgrad.projections import Projection
 from combgrad.solvers.arrays import single
 from combgrad.solvers.base import Solver
+from combgrad.solvers.forms import refuse_transforms
 from combgrad.solvers.solution_pool import pool_of
 
 #: Where a layer's state_dict holds what its gradient method has learned, by torch's own name.
@@ -145,6 +146,7 @@ class CombinatorialLayer(nn.Module):
         named: Mapping[str, Any],
     ) -> Tensor:
         self.solver.check_form(costs)
+        refuse_transforms(self.solver.own_name, costs)
         device = costs.device.type
         if torch.is_autocast_enabled(device):
             if torch.get_autocast_dtype(device) == torch.float16 and costs.requires_grad:

@@ -11,7 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from combgrad.errors import SolverFailedError, SolverInputError
+from combgrad import CombinatorialLayer
+from combgrad.errors import IncompatibleError, SolverFailedError, SolverInputError
+from combgrad.gradients import Identity
+from combgrad.projections import Std
 from combgrad.solvers.base import Trait
 from combgrad.solvers.function import from_function
 
@@ -240,6 +243,22 @@ def test_functions_and_numbers_that_cannot_work_are_refused():
     with pytest.raises(SolverInputError, match="batch index 1"):
         from_function(np.sign)(torch.tensor([[1.0], [torch.nan]]))
     assert from_function(np.sign).traits == frozenset()
+
+
+def test_errors_name_the_function():
+    def cheapest(costs):
+        return costs
+
+    solver = from_function(cheapest)
+    for costs, message in [
+        (torch.tensor([[1.0], [torch.inf]]), "costs of batch index 1 contain NaN or inf"),
+        (torch.ones(3), "the first axis is the batch"),
+        (torch.ones(2, 3, dtype=torch.int64), "costs have dtype torch.int64"),
+    ]:
+        with pytest.raises(SolverInputError, match=rf"^from_function\(cheapest\): .*{message}"):
+            solver(costs)
+    with pytest.raises(IncompatibleError, match=r"and from_function\(cheapest\) is not .*Trait"):
+        CombinatorialLayer(solver, Identity(), Std())
 
 
 def test_an_answer_beyond_the_dtype_of_the_costs_is_refused():

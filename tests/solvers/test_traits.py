@@ -34,7 +34,9 @@ def test_strings_are_refused_at_construction(traits):
 def test_strings_set_on_an_object_are_refused_by_the_layer():
     solver = from_function(identity)
     solver.traits = frozenset({"SHIFT_INVARIANT"})
-    with pytest.raises(TypeError, match=r"FunctionSolver: traits hold .*Trait.SHIFT_INVARIANT\."):
+    with pytest.raises(
+        TypeError, match=r"from_function\(identity\): traits hold .*Trait.SHIFT_INVARIANT\."
+    ):
         CombinatorialLayer(solver, Identity(), Mean())
 
 

@@ -19,6 +19,7 @@ from combgrad.solvers import (
     Cached,
     ShortestPath,
     Solver,
+    TopK,
     Trait,
     from_function,
 )
@@ -331,6 +332,28 @@ def test_a_compiled_network_leaves_the_layer_out(backend, recwarn):
     said = [str(warning.message) for warning in recwarn]
     # What torch says of Python 3.13.0 itself.
     assert [text for text in said if "Consider upgrading to Python" not in text] == []
+
+
+@pytest.mark.parametrize("projection", [None, Std()], ids=["plain", "projected"])
+def test_transforms_of_torch_func_are_refused_with_what_does_their_work(projection):
+    layer = CombinatorialLayer(TopK(2), Identity(), projection)
+    costs = torch.rand(3, 5, dtype=torch.float64)
+    transformed = [
+        lambda: torch.func.grad(lambda w: layer(w).sum())(costs),
+        lambda: torch.func.jacrev(layer)(costs),
+        lambda: torch.func.jvp(layer, (costs,), (costs,)),
+        lambda: torch.func.vmap(lambda w: layer(w[None])[0])(costs),
+        lambda: torch.func.grad(lambda w: (w * layer.solver(w)).sum())(costs),
+    ]
+    for call in transformed:
+        with pytest.raises(SolverInputError, match=r"TopK: costs are inside .*autograd.grad"):
+            call()
+    jacobian = torch.autograd.functional.jacobian(layer, costs)
+    # Each instance answers for itself alone, by -dP/dw, the whole of it.
+    slope = torch.eye(15, dtype=torch.float64).view(3, 5, 3, 5)
+    if projection is not None:
+        slope = torch.autograd.functional.jacobian(projection, costs)
+    torch.testing.assert_close(jacobian, -slope)
 
 
 def test_a_layer_can_be_copied_and_shows_its_parts():

@@ -68,7 +68,7 @@ def check_solves(solver: Solver, right: Callable[[], bool], told: str) -> None:
     except (SolverInputError, TypeError, RuntimeError):
         solves = False
     if not solves:
-        raise IncompatibleError(f"{type(solver).__name__} does not {told}")
+        raise IncompatibleError(f"{solver.own_name} does not {told}")
 
 
 def check_has(net: nn.Module, names: Iterable[str], option: str) -> None:

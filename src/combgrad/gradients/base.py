@@ -72,7 +72,7 @@ class GradientMethod(Part, ABC):
     def none_in_evaluation(self) -> IncompatibleError:
         """What `vjp` raises where the plain answer of `evaluate` has no gradient."""
         return IncompatibleError(
-            f"{type(self).__name__} has no gradient in evaluation, where it answers plainly; call "
+            f"{self.own_name} has no gradient in evaluation, where it answers plainly; call "
             f"layer.train() before the forward pass, or use torch.no_grad()."
         )
 
@@ -120,7 +120,7 @@ class _Solve(torch.autograd.Function):
         if not isinstance(slope, Tensor) or slope.shape != costs.shape:
             got = tuple(slope.shape) if isinstance(slope, Tensor) else type(slope).__name__
             raise WrongAnswerError(
-                f"{type(ctx.gradient).__name__}: its vjp gives {got}; it must return dL/dcosts, a "
+                f"{ctx.gradient.own_name}: its vjp gives {got}; it must return dL/dcosts, a "
                 f"tensor of the costs' shape {tuple(costs.shape)}."
             )
         if ctx.solver.forbids or ctx.instances.valid is not None:

@@ -63,7 +63,7 @@ class ConvexProgram(ProgramMethod[Any]):
 
     def make(self, program: Program) -> Any:
         """The program as a layer of cvxpylayers."""
-        owner = type(self).__name__
+        owner = self.own_name
         cvxpy, torch_layers = (_package(owner, x) for x in ("cvxpy", "cvxpylayers.torch"))
         y, w = (kind(len(program.least)) for kind in (cvxpy.Variable, cvxpy.Parameter))
         problem = cvxpy.Problem(

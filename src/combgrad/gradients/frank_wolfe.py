@@ -42,7 +42,7 @@ class RegularisedFrankWolfe(GradientMethod):
         if solver.curved:
             raise IncompatibleError(
                 f"RegularisedFrankWolfe differentiates along the faces of the hull of all "
-                f"solutions, and that of {type(solver).__name__} is curved: its gradient would be "
+                f"solutions, and that of {solver.own_name} is curved: its gradient would be "
                 f"0. Use LPGD, Perturbed or the loss FrankWolfeFenchelYoung."
             )
 

@@ -43,7 +43,7 @@ class ProgramMethod(GradientMethod, Generic[Made]):
 
     def check_solver(self, solver: Solver) -> None:
         """Raise IncompatibleError for a solver without a linear relaxation, with the reason."""
-        check_relaxation(type(self).__name__, solver)
+        check_relaxation(self.own_name, solver)
 
     @abstractmethod
     def make(self, program: Program) -> Made:
@@ -58,8 +58,8 @@ class ProgramMethod(GradientMethod, Generic[Made]):
         """
         own = solver.own_entries(costs, instances)
         own = torch.ones_like(costs, dtype=torch.bool) if own is None else own.to(costs.device)
-        check_finite(type(self).__name__, costs.masked_fill(~own, 0.0), NOT_FINITE)
-        for some in by_size(type(self).__name__, own):
+        check_finite(self.own_name, costs.masked_fill(~own, 0.0), NOT_FINITE)
+        for some in by_size(self.own_name, own):
             yield some, self._made_for(solver, some)
 
     def _made_for(self, solver: Solver, some: SameSize) -> Made:

@@ -90,7 +90,7 @@ class ConeAligned(Loss):
         self.check_solver(solver)
         if solver.own_entries(costs, known) is not None:
             raise IncompatibleError(
-                f"ConeAligned: the rows of {type(solver).__name__}'s program would count padding; "
+                f"ConeAligned: the rows of {solver.own_name}'s program would count padding; "
                 f"train on instances of one size, or take another loss."
             )
         target = known.zeroed(need("ConeAligned", "target", labels.target, costs))

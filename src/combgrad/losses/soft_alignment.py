@@ -53,7 +53,7 @@ class SoftAlignment(Loss):
         if not isinstance(solver, TiedAlignment):
             raise IncompatibleError(
                 f"SoftAlignment weighs alignments, and the layer's solver is "
-                f"{type(solver).__name__}; use solver=tied_alignment (TiedAlignment(gap))."
+                f"{solver.own_name}; use solver=tied_alignment (TiedAlignment(gap))."
             )
         prepared = layer.prepare(costs, labels, known)
         if not self.training:

@@ -124,7 +124,7 @@ def worst_tied(
     apart = spent(whole, worst) != spent(whole, found)
     if bool(apart.any()):
         raise WrongAnswerError(
-            f"worst_tied: what {type(solver).__name__} answers for batch index "
+            f"worst_tied: what {solver.own_name} answers for batch index "
             f"{int(apart.nonzero()[0])} is no tie of what it answered first; use a solver that is "
             f"exact, or a tolerance that fits the size of the costs."
         )
@@ -143,7 +143,7 @@ def _check_whole(solver: Solver, solution: Tensor) -> None:
     """IncompatibleError for a solution that is not of whole numbers."""
     if bool((solution != solution.round()).any()):
         raise IncompatibleError(
-            f"worst_tied: {type(solver).__name__} answers with numbers that are not whole, of "
+            f"worst_tied: {solver.own_name} answers with numbers that are not whole, of "
             f"which ties cannot be told apart by smaller costs; use regret."
         )
 

@@ -27,7 +27,7 @@ from combgrad.instances import (
     further_arguments,
 )
 from combgrad.solvers.checking import check_answers, checked_answer, checking, memory_of
-from combgrad.solvers.forms import check_costs
+from combgrad.solvers.forms import check_costs, refuse_transforms
 from combgrad.solvers.ilp_program import Program
 from combgrad.solvers.notices import NoticeWhenLong
 from combgrad.solvers.padding import Padding, by_size
@@ -118,7 +118,7 @@ class Solver(Described, ABC):
         if not isinstance(near, Tensor) or near.shape != costs.shape:
             shape = tuple(near.shape) if isinstance(near, Tensor) else type(near).__name__
             raise SolverInputError(
-                f"{type(self).__name__}: near has shape {shape} and the costs "
+                f"{self.own_name}: near has shape {shape} and the costs "
                 f"{tuple(costs.shape)}; pass one solution for each instance, as the solver answers."
             )
         return self._solve_any(costs, near.detach(), instances, named)
@@ -133,7 +133,7 @@ class Solver(Described, ABC):
 
         Raises SolverInputError for what is none of its arguments, or of another number of entries.
         """
-        name = type(self).__name__
+        name = self.own_name
         if instances is None:
             instances = described(name, self.per_row, self.shared, len(costs), named or {})
         elif named:
@@ -169,6 +169,7 @@ class Solver(Described, ABC):
         named: Mapping[str, Any],
     ) -> Tensor:
         self.check_form(costs)
+        refuse_transforms(self.own_name, costs)
         costs = costs.detach()
         if not named and (instances is None or instances is NOTHING):
             return self._solve_whole(costs, near, NOTHING)
@@ -189,7 +190,7 @@ class Solver(Described, ABC):
     ) -> Tensor:
         """Solve the instances of each size apart, without their padding (B, *S)."""
         solution = torch.zeros_like(costs)
-        for some in by_size(type(self).__name__, valid):
+        for some in by_size(self.own_name, valid):
             start = None if near is None else some.of(near)
             with some.counted():
                 part = self._solve_any(some.of(costs), start, instances.rows(some.rows), {})
@@ -206,7 +207,7 @@ class Solver(Described, ABC):
         entries = instances.entries
         debug = checking()
         before = memory_of(costs, debug)
-        with NoticeWhenLong(type(self).__name__):
+        with NoticeWhenLong(self.own_name):
             if near is None:
                 solution = self._solve(costs, **entries)
             else:
@@ -249,7 +250,7 @@ class Solver(Described, ABC):
 
         Raises IncompatibleError where `unrelaxed` says why there is none.
         """
-        raise IncompatibleError(f"{type(self).__name__} has no relaxation: {self.unrelaxed}.")
+        raise IncompatibleError(f"{self.own_name} has no relaxation: {self.unrelaxed}.")
 
     def own_entries(self, costs: Tensor, instances: Instances) -> Tensor | None:
         """Which entries of costs (B, *S) `relaxation` is to know of each instance; None for all."""
@@ -271,7 +272,7 @@ class Solver(Described, ABC):
 
     def check_form(self, costs: Tensor) -> None:
         """Raise SolverInputError unless costs are a batch of floating-point instances."""
-        check_costs(type(self).__name__, costs)
+        check_costs(self.own_name, costs)
         self._check_shape(costs.shape[1:])
 
     def _check_finite(self, costs: Tensor) -> bool:
@@ -288,7 +289,7 @@ class Solver(Described, ABC):
             index = int(bad.nonzero()[0])
             what = "NaN or -inf" if self.forbids else "NaN or inf"
             raise SolverInputError(
-                f"{type(self).__name__}: costs of batch index {index} contain {what} "
+                f"{self.own_name}: costs of batch index {index} contain {what} "
                 f"({int(bad.sum())} of {costs.shape[0]} instances do); look for a diverged network "
                 f"or a division by zero before the solver."
             )
@@ -299,7 +300,7 @@ class Solver(Described, ABC):
         used = ((costs == math.inf) & (solution != 0)).flatten(1).any(dim=1)
         if bool(used.any()):
             raise InfeasibleError(
-                f"{type(self).__name__}: the entries of cost inf leave no solution to batch index "
+                f"{self.own_name}: the entries of cost inf leave no solution to batch index "
                 f"{int(used.nonzero()[0])} ({int(used.sum())} of {costs.shape[0]} instances have "
                 f"none); forbid fewer entries."
             )
@@ -314,6 +315,6 @@ def check_rows(solver: Solver, shape: torch.Size) -> None:
     """Raise SolverInputError unless an instance has one axis."""
     if len(shape) != 1:
         raise SolverInputError(
-            f"{type(solver).__name__}: costs have instance shape {tuple(shape)}; pass the n costs "
+            f"{solver.own_name}: costs have instance shape {tuple(shape)}; pass the n costs "
             f"of each instance as one row of (B, n), for example costs.flatten(1)."
         )

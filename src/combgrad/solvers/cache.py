@@ -57,7 +57,7 @@ class Cached(Solver):
             raise ValueError(f"size is {size!r}; a cache keeps at least 1 solution.")
         if pool_of(solver) is not None:
             raise IncompatibleError(
-                f"Cached: {type(solver).__name__} has a pool, whose answers would be kept as if "
+                f"Cached: {solver.own_name} has a pool, whose answers would be kept as if "
                 f"they were exact; give the pool to the outer one, Cached(solver, pool=...)."
             )
         self.solver, self.size, self.pool = solver, size, pool
@@ -147,7 +147,7 @@ class Cached(Solver):
             yield slice(None), values.masked_fill(~valid.to(values.device), filler), others
         else:
             instances = self.solver.describe(values, None, others)
-            for some in by_size(type(self.solver).__name__, valid.to(values.device)):
+            for some in by_size(self.solver.own_name, valid.to(values.device)):
                 yield some.rows, some.of(values), instances.rows(some.rows).entries
 
     def _solve(self, costs: Tensor, **entries: Any) -> Tensor:

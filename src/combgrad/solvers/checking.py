@@ -13,7 +13,10 @@ from combgrad.solvers.spending import spent
 
 
 class Checkable(Protocol):
-    """The two methods of a solver that the checks call; see `Solver`."""
+    """What of a solver the checks call; see `Solver`."""
+
+    @property
+    def own_name(self) -> str: ...
 
     def feasible(self, solution: Tensor, *args: Any, **entries: Any) -> Tensor: ...
 
@@ -43,14 +46,14 @@ def is_brought(solver: object) -> bool:
 
 
 def checked_answer(
-    solver: object, costs: Tensor, solution: Any, before: tuple[int, Tensor]
+    solver: Checkable, costs: Tensor, solution: Any, before: tuple[int, Tensor]
 ) -> Tensor:
     """A solver's answer to costs (B, *S), of a user's own a copy, which that solver cannot change.
 
     `before` is `memory_of` the costs as they were given. Raises WrongAnswerError where they were
     changed, for what is no solution for each of them, and of a user's own solver for NaN and inf.
     """
-    name = type(solver).__name__
+    name = solver.own_name
     _check_left_alone(name, costs, before)
     if not isinstance(solution, Tensor):
         raise WrongAnswerError(
@@ -97,7 +100,7 @@ def check_answers(solver: Checkable, costs: Tensor, solution: Tensor, instances:
 
     The optimum is asked for the first instance of the batch only, so that checking stays cheap.
     """
-    name = type(solver).__name__
+    name = solver.own_name
     feasible = solver.feasible(solution, **instances.entries)
     if not bool(feasible.all()):
         index = int((~feasible).nonzero()[0])

@@ -33,3 +33,14 @@ def check_costs(name: str, costs: Tensor) -> None:
             f"{name}: costs have shape {tuple(costs.shape)}, but the first axis is the batch; "
             f"use costs.unsqueeze(0) for one instance."
         )
+
+
+def refuse_transforms(name: str, costs: Tensor) -> None:
+    """Raise SolverInputError, naming the solver, for costs that are traced by torch.func."""
+    # Asked of torch itself in the same way by torch.func, which has no public question for it.
+    if torch._C._functorch.is_functorch_wrapped_tensor(costs):
+        raise SolverInputError(
+            f"{name}: costs are inside a transform of torch.func (grad, vmap, jacrev, jvp, ...), "
+            f"where they hold no numbers to solve for; use loss.backward(), torch.autograd.grad or "
+            f"torch.autograd.functional.jacobian, and the batch axis in place of vmap."
+        )

@@ -127,7 +127,7 @@ class FunctionSolver(Solver):
                     "see; put it into a module of yours and import it, or use processes=0."
                 )
         self.f, self.processes = f, processes
-        self.traits = checked_traits(self._name(), traits)
+        self.traits = checked_traits(self.own_name, traits)
         self.batched = None if batched is None else as_names(batched)
         self.per_row = dict.fromkeys(self.batched or ())
         self._names = further_arguments(f, after=1)
@@ -154,7 +154,7 @@ class FunctionSolver(Solver):
                 array = isinstance(value, Tensor | np.ndarray) and value.ndim and name != VALID
                 if array and len(value) == len(costs):
                     raise SolverInputError(
-                        f"{self._name()}: the first axis of {name!r} is as long as the batch, "
+                        f"{self.own_name}: the first axis of {name!r} is as long as the batch, "
                         f"{len(costs)}, which may be chance; say from_function(f, "
                         f"batched=({name!r},)) where it has one entry for each instance, "
                         f"batched=() where all share it."
@@ -185,7 +185,7 @@ class FunctionSolver(Solver):
         lost = ~found.isfinite().flatten(1).all(dim=1)
         if bool(lost.any()):
             raise SolverInputError(
-                f"{self._name()}: the solution of batch index {int(lost.nonzero()[0])} has an "
+                f"{self.own_name}: the solution of batch index {int(lost.nonzero()[0])} has an "
                 f"entry that {costs.dtype} cannot hold; use costs.float()."
             )
         return found
@@ -212,7 +212,7 @@ class FunctionSolver(Solver):
         except BrokenProcessPool as error:
             self._pool = None
             raise SolverFailedError(
-                f"{self._name()}: a worker process died, or could not start; look for a crash or "
+                f"{self.own_name}: a worker process died, or could not start; look for a crash or "
                 f"a lack of memory, guard scripts by if __name__ == '__main__', or use processes=0."
             ) from error
 
@@ -222,23 +222,25 @@ class FunctionSolver(Solver):
         """The answer, which must be finite and of this shape; SolverFailedError otherwise."""
         if isinstance(answer, _Failure):
             raise SolverFailedError(
-                f"{self._name()} failed for batch index {index} with "
+                f"{self.own_name} failed for batch index {index} with "
                 f"{type(answer.error).__name__}: {answer.error}. It got a float64 array of shape "
                 f"{shape} and must return one; the traceback above shows where it stopped."
             ) from answer.error
         if answer.shape != shape:
             raise SolverFailedError(
-                f"{self._name()} returned shape {answer.shape} for batch index {index}; it must "
+                f"{self.own_name} returned shape {answer.shape} for batch index {index}; it must "
                 f"return one solution for one instance, shape {shape}."
             )
         if not np.isfinite(answer).all():
             raise SolverFailedError(
-                f"{self._name()} returned NaN or inf for batch index {index}; it must return a "
+                f"{self.own_name} returned NaN or inf for batch index {index}; it must return a "
                 f"solution or raise an exception."
             )
         return answer
 
-    def _name(self) -> str:
+    @property
+    def own_name(self) -> str:
+        """See `Described.own_name`: the function, by its name."""
         return f"from_function({getattr(self.f, '__name__', type(self.f).__name__)})"
 
 

@@ -28,7 +28,7 @@ def refuse_negative(solver: Solver, costs: np.ndarray, remedy: str) -> None:
         negative = (costs.reshape(len(costs), -1) < 0).any(axis=1)
         index = int(negative.argmax())
         raise SolverInputError(
-            f"{type(solver).__name__}: costs of batch index {index} are negative (down to "
+            f"{solver.own_name}: costs of batch index {index} are negative (down to "
             f"{costs[index].min():.3g}; {int(negative.sum())} of {len(costs)} instances have such "
             f"costs), and then going round in circles may pay. {remedy}"
         )

@@ -34,7 +34,7 @@ class TourSolver(Solver):
     unrelaxed = None
 
     def _check_shape(self, shape: torch.Size) -> None:
-        name = type(self).__name__
+        name = self.own_name
         if len(shape) != 1:
             raise SolverInputError(
                 f"{name}: costs have instance shape {tuple(shape)}; pass the k(k-1)/2 edge costs "
