@@ -20,3 +20,8 @@ def pytest_collection_finish():
     # takes a tenth of the time of the tests.
     gc.collect()
     gc.freeze()
+
+
+def pytest_runtest_setup():
+    # What a test draws must not hang on which tests its process has run before.
+    torch.manual_seed(0)

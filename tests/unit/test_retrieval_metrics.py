@@ -74,7 +74,7 @@ def test_blocks_threads_and_the_order_of_the_rows_do_not_matter(monkeypatch):
     expected = retrieval_scores(vectors, labels)
     order = torch.randperm(70)
     monkeypatch.setattr(retrieval, "BLOCK_ENTRIES", 70 * 3)
-    monkeypatch.setattr(retrieval, "thread_count", lambda work, asked: 2)
+    monkeypatch.setenv("COMBGRAD_NUM_THREADS", "2")
     found = retrieval_scores(vectors[order], labels[order])
     torch.testing.assert_close(found, expected)
 
@@ -90,7 +90,7 @@ def test_memory_is_bounded_by_the_block(monkeypatch):
 
     monkeypatch.setattr(retrieval, "count_ahead", noting)
     monkeypatch.setattr(retrieval, "BLOCK_ENTRIES", 10_000)
-    monkeypatch.setattr(retrieval, "thread_count", lambda work, asked: 1)
+    monkeypatch.setenv("COMBGRAD_NUM_THREADS", "1")
     vectors, labels = random_set(900, 40)
     retrieval_scores(vectors, labels)
     assert sum(sizes) == 900**2
@@ -147,10 +147,11 @@ def test_information_is_that_of_the_shares(pairs):
 
 def test_clusters_agree_with_classes_that_lie_apart_and_not_with_chance():
     labels = torch.arange(5).repeat(40)
-    apart = torch.eye(5)[labels] + 0.01 * torch.randn(200, 5)
+    noise = torch.randn(200, 5, generator=torch.Generator().manual_seed(0))
     # One start in two classes may end in a worse optimum.
+    apart = torch.eye(5)[labels] + 0.01 * noise
     assert max(float(cluster_agreement(apart, labels, seed)) for seed in range(5)) == 1
-    assert float(cluster_agreement(torch.randn(200, 5), labels)) < 0.3
+    assert float(cluster_agreement(noise, labels)) < 0.3
 
 
 def test_scores_and_information_are_those_of_the_libraries():

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from combgrad.solvers.kernels.relevance import count_ahead, count_ahead_parallel
-from combgrad.solvers.threads import thread_count
+from combgrad.solvers.threads import on_threads
 
 #: Scores that are in memory at a time, 128 MB in single precision.
 BLOCK_ENTRIES = 2**25
@@ -77,12 +77,8 @@ def _of_block(
     """The sums over the queries `first`, first + 1, ... of scores (B, N)."""
     wanted = np.array(ks, dtype=np.int64)
     hits, precision = np.zeros((len(scores), len(ks))), np.zeros(len(scores))
-    threads = min(thread_count(scores.size * 2e-9, None), len(scores))
     given = (scores, first, starts.numpy(), stops.numpy(), wanted, hits, precision)
-    if threads == 1:
-        count_ahead(*given)
-    else:
-        count_ahead_parallel(*given, threads)
+    on_threads(scores.size * 2e-9, None, count_ahead, count_ahead_parallel, *given)
     return RetrievalScores(torch.from_numpy(hits.sum(axis=0)), torch.tensor(precision.sum()))
 
 

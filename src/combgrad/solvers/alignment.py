@@ -15,7 +15,7 @@ from combgrad.solvers.base import Solver, Trait
 from combgrad.solvers.ilp_program import Program, checked_program
 from combgrad.solvers.kernels.exact_paths import ordered_paths
 from combgrad.solvers.kernels.needleman_wunsch import align, align_parallel
-from combgrad.solvers.threads import thread_count
+from combgrad.solvers.threads import checked_threads, on_threads
 
 #: Expected work, for the choice of threads.
 SECONDS_A_NODE = 2e-9
@@ -149,8 +149,7 @@ class Alignment(Solver):
 
     def __init__(self, gap: float = 1.5, threads: int | None = None) -> None:
         super().__init__()
-        thread_count(0.0, threads)
-        self.gap, self.threads = check_positive("gap", gap, "solver"), threads
+        self.gap, self.threads = check_positive("gap", gap, "solver"), checked_threads(threads)
 
     def move_costs(self, match_costs: Tensor, lengths: Lengths = None) -> Tensor:
         """Costs (B, n+1, m+1, 3) from match costs (B, n, m); see the function of this name."""
@@ -224,11 +223,7 @@ class Alignment(Solver):
         ends = self._ends(lengths, costs.shape).numpy()
         array = to_native_array(costs)
         work = array.size / 3 * SECONDS_A_NODE
-        threads = min(thread_count(work, self.threads), len(array))
-        if threads == 1:
-            solution, certain = align(array, ends)
-        else:
-            solution, certain = align_parallel(array, ends, threads)
+        solution, certain = on_threads(work, self.threads, align, align_parallel, array, ends)
         for index in np.flatnonzero(~certain):
             solution[index] = align_exactly(array[index], ends[index])
         return to_tensor(solution, like=costs)

@@ -11,7 +11,7 @@ from combgrad.solvers.base import Solver, Trait
 from combgrad.solvers.ilp_program import Program, checked_program
 from combgrad.solvers.kernels.augmenting_paths import assign, assign_parallel
 from combgrad.solvers.kernels.exact_assignment import assign_exactly
-from combgrad.solvers.threads import thread_count
+from combgrad.solvers.threads import checked_threads, on_threads
 
 #: Expected work, for the choice of threads.
 SECONDS_AN_ENTRY = 7e-9
@@ -39,8 +39,7 @@ class Assignment(Solver):
 
     def __init__(self, threads: int | None = None) -> None:
         super().__init__()
-        thread_count(0.0, threads)
-        self.threads = threads
+        self.threads = checked_threads(threads)
 
     def _check_shape(self, shape: torch.Size) -> None:
         if len(shape) != 2:
@@ -103,11 +102,7 @@ class Assignment(Solver):
             return torch.zeros_like(costs)
         array = to_array(costs)
         work = array.size * min(array.shape[1:]) ** 0.5 * SECONDS_AN_ENTRY
-        threads = min(thread_count(work, self.threads), len(array))
-        if threads == 1:
-            solution, certain = assign(array)
-        else:
-            solution, certain = assign_parallel(array, threads)
+        solution, certain = on_threads(work, self.threads, assign, assign_parallel, array)
         for index in np.flatnonzero(~certain):
             solution[index] = _exact_matching(array[index])
         return to_tensor(solution, like=costs)

@@ -23,7 +23,7 @@ from combgrad.solvers.matching_graphs import (
     least_by_enumeration,
     read_graphs,
 )
-from combgrad.solvers.threads import thread_count
+from combgrad.solvers.threads import checked_threads, thread_count
 
 #: Expected work for a pair of nodes, for the choice of threads.
 SECONDS_A_PAIR = 2e-6
@@ -106,7 +106,6 @@ class GraphMatching(Solver):
         threads: int | None = None,
     ) -> None:
         super().__init__()
-        thread_count(0.0, threads)
         for name, value, least in (
             ("iterations", iterations, 1),
             ("rounds", rounds, 0),
@@ -115,7 +114,7 @@ class GraphMatching(Solver):
             if not is_whole(value) or value < least:
                 raise ValueError(f"{name} is {value!r}; it must be a whole number >= {least}.")
         self.full, self.iterations, self.rounds = full, iterations, rounds
-        self.branches, self.threads = branches, threads
+        self.branches, self.threads = branches, checked_threads(threads)
         self._reports = _Reports()
 
     @property

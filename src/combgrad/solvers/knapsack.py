@@ -15,7 +15,7 @@ from combgrad.solvers.arrays import to_array, to_tensor
 from combgrad.solvers.base import Solver, Trait, check_rows
 from combgrad.solvers.ilp_program import Program, binary_program
 from combgrad.solvers.kernels.knapsack import pack, pack_exactly, pack_parallel
-from combgrad.solvers.threads import thread_count
+from combgrad.solvers.threads import checked_threads, on_threads
 
 #: Expected work, for the choice of threads.
 SECONDS_A_STATE = 5e-10
@@ -79,8 +79,7 @@ class Knapsack(Solver):
         self, weights: Weights | None, capacity: float, threads: int | None = None
     ) -> None:
         super().__init__()
-        thread_count(0.0, threads)
-        self.capacity, self.threads = as_integer(capacity, "capacity"), threads
+        self.capacity, self.threads = as_integer(capacity, "capacity"), checked_threads(threads)
         self.weights = None if weights is None else _whole(weights)
         self._own = None if self.weights is None else self._reduced(self.weights)
         if self._own is not None:
@@ -178,11 +177,7 @@ class Knapsack(Solver):
     def _packed(self, array: np.ndarray, way: Packing) -> np.ndarray:
         """The best packings (B, n) for costs (B, n)."""
         work = array.size * (way.room + 1) * SECONDS_A_STATE
-        threads = min(thread_count(work, self.threads), len(array))
-        if threads == 1:
-            solution, certain = pack(array, *way)
-        else:
-            solution, certain = pack_parallel(array, *way, threads)
+        solution, certain = on_threads(work, self.threads, pack, pack_parallel, array, *way)
         for index in np.flatnonzero(~certain):
             solution[index] = pack_exactly(array[index], *way)
         return solution

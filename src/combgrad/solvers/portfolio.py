@@ -1,7 +1,5 @@
 """The cheapest portfolio within a budget of risk, in compiled code."""
 
-from typing import Any
-
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
@@ -17,7 +15,7 @@ from combgrad.solvers.kernels.critical_line import (
     portfolios,
     portfolios_parallel,
 )
-from combgrad.solvers.threads import thread_count
+from combgrad.solvers.threads import checked_threads, on_threads
 
 #: Expected work, for the choice of threads: of a batch of n costs each so many n squared.
 SECONDS_A_PAIR = 2e-8
@@ -80,8 +78,7 @@ class Portfolio(Solver):
         self, covariance: ArrayLike | Tensor, risk_budget: float, threads: int | None = None
     ) -> None:
         super().__init__()
-        thread_count(0.0, threads)
-        self.covariance, self.threads = checked_covariance(covariance), threads
+        self.covariance, self.threads = checked_covariance(covariance), checked_threads(threads)
         self.risk_budget = check_range("risk_budget", risk_budget)
         self._definite, self._unit, lack = self._scaled()
         self._budget = self.risk_budget / self._unit + lack
@@ -125,13 +122,11 @@ class Portfolio(Solver):
 
     def _solve(self, costs: Tensor) -> Tensor:
         array = to_array(costs)
-        threads = thread_count(array.size * array.shape[1] * SECONDS_A_PAIR, self.threads)
-        threads = min(threads, len(array))
-        given: tuple[Any, ...] = (array, self._definite, self._budget, self._calmest)
-        if threads == 1:
-            solution, proven = portfolios(*given)
-        else:
-            solution, proven = portfolios_parallel(*given, threads)
+        work = array.size * array.shape[1] * SECONDS_A_PAIR
+        program = (self._definite, self._budget, self._calmest)
+        solution, proven = on_threads(
+            work, self.threads, portfolios, portfolios_parallel, array, *program
+        )
         if not proven.all():
             raise SolverFailedError(
                 f"Portfolio: rounding left batch index {int(np.flatnonzero(~proven)[0])} without "

@@ -8,7 +8,7 @@ from combgrad.errors import SolverInputError
 from combgrad.solvers.arrays import to_native_array, to_tensor
 from combgrad.solvers.base import Solver, Trait, check_rows
 from combgrad.solvers.kernels.ordering import rank_descending, rank_descending_parallel
-from combgrad.solvers.threads import thread_count
+from combgrad.solvers.threads import checked_threads, on_threads
 
 #: Expected work, for the choice of threads.
 SECONDS_AN_ENTRY = 1.5e-8
@@ -43,8 +43,7 @@ class Ranking(Solver):
 
     def __init__(self, threads: int | None = None, normalised: bool = False) -> None:
         super().__init__()
-        thread_count(0.0, threads)
-        self.threads, self.normalised = threads, normalised
+        self.threads, self.normalised = checked_threads(threads), normalised
 
     def _check_shape(self, shape: torch.Size) -> None:
         check_rows(self, shape)
@@ -75,9 +74,7 @@ class Ranking(Solver):
             bits = array.view(np.uint32) if array.itemsize == 4 else array.view(np.uint64)
             names = np.arange(1, array.shape[1] + 1, dtype=array.dtype)
             names = names / array.shape[1] if self.normalised else names
-            threads = min(thread_count(array.size * SECONDS_AN_ENTRY, self.threads), len(array))
-            if threads == 1:
-                rank_descending(array, bits, names, ranks)
-            else:
-                rank_descending_parallel(array, bits, names, ranks, threads)
+            pair = (rank_descending, rank_descending_parallel)
+            work = array.size * SECONDS_AN_ENTRY
+            on_threads(work, self.threads, *pair, array, bits, names, ranks)
         return to_tensor(ranks, like=costs)

@@ -13,7 +13,7 @@ from combgrad.solvers.arrays import integer_array, to_array, to_tensor
 from combgrad.solvers.base import Solver, Trait
 from combgrad.solvers.grid_fallback import exact_grid_path
 from combgrad.solvers.kernels.grid_dijkstra import grid_paths, grid_paths_parallel
-from combgrad.solvers.threads import thread_count
+from combgrad.solvers.threads import checked_threads, on_threads
 
 #: Expected work, for the choice of threads.
 SECONDS_A_CELL = 3e-8
@@ -76,8 +76,8 @@ class ShortestPath(Solver):
             raise ValueError(f"neighbours is {neighbours!r}; a cell of a grid has 4 or 8.")
         if negative not in ("error", "clamp"):
             raise ValueError(f"negative is {negative!r}; choose 'error' or 'clamp'.")
-        thread_count(0.0, threads)
-        self.neighbours, self.negative, self.threads = neighbours, negative, threads
+        self.neighbours, self.negative = neighbours, negative
+        self.threads = checked_threads(threads)
         self.start, self.end = _checked_pair("start", start), _checked_pair("end", end)
 
     def _check_shape(self, shape: torch.Size) -> None:
@@ -96,11 +96,9 @@ class ShortestPath(Solver):
                 self, array, "Use ShortestPath(negative='clamp') or make the costs positive."
             )
         starts, ends = self._ends(array.shape, start, end)
-        threads = min(thread_count(array.size * SECONDS_A_CELL, self.threads), len(array))
-        if threads == 1:
-            solution, certain = grid_paths(array, starts, ends, self.neighbours)
-        else:
-            solution, certain = grid_paths_parallel(array, starts, ends, self.neighbours, threads)
+        work = array.size * SECONDS_A_CELL
+        given = (array, starts, ends, self.neighbours)
+        solution, certain = on_threads(work, self.threads, grid_paths, grid_paths_parallel, *given)
         for index in np.flatnonzero(~certain):
             path = exact_grid_path(array[index], starts[index], ends[index], self.neighbours)
             if path is None:

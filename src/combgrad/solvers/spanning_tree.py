@@ -12,7 +12,7 @@ from combgrad.solvers.arrays import integer_array, to_native_array, to_tensor
 from combgrad.solvers.base import Solver, Trait, check_rows
 from combgrad.solvers.edges import city_count, edge_ends
 from combgrad.solvers.kernels.kruskal import span, span_parallel
-from combgrad.solvers.threads import thread_count
+from combgrad.solvers.threads import checked_threads, on_threads
 
 #: Expected work, for the choice of threads.
 SECONDS_AN_EDGE = 2e-8
@@ -90,8 +90,7 @@ class SpanningTree(Solver):
             raise ValueError(
                 f"nodes is {nodes!r}; a tree has an integer number of them, at least 1."
             )
-        thread_count(0.0, threads)
-        self.nodes, self.threads = nodes, threads
+        self.nodes, self.threads = nodes, checked_threads(threads)
         self.listed = None if edges is None else checked_ends(edges, nodes)
         # A complete graph may be a smaller one; of a listed one edges may be missing.
         self.padding = "cut" if edges is None else "forbidden"
@@ -127,9 +126,6 @@ class SpanningTree(Solver):
         array = to_native_array(costs)
         width = array.itemsize
         bits = array.view(np.uint32) if width == 4 else array.view(np.uint64)
-        threads = min(thread_count(array.size * SECONDS_AN_EDGE, self.threads), len(array))
-        if threads == 1:
-            solution = span(bits, width, ends, nodes)
-        else:
-            solution = span_parallel(bits, width, ends, nodes, threads)
+        work = array.size * SECONDS_AN_EDGE
+        solution = on_threads(work, self.threads, span, span_parallel, bits, width, ends, nodes)
         return to_tensor(solution, like=costs)

@@ -3,9 +3,13 @@
 import multiprocessing
 import os
 import threading
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
+import numpy as np
 import torch
+
+Answer = TypeVar("Answer")
 
 #: Below this much expected work threads save little, and on a busy machine waking them can cost
 #: tens of milliseconds.
@@ -51,6 +55,30 @@ def thread_count(work_seconds: float, asked: int | None = None) -> int:
     if _forked or work_seconds < WORTH_SPLITTING_SECONDS:
         return 1
     return min(torch.get_num_threads(), most)
+
+
+def checked_threads(asked: int | None) -> int | None:
+    """`asked`; ValueError unless it is None or at least 1, of COMBGRAD_NUM_THREADS too."""
+    thread_count(0.0, asked)
+    return asked
+
+
+def on_threads(
+    work_seconds: float,
+    asked: int | None,
+    alone: Callable[..., Answer],
+    together: Callable[..., Answer],
+    batch: np.ndarray,
+    *further: Any,
+) -> Answer:
+    """What `alone(batch, *further)` answers, from `together(..., threads)` where splitting pays.
+
+    See `thread_count` for the choice; an instance is never split.
+    """
+    threads = min(thread_count(work_seconds, asked), len(batch))
+    if threads == 1:
+        return alone(batch, *further)
+    return together(batch, *further, threads)
 
 
 class Turn:

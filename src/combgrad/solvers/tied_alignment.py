@@ -15,7 +15,7 @@ from combgrad.solvers.arrays import to_array, to_native_array, to_tensor
 from combgrad.solvers.base import Solver, Trait
 from combgrad.solvers.kernels.exact_paths import ordered_path_of_multiples
 from combgrad.solvers.kernels.tied_alignment import align_tied, align_tied_parallel
-from combgrad.solvers.threads import thread_count
+from combgrad.solvers.threads import checked_threads, on_threads
 
 #: Expected work, for the choice of threads.
 SECONDS_A_CELL = 1e-9
@@ -96,8 +96,7 @@ class TiedAlignment(Solver):
 
     def __init__(self, gap: float = 1.5, threads: int | None = None) -> None:
         super().__init__()
-        thread_count(0.0, threads)
-        self.gap, self.threads = check_positive("gap", gap, "solver"), threads
+        self.gap, self.threads = check_positive("gap", gap, "solver"), checked_threads(threads)
 
     def _check_shape(self, shape: torch.Size) -> None:
         if len(shape) != 2 or 0 in shape:
@@ -123,11 +122,9 @@ class TiedAlignment(Solver):
         array = to_native_array(costs)
         solution = np.empty_like(array)
         bits = self.gap.as_integer_ratio()[1].bit_length() - 1
-        threads = min(thread_count(array.size * SECONDS_A_CELL, self.threads), len(array))
-        if threads == 1:
-            certain = align_tied(array, ends, self.gap, bits, solution)
-        else:
-            certain = align_tied_parallel(array, ends, self.gap, bits, solution, threads)
+        given = (array, ends, self.gap, bits, solution)
+        work = array.size * SECONDS_A_CELL
+        certain = on_threads(work, self.threads, align_tied, align_tied_parallel, *given)
         for index in np.flatnonzero(~certain):
             rows, columns = ends[index]
             solution[index] = 0.0

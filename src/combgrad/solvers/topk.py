@@ -10,7 +10,7 @@ from combgrad.solvers.arrays import to_native_array, to_tensor
 from combgrad.solvers.base import Solver, Trait, check_rows
 from combgrad.solvers.ilp_program import Program, binary_program
 from combgrad.solvers.kernels.selection import select_smallest, select_smallest_parallel
-from combgrad.solvers.threads import thread_count
+from combgrad.solvers.threads import checked_threads, on_threads
 
 #: Expected work, for the choice of threads.
 SECONDS_AN_ENTRY = 3e-9
@@ -47,8 +47,7 @@ class TopK(Solver):
         super().__init__()
         if not is_whole(k) or k < 0:
             raise ValueError(f"k is {k!r}; the number of entries to take is an integer >= 0.")
-        thread_count(0.0, threads)
-        self.k, self.threads = int(k), threads
+        self.k, self.threads = int(k), checked_threads(threads)
 
     @property
     def subset_size(self) -> int:
@@ -79,9 +78,6 @@ class TopK(Solver):
         if self.k == 0:
             return torch.zeros_like(costs)
         array = to_native_array(costs)
-        threads = min(thread_count(array.size * SECONDS_AN_ENTRY, self.threads), len(array))
-        if threads == 1:
-            solution = select_smallest(array, self.k)
-        else:
-            solution = select_smallest_parallel(array, self.k, threads)
+        pair = (select_smallest, select_smallest_parallel)
+        solution = on_threads(array.size * SECONDS_AN_ENTRY, self.threads, *pair, array, self.k)
         return to_tensor(solution, like=costs)

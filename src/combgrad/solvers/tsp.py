@@ -7,7 +7,7 @@ from combgrad.solvers.arrays import to_array, to_tensor
 from combgrad.solvers.brute_force import BruteForceTSP
 from combgrad.solvers.edges import city_count, orders_of
 from combgrad.solvers.spending import spent
-from combgrad.solvers.threads import thread_count
+from combgrad.solvers.threads import checked_threads, thread_count
 from combgrad.solvers.tour_search import tours_by_branching, tours_by_programming
 from combgrad.solvers.tours import TourSolver
 
@@ -40,8 +40,7 @@ class TSP(TourSolver):
     """
 
     def __init__(self, threads: int | None = None, time_limit: float | None = None) -> None:
-        thread_count(0.0, threads)
-        self.threads, self.time_limit = threads, check_time_limit(time_limit)
+        self.threads, self.time_limit = checked_threads(threads), check_time_limit(time_limit)
 
     def optimum(self, costs: Tensor) -> Tensor | None:
         """The length of the shortest of all tours (B,), for few cities."""
