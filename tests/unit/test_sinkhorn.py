@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from combgrad import CombinatorialLayer
-from combgrad.errors import SolverInputError
+from combgrad.errors import IncompatibleError, SolverInputError
 from combgrad.gradients import Identity
 from combgrad.labels import Labels
 from combgrad.losses import OptimalValue, Sinkhorn
 from combgrad.projections import Std
-from combgrad.solvers import Assignment
+from combgrad.solvers import Assignment, Cached, ShortestPath, TiedAlignment, from_function
 
 LAYER = CombinatorialLayer(Assignment(), Identity())
 
@@ -122,3 +122,18 @@ def test_what_cannot_be_is_refused():
     forbidden[1, 1, 2] = torch.inf
     with pytest.raises(SolverInputError, match=r"batch index 1 contain .* use OptimalValue\(\)"):
         value_of(forbidden, 0.1)
+
+
+@pytest.mark.parametrize("solver", [ShortestPath(), TiedAlignment(1.5), Cached(ShortestPath())])
+def test_solvers_of_other_solutions_are_refused_though_their_costs_are_square(solver):
+    layer = CombinatorialLayer(solver, Identity())
+    name = type(getattr(solver, "solver", solver)).__name__
+    with pytest.raises(IncompatibleError, match=rf"of {name} are others; use solver=assignment"):
+        Sinkhorn(0.5)(layer, torch.rand(2, 4, 4), Labels())
+
+
+def test_an_assignment_of_ones_own_or_behind_a_cache_has_the_same_value():
+    costs, loss = torch.rand(2, 4, 4, dtype=torch.float64), Sinkhorn(0.5)
+    solvers = (Assignment(), Cached(Assignment()), from_function(lambda w: w))
+    values = [float(loss(CombinatorialLayer(s, Identity()), costs, Labels()).loss) for s in solvers]
+    assert values == [values[0]] * 3

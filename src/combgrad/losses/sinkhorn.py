@@ -6,12 +6,17 @@ import torch
 from torch import Tensor
 
 from combgrad.arguments import check_count, check_positive
-from combgrad.errors import SolverInputError
+from combgrad.errors import IncompatibleError, SolverInputError
 from combgrad.instances import NOTHING, Instances
 from combgrad.labels import Labels
 from combgrad.layer import CombinatorialLayer
 from combgrad.losses.base import Loss, Outcome
 from combgrad.solvers.arrays import check_finite
+from combgrad.solvers.assignment import Assignment
+from combgrad.solvers.base import Solver
+from combgrad.solvers.cache import Cached
+from combgrad.solvers.checking import is_brought
+from combgrad.solvers.function import FunctionSolver
 from combgrad.solvers.spending import spent
 
 #: From 1, in the sum of a row, about which a user is told.
@@ -35,8 +40,8 @@ class Sinkhorn(Loss):
         iterations: at most so many, >= 1.
         tolerance: of the row sums, > 0.
 
-    Raises ValueError for a value out of range, SolverInputError for costs that are no square
-    matrices (B, n, n), and for forbidden ones.
+    Raises ValueError for a value out of range, IncompatibleError for a solver of other solutions,
+    SolverInputError for costs that are no square matrices (B, n, n), and for forbidden ones.
     """
 
     needs = frozenset()
@@ -47,6 +52,15 @@ class Sinkhorn(Loss):
         self.iterations = check_count("iterations", iterations, "loss")
         self.tolerance = check_positive("tolerance", tolerance, "loss")
 
+    def check_solver(self, solver: Solver) -> None:
+        """Raise IncompatibleError unless the solver is an assignment, or one of the user's own."""
+        asked = solver.solver if isinstance(solver, Cached) else solver
+        if not (isinstance(asked, Assignment | FunctionSolver) or is_brought(asked)):
+            raise IncompatibleError(
+                f"Sinkhorn spreads an assignment over rows and columns, and the solutions of "
+                f"{asked.own_name} are others; use solver=assignment (Assignment())."
+            )
+
     def forward(
         self,
         layer: CombinatorialLayer,
@@ -55,6 +69,7 @@ class Sinkhorn(Loss):
         instances: Instances | None = None,
     ) -> Outcome:
         """The mean value, and in evaluation y(w) (B, n, n)."""
+        self.check_solver(layer.solver)
         known = instances or NOTHING
         prepared = layer.prepare(costs, labels, known)
         _check(prepared)
