@@ -184,3 +184,20 @@ def test_make_docs_builds_a_site_that_loads_nothing_from_elsewhere(tmp_path):
     assert "--8&lt;--" not in changes + cited
     assert "<math" in (tmp_path / "mathematics.html").read_text(encoding="utf-8")
     assert combgrad.__version__ in (tmp_path / "index.html").read_text(encoding="utf-8")
+
+
+def docstrings(part, name):
+    """The docstrings of a public name, and of the methods and properties of a class."""
+    yield name, inspect.getdoc(part) or ""
+    if inspect.isclass(part):
+        for key, value in vars(part).items():
+            if inspect.isroutine(value) or isinstance(value, property):
+                yield f"{name}.{key}", inspect.getdoc(value) or ""
+
+
+@pytest.mark.parametrize("name", sorted(PUBLIC))
+def test_no_comparison_in_a_docstring_is_taken_for_a_quotation(name):
+    """A line, or the description of an argument, that begins with > is one in Markdown."""
+    module, _, last = name.rpartition(".")
+    for place, text in docstrings(getattr(importlib.import_module(module), last), name):
+        assert not re.search(r"^\s*(\w+: *)?>", text, re.MULTILINE), place

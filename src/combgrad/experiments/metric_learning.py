@@ -22,8 +22,8 @@ class MetricLearning(nn.Module):
     `triplet`: mean of max(0, s_an - s_ap + 0.2) over the triplets of an anchor a, one of its class
     p and another n with 0 < s_ap - s_an <= 0.2, semi-hard ones. Source: Schroff et al., CVPR 2015.
 
-    `multi_similarity`: mean over the anchors of (1/2) log(1 + sum over p of exp(-2 (s_ap - 1/2)))
-    + (1/50) log(1 + sum over n of exp(50 (s_an - 1/2))), over those p that are less near than the
+    `multi_similarity`: mean over the anchors of (1/2) log(1 + sum over p of exp(-2 (s_ap - 1/2))) +
+    (1/50) log(1 + sum over n of exp(50 (s_an - 1/2))), over those p that are less near than the
     nearest n or by no more than 0.1 nearer, and those n that are nearer than the farthest p or by
     no more than 0.1 less near. Source: Wang et al., CVPR 2019.
 

@@ -19,9 +19,10 @@ class FenchelYoung(Loss):
 
     No solution is differentiated: the gradient in w is (y* - E[y(w + sigma Z)])/B for additive
     noise, and 1/B times y* - E[exp(sigma Z - sigma^2/2) y] for multiplicative noise (see
-    `Perturbed`). Convex in w; a constant that depends on y* alone is left out, and what remains is
-    >= 0 on average. In evaluation it is <w, y*> - <w, y(w)>, without noise. Sources: Blondel et
-    al., JMLR 2020; Berthet et al., NeurIPS 2020, section 4; Dalle et al., arXiv 2207.13513.
+    `Perturbed`). Convex in w; a constant that depends on y* alone is left out, and what remains
+    is at least 0 on average. In evaluation it is <w, y*> - <w, y(w)>, without noise. Sources:
+    Blondel et al., JMLR 2020; Berthet et al., NeurIPS 2020, section 4; Dalle et al., arXiv
+    2207.13513.
 
     Args:
         sigma: size of the noise, > 0; additive: in units of cost, multiplicative: relative.

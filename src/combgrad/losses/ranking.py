@@ -67,7 +67,7 @@ class PairwiseRanking(RankingLoss):
 
     Args:
         pool: the known solutions; None for a new pool that asks the solver at every step.
-        margin: >= 0, in units of the projected costs.
+        margin: in units of the projected costs, >= 0.
 
     Raises ValueError for a margin out of range.
     """
