@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from combgrad.solvers.kernels import inner
 from combgrad.solvers.kernels.tsp_costs import copy_vector
 from combgrad.solvers.kernels.tsp_pace import Pace, must_stop
+from combgrad.solvers.kernels.zeros import flags, float_matrix, floats, integers
 
 OPTIMAL, INFEASIBLE, CUT_OFF, GAVE_UP = 0, 1, 2, 3
 
@@ -45,19 +46,19 @@ class Tableau(NamedTuple):
 def new_tableau(rows: int, columns: int, variables: int) -> Tableau:
     """Allocate an empty tableau."""
     return Tableau(
-        np.zeros(2, dtype=np.int64),
-        np.zeros((rows, columns)),
-        np.zeros(rows),
-        np.zeros(rows),
-        np.zeros(columns),
-        np.zeros(1),
-        np.zeros(rows, dtype=np.int64),
-        np.zeros(columns, dtype=np.int64),
-        np.zeros(variables),
-        np.zeros(variables),
-        np.zeros(variables, dtype=np.bool_),
-        np.zeros(variables, dtype=np.bool_),
-        np.zeros(2),
+        integers(2),
+        float_matrix(rows, columns),
+        floats(rows),
+        floats(rows),
+        floats(columns),
+        floats(1),
+        integers(rows),
+        integers(columns),
+        floats(variables),
+        floats(variables),
+        flags(variables),
+        flags(variables),
+        floats(2),
     )
 
 

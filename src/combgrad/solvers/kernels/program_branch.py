@@ -31,6 +31,7 @@ from combgrad.solvers.kernels.program_path import (
 )
 from combgrad.solvers.kernels.tsp_costs import copy_vector
 from combgrad.solvers.kernels.tsp_pace import Pace, must_stop
+from combgrad.solvers.kernels.zeros import flags, floats, integers
 
 # Costs of at most 1 in size that differ by less are alike.
 _ALIKE = 1e-10
@@ -270,7 +271,7 @@ def search_program(
     """
     m, n = lower.shape[0], costs.shape[0]
     lp = new_tableau(m, n, n + m)
-    counts = np.zeros(n, dtype=np.int64)
+    counts = integers(n)
     for j in columns:
         counts[j] += 1
     dearest, cheapest, longest = 1.0, 0.0, 0
@@ -283,17 +284,18 @@ def search_program(
         lp,
         Rows(starts, columns, values, lower, upper),
         costs,
-        Best(point, np.full(1, dearest), np.zeros(1, dtype=np.bool_), np.empty(n)),
+        Best(point, floats(1), flags(1), floats(n)),
         new_path(n),
-        np.zeros(n + m),
-        np.zeros(n),
-        np.zeros(n),
+        floats(n + m),
+        floats(n),
+        floats(n),
         longest,
         slack,
         4.0 * (dearest - cheapest) / WHOLE,
-        Pace(np.full(1, work[1]), np.zeros(1, dtype=np.int64)),
+        Pace(integers(1), integers(1)),
         work,
     )
+    s.best.cost[0], s.pace.left[0] = dearest, work[1]
     _load(lp, s.rows, costs)
     complete = _search(s)
     return complete, s.best.found[0]

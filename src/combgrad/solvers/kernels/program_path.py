@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from combgrad.solvers.kernels import inner
 from combgrad.solvers.kernels.dual_simplex import Tableau
+from combgrad.solvers.kernels.zeros import flags, floats, integers
 
 #: Values as near to an integer are whole, and entries of a tableau as near to 0 are none.
 WHOLE = 1e-9
@@ -33,16 +34,16 @@ def new_path(n: int) -> Path:
     """A path at the root, for n variables."""
     levels, changes = 2 * n + 64, 8 * n + 256
     return Path(
-        np.zeros(2, dtype=np.int64),
-        np.empty(levels, dtype=np.int64),
-        np.empty(levels),
-        np.empty(levels, dtype=np.bool_),
-        np.empty(levels, dtype=np.bool_),
-        np.empty(levels),
-        np.empty(levels, dtype=np.int64),
-        np.empty(changes, dtype=np.int64),
-        np.empty(changes),
-        np.empty(changes),
+        integers(2),
+        integers(levels),
+        floats(levels),
+        flags(levels),
+        flags(levels),
+        floats(levels),
+        integers(levels),
+        integers(changes),
+        floats(changes),
+        floats(changes),
     )
 
 

@@ -27,6 +27,7 @@ from combgrad.solvers.kernels.tsp_node import (
 from combgrad.solvers.kernels.tsp_pace import must_stop
 from combgrad.solvers.kernels.tsp_propagate import propagate
 from combgrad.solvers.kernels.tsp_relaxation import add_cuts, load_relaxation
+from combgrad.solvers.kernels.zeros import integer_matrix
 
 # How a search ends: with the best tour, with a tour so short that other costs matter now, halted.
 SOLVED, SHORT, HALTED = 0, 1, 2
@@ -44,7 +45,7 @@ class Stack(NamedTuple):
 
 @inner
 def _new_stack(depth: int, k: int) -> Stack:
-    return Stack(np.empty((depth, k, k)), np.zeros((depth, 3), dtype=np.int64))
+    return Stack(np.empty((depth, k, k)), integer_matrix(depth, 3))
 
 
 @inner

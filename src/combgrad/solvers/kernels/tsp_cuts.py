@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from combgrad.solvers.kernels import inner
 from combgrad.solvers.kernels.tsp_costs import copy_square
+from combgrad.solvers.kernels.zeros import flag_matrix, float_matrix, floats, integers
 
 # Cuts this close to the two edges a tour needs are not worth a row.
 _TOLERANCE = 1e-6
@@ -31,12 +32,12 @@ class CutSearch(NamedTuple):
 def new_cut_search(k: int) -> CutSearch:
     """Allocate the search for k cities."""
     return CutSearch(
-        np.zeros((k, k)),
-        np.zeros(k),
-        np.zeros(k, dtype=np.int64),
-        np.zeros((k, k), dtype=np.bool_),
-        np.zeros((k, k), dtype=np.bool_),
-        np.zeros(k, dtype=np.int64),
+        float_matrix(k, k),
+        floats(k),
+        integers(k),
+        flag_matrix(k, k),
+        flag_matrix(k, k),
+        integers(k),
     )
 
 

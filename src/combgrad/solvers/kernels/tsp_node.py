@@ -27,6 +27,13 @@ from combgrad.solvers.kernels.tsp_one_tree import (
 )
 from combgrad.solvers.kernels.tsp_pace import Pace, must_stop
 from combgrad.solvers.kernels.tsp_relaxation import add_cuts, bound_edges, read_usage
+from combgrad.solvers.kernels.zeros import (
+    flag_matrix,
+    float_matrix,
+    floats,
+    integer_matrix,
+    integers,
+)
 
 _PIVOTS_PER_CITY = 50
 # A violated row becomes a step along its ray that raises the bound by far more than a tour costs.
@@ -69,25 +76,25 @@ def new_search(k: int, pace: Pace) -> Search:
     """Allocate the search for k cities."""
     edges, cuts = k * (k - 1) // 2, 4 * k
     return Search(
-        np.zeros((k, k)),
-        np.zeros((k, k)),
-        np.zeros(1, dtype=np.int64),
-        np.zeros((k, k)),
-        np.zeros((k, k)),
-        np.zeros((k, k)),
-        np.zeros(k),
-        np.zeros(k),
-        np.zeros((k, k)),
-        np.zeros(edges + k + cuts),
-        np.zeros(k + 1, dtype=np.int64),
-        np.zeros(k + 1, dtype=np.int64),
-        np.zeros((2, k), dtype=np.int64),
-        np.zeros((edges, 2), dtype=np.int64),
-        np.zeros(1 + cuts, dtype=np.int64),
-        np.zeros((2 * k, k), dtype=np.bool_),
-        np.zeros(2 * k, dtype=np.int64),
-        np.zeros(1, dtype=np.int64),
-        np.zeros((_MOST_LEVELS + 1, k), dtype=np.int64),
+        float_matrix(k, k),
+        float_matrix(k, k),
+        integers(1),
+        float_matrix(k, k),
+        float_matrix(k, k),
+        float_matrix(k, k),
+        floats(k),
+        floats(k),
+        float_matrix(k, k),
+        floats(edges + k + cuts),
+        integers(k + 1),
+        integers(k + 1),
+        integer_matrix(2, k),
+        integer_matrix(edges, 2),
+        integers(1 + cuts),
+        flag_matrix(2 * k, k),
+        integers(2 * k),
+        integers(1),
+        integer_matrix(_MOST_LEVELS + 1, k),
         new_one_tree(k),
         new_tableau(k + cuts, edges, edges + k + cuts),
         new_cut_search(k),

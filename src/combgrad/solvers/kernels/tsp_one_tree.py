@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from combgrad.solvers.kernels import inner
 from combgrad.solvers.kernels.tsp_costs import ROUNDING, copy_vector
+from combgrad.solvers.kernels.zeros import float_matrix, floats, integers
 
 # Steps without a better bound before the ascent's step shrinks, and by how much.
 _PATIENCE = 8
@@ -41,14 +42,14 @@ class OneTree(NamedTuple):
 def new_one_tree(k: int) -> OneTree:
     """Allocate a 1-tree of k cities."""
     return OneTree(
-        np.zeros(k, dtype=np.int64),
-        np.zeros(k, dtype=np.int64),
-        np.zeros(k, dtype=np.int64),
-        np.zeros(k, dtype=np.int64),
-        np.zeros(k, dtype=np.int64),
-        np.zeros(k),
-        np.zeros(k),
-        np.zeros((k, k)),
+        integers(k),
+        integers(k),
+        integers(k),
+        integers(k),
+        integers(k),
+        floats(k),
+        floats(k),
+        float_matrix(k, k),
     )
 
 
@@ -151,8 +152,8 @@ def ascend(
 
     Stops early at a bound of enough, or at a 1-tree that is a tour (Held, Wolfe & Crowder 1974).
     """
-    direction = np.zeros(k)
-    best_potential = np.zeros(k)
+    direction = floats(k)
+    best_potential = floats(k)
     best, stalled, factor = -np.inf, 0, _FIRST_STEP
     for step in range(steps):
         bound = one_tree_bound(matrix, allowed, potential, tree, k)
