@@ -37,7 +37,7 @@ def check_costs(name: str, costs: Tensor) -> None:
 
 def refuse_transforms(name: str, costs: Tensor) -> None:
     """Raise SolverInputError, naming the solver, for costs that are traced by torch.func."""
-    # Asked of torch itself in the same way by torch.func, which has no public question for it.
+    # torch has no public question for it; to print a tensor it asks this one.
     if torch._C._functorch.is_functorch_wrapped_tensor(costs):
         raise SolverInputError(
             f"{name}: costs are inside a transform of torch.func (grad, vmap, jacrev, jvp, ...), "
