@@ -118,7 +118,7 @@ def test_sums_and_bounds():
 @relaxations
 def test_as_tau_goes_to_zero_the_answer_becomes_a_choice_of_the_noisy_costs(make):
     method, costs, k = make(), random(30, 8), 3
-    method.tau = 1e-4
+    method.tau = 1e-6  # far below what is between two keys
     answer, saved = method.forward(TopK(k), costs)
     (noise,) = saved.extras
     for b in range(len(costs)):
