@@ -76,15 +76,13 @@ class Margin(Part, nn.Module, ABC):
         if not self.active:
             return costs
         if "target" in self.needs:
-            target = need(type(self).__name__, "target", target, costs, ", or use NoiseMargin")
+            target = need(self.own_name, "target", target, costs, ", or use NoiseMargin")
         offset = self._offset(costs.detach(), target)
         if marked is not None:
             offset = offset.masked_fill(~marks(marked, costs), 0.0)
         if "target" in self.needs and not bool(offset.isfinite().all()):
             # Else the solver finds it in the costs, and speaks of a network that diverged.
-            raise ValueError(
-                f"{type(self).__name__}: the target holds NaN or inf; mend the labels."
-            )
+            raise ValueError(f"{self.own_name}: the target holds NaN or inf; mend the labels.")
         return costs + offset
 
     @abstractmethod

@@ -54,7 +54,7 @@ class Loss(Described, nn.Module, ABC):
         """
         if not isinstance(labels, Labels):
             raise TypeError(
-                f"{type(self).__name__} takes labels as combgrad.Labels, not as a "
+                f"{self.own_name} takes labels as combgrad.Labels, not as a "
                 f"{type(labels).__name__}; pass Labels(target=...), Labels(true_costs=...) or both."
             )
         outcome: Outcome = outside_graphs(self._judged, layer, costs, labels, instances)
@@ -70,7 +70,7 @@ class Loss(Described, nn.Module, ABC):
         outcome: Outcome = super().__call__(layer, costs, labels, instances)
         if not isinstance(outcome, Outcome):
             raise TypeError(
-                f"{type(self).__name__}: its forward gives a {type(outcome).__name__}; it must "
+                f"{self.own_name}: its forward gives a {type(outcome).__name__}; it must "
                 f"return combgrad.losses.Outcome(loss), or Outcome(loss, solution)."
             )
         return outcome

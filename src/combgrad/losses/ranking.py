@@ -35,7 +35,7 @@ class RankingLoss(PoolLoss):
         """The loss; ValueError without true costs of the costs' shape."""
         known = instances or NOTHING
         prepared = layer.prepare(costs, labels, known)
-        true_costs = true_costs_seen(type(self).__name__, layer, prepared, labels, known)
+        true_costs = true_costs_seen(self.own_name, layer, prepared, labels, known)
         # What either forbids is refused: what a known solution costs by it would be nothing at all.
         seen = prepared.masked_fill(true_costs == torch.inf, torch.inf)
         solutions = self.known(layer.solver, seen, labels, known)

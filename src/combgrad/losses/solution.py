@@ -31,7 +31,7 @@ class SolutionLoss(Loss):
         instances: Instances | None = None,
     ) -> Outcome:
         """The loss and y(w) (B, *S); ValueError without a target of the costs' shape."""
-        target = need(type(self).__name__, "target", labels.target, costs)
+        target = need(self.own_name, "target", labels.target, costs)
         solution = layer(costs, target, instances, marked=labels.of_margin)
         return Outcome(self.of_marked(solution, labels, instances).mean(), solution)
 
@@ -39,7 +39,7 @@ class SolutionLoss(Loss):
         self, solution: Tensor, labels: Labels, instances: Instances | None = None
     ) -> Tensor:
         """`of_each` of solutions (B, *S) where they are marked and no padding, 0 elsewhere."""
-        target = need(type(self).__name__, "target", labels.target, solution)
+        target = need(self.own_name, "target", labels.target, solution)
         marked = spoken_of(labels.marked, (instances or NOTHING).valid, solution)
         if marked is None:
             return self.of_each(solution, target)
