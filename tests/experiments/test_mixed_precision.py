@@ -13,9 +13,11 @@ from combgrad.gradients import Identity
 from combgrad.layer import CombinatorialLayer
 from combgrad.losses import Recall
 from combgrad.networks import DVAE, ClassNet, GlobeNet, RetrievalNet, SmallCNN
+from combgrad.networks.cell_costs import CellCosts
 from combgrad.networks.headline import HeadlineNet, expected_word
 from combgrad.networks.l2x import L2XNet
 from combgrad.networks.matching import Affinity
+from combgrad.networks.predictors import CostPredictor
 from combgrad.solvers import Ranking, TopK
 
 IMAGES = torch.randint(
@@ -93,6 +95,20 @@ def test_networks_answer_in_single_precision():
         scores = l2x.selector(tokens, vectors)
         assert scores.dtype == torch.float32
         assert bool(l2x.predictor(tokens, (scores > 0).bfloat16(), 5, vectors).isfinite().all())
+
+
+@pytest.mark.parametrize(
+    ("made", "shape"),
+    [(CellCosts, (2, 1, 6, 6)), (lambda: CostPredictor(3, 5, positive=True), (4, 3))],
+    ids=["cells", "features"],
+)
+def test_costs_become_positive_in_single_precision(made, shape):
+    net, inputs = made(), torch.randn(shape)
+    with torch.no_grad(), mixed():
+        halves, costs = net.layers(inputs), net(inputs)
+    assert (halves.dtype, costs.dtype) == (torch.bfloat16, torch.float32)
+    expected = torch.log1p(halves.double().exp()).view_as(costs).float()
+    torch.testing.assert_close(costs, expected, rtol=1e-6, atol=1e-7)
 
 
 def test_words_of_headlines_are_told_apart_in_single_precision():

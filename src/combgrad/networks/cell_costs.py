@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from combgrad.arguments import check_count
+from combgrad.networks.precision import single
 
 
 class CellCosts(nn.Module):
@@ -33,4 +34,5 @@ class CellCosts(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """The costs (B, H, W)."""
-        return softplus(self.layers(pictures).squeeze(1))
+        # In single precision even under autocast: a solution depends on small differences of costs.
+        return softplus(single(self.layers(pictures).squeeze(1)))

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from combgrad.arguments import check_count
+from combgrad.networks.precision import single
 
 
 class CostPredictor(nn.Module):
@@ -60,7 +61,8 @@ class CostPredictor(nn.Module):
                 f"(B, {', '.join(map(str, self.features))})."
             )
         start = features if self.shared else features.flatten(1)
-        costs: Tensor = self.layers(start).view(len(features), *self.costs)
+        # In single precision even under autocast: a solution depends on small differences of costs.
+        costs = single(self.layers(start)).view(len(features), *self.costs)
         return softplus(costs) if self.positive else costs
 
 
