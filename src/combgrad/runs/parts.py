@@ -11,6 +11,7 @@ from omegaconf import DictConfig, ListConfig
 from combgrad.data.datamodule import checked_fingerprint
 from combgrad.experiments import Experiment
 from combgrad.experiments.checkpoints import Checkpoints, WholeFiles
+from combgrad.experiments.denormals import WithoutDenormals
 from combgrad.experiments.history import History
 from combgrad.files.installation import program
 from combgrad.gradients.noise import GradientNoise
@@ -114,7 +115,8 @@ def build(config: DictConfig, by_command: bool = False) -> Parts:
     history = History()
     checkpoints = Checkpoints(folder, config.monitor.metric, config.monitor.mode)
     others = [instantiate(node) for node in config.callbacks.values()]
-    trainer = build_trainer(config, [AnswersSignals(), *others, history, checkpoints], by_command)
+    callbacks = [AnswersSignals(), WithoutDenormals(), *others, history, checkpoints]
+    trainer = build_trainer(config, callbacks, by_command)
     data = instantiate(config.data)
     repeat_batches(data, config)
     describe_run(history, config, checked_fingerprint(data))
