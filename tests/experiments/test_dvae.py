@@ -163,6 +163,22 @@ def test_entries_as_bernoulli_variables_are_compared_as_torch_does(share):
         kl_to_share(logits, 1)
 
 
+@pytest.mark.parametrize(
+    "loss",
+    [
+        kl_to_uniform,
+        lambda logits: kl_to_share(logits, 0.5),
+        lambda logits: pixel_cross_entropy(logits.flatten(1), torch.zeros(3, 400)),
+    ],
+    ids=["rows", "entries", "pixels"],
+)
+def test_losses_of_halves_are_summed_in_single_precision(loss):
+    logits = (0.1 * torch.randn(3, 20, 20)).bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(loss(logits), loss(logits.float()))
+    assert torch.equal(loss(logits), loss(logits.float()))
+
+
 def test_the_divergence_can_be_that_of_entries():
     experiment, images, _ = make(Identity(), Std())
     logits = experiment.net.encode(images)

@@ -71,6 +71,26 @@ def test_a_strong_proximal_term_leaves_a_small_step_within_the_hull():
     torch.testing.assert_close(whole, torch.tensor([[-1e3, 0.0, 1e3]]).double())
 
 
+def test_a_weak_proximal_term_is_not_rounded_away_beside_large_costs():
+    """Two entries cost the same: whatever rho is, without a gradient the solution stays."""
+    costs = torch.tensor([[100.0, 100.0, 200.0]])
+    found = slope_of(LPGD(1.0, "lower", 3e-6), costs, torch.zeros(1, 3), solvers.TopK(1))
+    assert found.tolist() == [[0.0, 0.0, 0.0]]
+    costs, upstream = torch.full((1, 8), 1e5), random(1, 8).float()
+    single, double = (
+        slope_of(LPGD(1.0, "average", 0.02), w, g, solvers.TopK(2))
+        for w, g in ((costs, upstream), (costs.double(), upstream.double()))
+    )
+    torch.testing.assert_close(single.double(), double, atol=1e-5, rtol=0)
+
+
+def test_the_search_for_the_nearest_point_ends_where_costs_are_alike_and_large(recwarn):
+    costs, upstream, solver = torch.full((1, 8), 1000.0), random(1, 8).float(), solvers.TopK(2)
+    slope_of(LPGD(1.0, "average", 0.02), costs, upstream, solver)
+    assert solver.calls < 30
+    assert not recwarn.list
+
+
 def test_forbidden_entries_have_no_slope():
     costs, upstream = random(4, 6), random(4, 6, seed=1)
     costs[:, 2] = torch.inf

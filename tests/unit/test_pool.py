@@ -58,6 +58,20 @@ def test_it_keeps_what_a_list_without_doubles_keeps_the_latest_five(batches):
         assert len(pool) == len(expected)
 
 
+def test_shares_of_other_dtypes_are_known_by_what_they_are_and_kept_as_exact_as_they_came():
+    thirds, pool = torch.tensor([[1 / 3, 2 / 3]], dtype=torch.float64), SolutionPool()
+    solver = from_function(lambda costs: np.array([1 / 3, 2 / 3]))
+    pool.add(thirds)
+    pool.add(thirds.float())
+    pool.add(torch.tensor([[0.5, 0.5]]).bfloat16())
+    known = pool.known(solver, torch.rand(4, 2), NOTHING)
+    assert torch.equal(known, torch.tensor([[1 / 3, 2 / 3], [0.5, 0.5]]))
+    assert torch.equal(pool.solutions, torch.cat([thirds, torch.full((1, 2), 0.5).double()]))
+    twin = SolutionPool()
+    twin.load_state_dict(pool.state_dict())
+    assert torch.equal(twin.solutions, pool.solutions)
+
+
 def test_a_step_asks_the_solver_as_often_as_the_ratio_says():
     pool, solver = SolutionPool(0.3, generator=seeded()), TopK(3)
     pool.add(SOLVER(random(1, 10)))

@@ -205,6 +205,17 @@ def test_where_negative_costs_are_clamped_a_warning_says_what_is_not_told_apart(
         warnings.simplefilter("error")
         found = unambiguous_regret(solver, torch.ones(1, 2), solver(true), true)
     assert found.tolist() == [4.0]
+    with pytest.warns(RuntimeWarning, match="takes costs below 0 for 0"):
+        worst_tied(solvers.Cached(solver), torch.zeros(1, 2), true)
+
+
+@pytest.mark.parametrize("wrong", [torch.inf, -torch.inf, torch.nan])
+def test_true_costs_by_which_nothing_can_be_told_are_named(wrong):
+    costs, true = torch.ones(2, 3), torch.tensor([[1.0, 2, 3], [1, wrong, 2]])
+    with pytest.raises(ValueError, match="true costs of batch index 1 are NaN or infinite"):
+        worst_tied(solvers.TopK(1), costs, true)
+    costs[1, 1] = torch.inf
+    assert worst_tied(solvers.TopK(1), costs, true).tolist() == [[0, 0, 1], [0, 0, 1]]
 
 
 def test_solutions_that_are_not_whole_are_refused():

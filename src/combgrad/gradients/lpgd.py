@@ -65,7 +65,9 @@ class LPGD(GradientMethod):
         """argmin <w + step, y> + rho/2 |y - y(w)|^2, (B, *S)."""
         if self.rho == 0:
             return solution_along(solver, saved, step)
-        moved = within_reach(saved.costs + step - self.rho * saved.solution, saved.costs)
+        # In single precision a small rho would be rounded away beside large costs.
+        pulled = saved.costs.double() + step.double() - self.rho * saved.solution.double()
+        moved = within_reach(pulled, saved.costs)
         point, _, _ = regularised_minimum(
             solver, moved, saved.instances, self.rho, self.steps, self.tol
         )

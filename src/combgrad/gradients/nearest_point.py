@@ -58,6 +58,10 @@ def _best_mixture(vertices: Tensor, shares: Tensor, new: Tensor, pull: Tensor) -
 
     It starts from shares whose last one, where `new` (B, 1) is 1, may become more than 0.
     """
+    # From their middle, as shares sum to 1: only how vertices differ counts, and not how long they
+    # and the pull are, beside which the differences would be rounded away.
+    middle = vertices.mean(dim=1, keepdim=True)
+    vertices, pull = vertices - middle, pull + middle[:, 0]
     gram = vertices @ vertices.transpose(1, 2)
     linear = (vertices @ pull.unsqueeze(2)).squeeze(2)
     active = torch.cat([shares[:, :-1] > 0, new > 0], dim=1)

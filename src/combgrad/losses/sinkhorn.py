@@ -14,7 +14,7 @@ from combgrad.losses.base import Loss, Outcome
 from combgrad.solvers.arrays import check_finite
 from combgrad.solvers.assignment import Assignment
 from combgrad.solvers.base import Solver
-from combgrad.solvers.cache import Cached
+from combgrad.solvers.cache import behind_cache
 from combgrad.solvers.checking import is_brought
 from combgrad.solvers.function import FunctionSolver
 from combgrad.solvers.spending import spent
@@ -54,7 +54,7 @@ class Sinkhorn(Loss):
 
     def check_solver(self, solver: Solver) -> None:
         """Raise IncompatibleError unless the solver is an assignment, or one of the user's own."""
-        asked = solver.solver if isinstance(solver, Cached) else solver
+        asked = behind_cache(solver)
         if not (isinstance(asked, Assignment | FunctionSolver) or is_brought(asked)):
             raise IncompatibleError(
                 f"Sinkhorn spreads an assignment over rows and columns, and the solutions of "

@@ -9,6 +9,7 @@ from combgrad.errors import IncompatibleError, WrongAnswerError
 from combgrad.instances import NOTHING, Instances
 from combgrad.labels import need
 from combgrad.solvers.base import Solver
+from combgrad.solvers.cache import behind_cache
 from combgrad.solvers.spending import spent
 
 #: What rounding may make of a regret of 0, relative to what true solutions cost.
@@ -101,17 +102,18 @@ def worst_tied(
     the w must be above the tolerance; where it clamps them, entries that round to 0 or less are not
     told apart, another solution may cost more by c, and a RuntimeWarning says so.
 
-    Raises ValueError for a tolerance that is not above 0, IncompatibleError for a solver whose
-    answers are no whole numbers, and WrongAnswerError, naming the batch index, where the second
-    answer is no tie, as by a solver that is not exact.
+    Raises ValueError for a tolerance that is not above 0 and for true costs that are not finite
+    where the predicted ones are, IncompatibleError for a solver whose answers are no whole numbers,
+    and WrongAnswerError, naming the batch index, where the second answer is no tie, as by a solver
+    that is not exact.
     """
     if not 0 < tolerance < float("inf"):
         raise ValueError(f"tolerance is {tolerance}; it must be finite and greater than 0.")
     known = instances or NOTHING
     whole = known.without_padding(costs.detach().double()).div(tolerance).round()
-    true = true_costs.detach().double().masked_fill(whole == torch.inf, 0.0)
-    true = known.zeroed(true)
-    if getattr(solver, "negative", None) == "clamp" and bool((whole <= 0).any()):
+    true = known.zeroed(true_costs.detach().double().masked_fill(whole == torch.inf, 0.0))
+    _check_finite(true)
+    if getattr(behind_cache(solver), "negative", None) == "clamp" and bool((whole <= 0).any()):
         warnings.warn(CLAMPED, RuntimeWarning, stacklevel=2)
     worst = found = solver(whole, known)
     reach = found.new_zeros(len(found))
@@ -129,6 +131,17 @@ def worst_tied(
             f"exact, or a tolerance that fits the size of the costs."
         )
     return worst
+
+
+def _check_finite(true_costs: Tensor) -> None:
+    """Raise ValueError, naming the batch index, for true costs by which nothing can be told."""
+    wrong = ~true_costs.isfinite().flatten(1).all(dim=1)
+    if bool(wrong.any()):
+        raise ValueError(
+            f"worst_tied: true costs of batch index {int(wrong.nonzero()[0])} are NaN or infinite "
+            f"where the predicted ones are finite; predict +inf where an entry is forbidden, or "
+            f"leave the instance out."
+        )
 
 
 def _largest(solution: Tensor) -> Tensor:

@@ -236,6 +236,11 @@ class Cached(Solver):
         return [(*common, *keys) for keys in zip(*single, strict=True)]
 
 
+def behind_cache(solver: Solver) -> Solver:
+    """The solver that a cache asks, or the solver itself where it is none."""
+    return solver.solver if isinstance(solver, Cached) else solver
+
+
 def _made(value: Any) -> Hashable:
     """Equal while a solver, or its setting, is the same as before; None where nobody can tell."""
     if isinstance(value, Described):

@@ -62,14 +62,16 @@ class SolutionPool(Described, nn.Module):
         _check_finite(solutions)
         solutions = solutions.detach() + 0.0  # -0.0 is no other solution
         new = []
-        for row, values in enumerate(solutions.double().cpu().numpy()):
+        # What differs by the rounding of single precision is one solution.
+        for row, values in enumerate(solutions.float().cpu().numpy()):
             key = values.tobytes()
             if key not in self._keys:
                 self._keys[key] = None
                 new.append(row)
         if not new:
             return
-        known = [self.solutions.to(solutions)] if len(self) else []
+        known = [self.solutions.to(solutions.device)] if len(self) else []
+        # The widest dtype that came holds all of them as they were.
         self.solutions = torch.cat([*known, solutions[new]])[-self.size :]
         for key in list(self._keys)[: -self.size]:
             del self._keys[key]
@@ -144,8 +146,8 @@ class SolutionPool(Described, nn.Module):
                 f"SolutionPool: the known solutions have shape {tuple(self.solutions.shape[1:])} "
                 f"and the costs {tuple(costs.shape[1:])}; use one pool for each problem."
             )
-        self.solutions = self.solutions.to(costs)
-        return self.solutions
+        self.solutions = self.solutions.to(costs.device)
+        return self.solutions.to(costs.dtype)
 
     def get_extra_state(self) -> Tensor:
         """The known solutions (N, *S), for a checkpoint."""
