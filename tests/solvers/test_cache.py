@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from combgrad.errors import IncompatibleError, SolverInputError
+from combgrad.instances import Instances
 from combgrad.solvers import TSP, GraphShortestPath, Knapsack, TopK
 from combgrad.solvers.base import Solver, Trait
 from combgrad.solvers.cache import Cached
@@ -140,6 +141,16 @@ def test_arguments_without_bytes_go_past_the_cache():
     cached = Cached(from_function(lambda costs, rules: rules[0](costs)))
     assert torch.equal(cached(costs, rules=[np.abs]), costs.abs())
     assert torch.equal(cached(costs, rules=[np.negative]), -costs)
+
+
+def test_what_instances_call_shared_stays_so_for_a_function():
+    cached = Cached(from_function(lambda costs, table=None: (costs < table[1]).astype(float)))
+    costs = torch.tensor([[0.1, 0.9, 0.4], [0.6, 0.2, 0.8]])
+    table = np.array([0.0, 0.5])  # as long as the batch
+    found = cached(costs, Instances(shared={"table": table}))
+    assert found.tolist() == [[1, 0, 1], [0, 1, 0]]
+    with pytest.raises(SolverInputError, match="'table' is as long as the batch"):
+        cached(costs, table=table)
 
 
 def test_errors_count_in_the_batch_of_the_caller():

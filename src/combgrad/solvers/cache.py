@@ -146,15 +146,20 @@ class Cached(Solver):
         elif self.solver.padding == "forbidden":
             yield slice(None), values.masked_fill(~valid.to(values.device), filler), others
         else:
-            instances = self.solver.describe(values, None, others)
+            instances = self._described(values, others)
             for some in by_size(self.solver.own_name, valid.to(values.device)):
                 yield some.rows, some.of(values), instances.rows(some.rows).entries
 
     def _solve(self, costs: Tensor, **entries: Any) -> Tensor:
-        return self._answer(costs, None, self.solver.describe(costs, None, entries))
+        return self._answer(costs, None, self._described(costs, entries))
 
     def _solve_near(self, costs: Tensor, near: Tensor, **entries: Any) -> Tensor:
-        return self._answer(costs, near, self.solver.describe(costs, None, entries))
+        return self._answer(costs, near, self._described(costs, entries))
+
+    def _described(self, costs: Tensor, entries: Mapping[str, Any]) -> Instances:
+        """The instances of costs (B, *S) by arguments that the call has accepted."""
+        # A function's own way asks anew what Instances of the call may have told.
+        return Solver.describe(self.solver, costs, None, entries)
 
     def _answer(self, costs: Tensor, near: Tensor | None, instances: Instances) -> Tensor:
         self._asked += len(costs)
