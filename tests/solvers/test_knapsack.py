@@ -178,6 +178,12 @@ def test_weights_of_a_call_that_are_none_are_refused(weights, match):
         Knapsack(None, 7)(torch.ones(2, 3), weights=weights)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+def test_weights_of_a_call_may_be_in_half_precision_and_part_of_a_graph(dtype):
+    costs, weights = torch.tensor([[-3.0, -4.0, -2.0]]), torch.tensor([3, 5, 4], dtype=dtype)
+    assert Knapsack(None, 7)(costs, weights=weights.requires_grad_()).tolist() == [[1, 0, 1]]
+
+
 def test_a_weight_of_any_size_is_only_too_heavy():
     costs = torch.tensor([[-9.0, -1.0, -2.0], [-1.0, -9.0, -2.0]])
     for weights in ([10**20, 1, 1], [[10**20, 1, 1], [1, 10**20, 1]]):

@@ -183,6 +183,19 @@ def test_a_metric_takes_bool_targets_for_numbers(name):
     assert torch.equal(COMPARED[name](solution, target.bool()), COMPARED[name](solution, target))
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_more_entries_than_halves_can_count_are_counted(dtype):
+    edges = 79 * 78 // 2
+    solution, target = torch.ones(1, edges, dtype=dtype), torch.ones(1, edges, dtype=dtype)
+    target[0, 1000:] = 0
+    assert wrong_entries(solution, target).tolist() == [2081]
+    target[0, 2080:] = 1
+    solution[0, :77] = 0
+    assert wrong_entries(solution, target).tolist() == [1157]
+    assert edge_accuracy(solution, target).tolist() == pytest.approx([1924 / 2001])
+    assert entry_accuracy(solution, target).tolist() == pytest.approx([1 - 2 * 1157 / 79**2])
+
+
 def test_edges_and_subsets_are_counted_in_whole_instances():
     solution, target = torch.ones(2, 3, 4), torch.zeros(2, 3, 4)
     target[:, 0] = 1

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from combgrad.errors import SolverInputError
 from combgrad.instances import EntryShape
-from combgrad.solvers.arrays import to_array, to_tensor
+from combgrad.solvers.arrays import single, to_array, to_tensor
 from combgrad.solvers.base import Solver, Trait, check_rows
 from combgrad.solvers.ilp_program import Program, binary_program
 from combgrad.solvers.kernels.knapsack import pack, pack_exactly, pack_parallel
@@ -121,7 +121,8 @@ class Knapsack(Solver):
                 "Knapsack(None, capacity) for weights that every call gives."
             )
         try:
-            table = np.asarray(weights.cpu() if isinstance(weights, Tensor) else weights)
+            given = single(weights.detach()).cpu() if isinstance(weights, Tensor) else weights
+            table = np.asarray(given)
         except ValueError as error:
             raise SolverInputError(
                 f"Knapsack: weights cannot be made an array ({error}); pass (n,) or (B, n)."
