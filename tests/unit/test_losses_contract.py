@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from combgrad import CombinatorialLayer
+from combgrad.errors import SolverInputError
 from combgrad.gradients import Identity
 from combgrad.labels import Labels
 from combgrad.losses import Loss
@@ -20,6 +21,9 @@ COUNTED_AS_GIVEN = {"solution_cost"}
 
 #: Those whose gradient sees no solution.
 GIVEN_GRADIENT = {"bilinear", "target_cost", "regret"}
+
+#: Those that compare costs with what is true of them, and ask no solver.
+UNSOLVED = {"cost_mse", "target_cost"}
 
 
 def random(*shape, seed=0, dtype=torch.float64):
@@ -67,6 +71,22 @@ def test_labels_may_be_whole_numbers_and_bool(name, dtype):
     expected = gradient_of(name, layer_of(name), costs, labels)
     whole = Labels(labels.target.to(dtype), true.to(torch.int64))
     assert torch.equal(gradient_of(name, layer_of(name), costs, whole), expected)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_transform_of_torch_func_is_refused_where_costs_are_solved(name):
+    costs, labels = random(6, 10), labels_of(random(6, 10, seed=5))
+    loss, layer = made(name), layer_of(name)
+
+    def value(predicted):
+        return loss(layer, predicted, labels).loss
+
+    if name in UNSOLVED:
+        gradient = torch.func.grad(value)(costs)
+        torch.testing.assert_close(gradient, gradient_of(name, layer, costs, labels))
+    else:
+        with pytest.raises(SolverInputError, match=r": costs are inside .*autograd.grad"):
+            torch.func.grad(value)(costs)
 
 
 @pytest.mark.parametrize("name", LOSSES)

@@ -17,6 +17,7 @@ from combgrad.losses.truncated_projection import stopped_short
 from combgrad.projections import Norm
 from combgrad.solvers.arrays import to_array, to_tensor
 from combgrad.solvers.base import Solver
+from combgrad.solvers.forms import refuse_transforms
 from combgrad.solvers.normal_cone import Cone, normal_cone
 
 Aim = Literal["exact", "inner", "truncated"]
@@ -94,6 +95,7 @@ class ConeAligned(Loss):
                 f"train on instances of one size, or take another loss."
             )
         target = known.zeroed(need("ConeAligned", "target", labels.target, costs))
+        refuse_transforms(self.own_name, costs)
         prepared = layer.prepare(costs, labels, known)
         aims = self._aims(solver, prepared.detach(), target)
         downhill = -prepared.masked_fill(prepared == torch.inf, 0.0)

@@ -6,6 +6,7 @@ from combgrad.instances import Instances
 from combgrad.labels import Labels
 from combgrad.losses.base import Loss
 from combgrad.solvers import SolutionPool, Solver
+from combgrad.solvers.forms import refuse_transforms
 
 
 def solve_by(
@@ -30,5 +31,6 @@ class PoolLoss(Loss):
         self, solver: Solver, prepared: Tensor, labels: Labels, instances: Instances
     ) -> Tensor:
         """The pool's solutions (N, *S) at a step with prepared costs (B, *S)."""
+        refuse_transforms(self.own_name, prepared)
         true = None if labels.target is None else labels.target.to(prepared)
         return self.pool.known(solver, prepared.detach(), instances, true)

@@ -36,7 +36,7 @@ def check_costs(name: str, costs: Tensor) -> None:
 
 
 def refuse_transforms(name: str, costs: Tensor) -> None:
-    """Raise SolverInputError, naming the solver, for costs that are traced by torch.func."""
+    """Raise SolverInputError, naming the solver or loss, for costs that torch.func traces."""
     # torch has no public question for it; to print a tensor it asks this one.
     if torch._C._functorch.is_functorch_wrapped_tensor(costs):
         raise SolverInputError(
