@@ -1,11 +1,14 @@
 """Which jobs a command line means."""
 
+import hydra
 import pytest
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from combgrad.plans.grids import KINDS, PlanError
 from combgrad.runs.checks.modes import OF_SWEEPS
+from combgrad.runs.configuration import CONFIG_FOLDER
 from combgrad.sweeps.expansion import SweepWordError, arranged, requests
 
 TABLE_6_CELLS = [
@@ -106,6 +109,11 @@ def test_all_parts_of_a_figure_are_one_sweep_without_double_jobs():
             r"table6 has no margin.alpha=0.3; it holds 0.1, 0.2, 0.5",
         ),
         (["table=6,7", "experiment=dvae"], SweepWordError, "table6, table7 has no"),
+        (["dry=no"], SweepWordError, r"^dry=no: it must be true or false\.$"),
+        (["rerun=off"], SweepWordError, r"^rerun=off: it must be true or false\.$"),
+        (["rerun=true,false"], SweepWordError, "must be true or false"),
+        (["resume=false"], SweepWordError, "resume=false would be ignored: .* rerun=true"),
+        (["group=mine"], SweepWordError, "group=mine would be ignored"),
     ],
 )
 def test_words_that_make_no_sense_are_refused(words, error, message):
@@ -119,6 +127,20 @@ def test_hydra_sees_the_words_of_a_sweep_as_choices_and_its_own_as_they_are():
         "-m", "table=choice(6)", "margin.alpha=choice(0.1)", "seed=0,1", "paths.root=/x",
         "hydra.verbose=true",
     ]  # fmt: skip
+
+
+def test_a_sweep_takes_the_switches_that_hydra_knows():
+    for word in ("dry=true", "dry=FALSE", "rerun=False", "resume=true"):
+        assert len(requests(["experiment=tsp5", word])) == 1
+
+
+def test_options_can_be_named_by_a_pattern():
+    with hydra.initialize_config_dir(str(CONFIG_FOLDER), version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+        found = words_of(requests(["experiment=glob(tsp*)", "seed=0"], loader))
+        assert [words["experiment"] for words in found] == ["tsp10", "tsp20", "tsp5"]
+        narrowed = requests(["table=6", "experiment=glob(tsp?)", "seed=0"], loader)
+    assert {words["experiment"] for words in words_of(narrowed)} == {"tsp5"}
 
 
 def test_every_kind_of_plan_is_a_word_of_sweeps():

@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 
@@ -15,6 +16,9 @@ from combgrad.runs.configuration import NEUTRAL_NODES
 
 #: Words for a single run, which makes no record that a sweep could count.
 SINGLE_WORDS = frozenset({"debug", "mode", "checkpoint"})
+
+#: Words of a sweep that are true or false.
+SWITCHES = frozenset({"dry", "rerun"})
 
 #: key -> its values as Hydra writes them, such as {"seed": ["0", "1"]}
 Choices = dict[str, list[str]]
@@ -71,12 +75,16 @@ def _deferred(word: str) -> str:
     return f"{key}={value},{value}" if override.value() is None else f"{key}=choice({value})"
 
 
-def requests(words: Sequence[str]) -> list[Request]:
+def requests(words: Sequence[str], loader: ConfigLoader | None = None) -> list[Request]:
     """All jobs that a sweep's words mean, each once, the first seed of every cell first.
+
+    `loader` knows the options that `glob(tsp*)` may mean.
 
     Raises SweepWordError or PlanError where the words make no sense together.
     """
-    parsed = OverridesParser.create().parse_overrides(list(words))
+    parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(words))
+    for word in parsed:
+        _check_heeded(word)
     given = {word.get_key_element(): _values(word) for word in parsed}
     plans = [p for kind in KINDS for which in given.get(kind, ()) for p in load_plans(kind, which)]
     seeds = _seeds(given)
@@ -90,6 +98,21 @@ def requests(words: Sequence[str]) -> list[Request]:
         for request in _of_plan(plan, given, seeds):
             found.setdefault(frozenset(request.overrides), request)
     return list(found.values())
+
+
+def _check_heeded(word: Override) -> None:
+    """SweepWordError for a word that a sweep would take for another one, or not look at."""
+    key, value, text = word.get_key_element(), word.value(), word.input_line
+    if key in SWITCHES and not isinstance(value, bool):
+        # Hydra takes `no` for a text, and any text would count as yes.
+        raise SweepWordError(f"{text}: it must be true or false.")
+    if key in ("group", "sweep"):
+        raise SweepWordError(f"{text} would be ignored: a sweep sets it itself. Leave it out.")
+    if key == "resume" and value is not True:
+        raise SweepWordError(
+            f"{text} would be ignored: a sweep goes on with what was cut off. Leave it out, or "
+            f"write rerun=true, which runs every job from the beginning."
+        )
 
 
 def _check_told(plans: Sequence[Plan], given: Choices) -> None:

@@ -67,7 +67,8 @@ class CombgradSweeper(Sweeper):
 
         # A copy, as what is set can no longer be composed with the words of a job.
         HydraConfig.instance().set_config(copy.deepcopy(self.config))
-        prepared = checking.prepare(expansion.requests(arguments), self._compose)
+        requests = expansion.requests(arguments, self.hydra_context.config_loader)
+        prepared = checking.prepare(requests, self._compose)
         self.task.checked = frozenset(digest(scientific(job.config)) for job in prepared)
         sweep = Sweep(
             prepared,
