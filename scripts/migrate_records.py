@@ -24,8 +24,9 @@ def arguments() -> argparse.Namespace:
 
 def rewrite(path: Path, dry: bool) -> list[str]:
     """Rewrite one record under its own name; what changes, nothing where it is as of today."""
-    before = json.loads(path.read_text(encoding="utf-8"))
+    # First, as its errors name the file.
     text = load_record(path).to_json()
+    before = json.loads(path.read_text(encoding="utf-8"))
     found = changes(before, json.loads(text))
     if found and not dry:
         write_text_atomically(path, text)

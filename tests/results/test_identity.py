@@ -246,6 +246,7 @@ def test_the_script_rewrites_a_folder_and_says_what_it_changed(tmp_path, monkeyp
         assert ended.value.code == 1
         assert (json.loads(path.read_text()) != old) == written
     first, second, third = capsys.readouterr().out.split("1 unreadable")[:3]
+    assert f"{tmp_path / 'broken.json'} is no run record that can be read" in first
     assert f"{path.name}: format: 1 -> {FORMAT}" in first
     assert f"{path.name}: key:" in second
     assert "0 changed, 1 unchanged" in third
