@@ -115,8 +115,12 @@ def test_only_what_is_made_of_committed_records_alone_lies_beside_them(folders):
     assert select(folders).home(folders) == folders[0].parent
     assert select(folders, everything=True).home(folders) == folders[1]
     # A single folder is the user's choice, and what it holds is nobody else's.
-    assert select(folders[1:], everything=True).home(folders[1:]) == folders[1].parent
     assert select(folders[1:]).own == frozenset()
+    # Beside the committed ones it would take their place.
+    assert select(folders[1:], everything=True).home(folders[1:]) == folders[1]
+    apart = [folders[1] / "times"]
+    put([*apart, folders[1] / "empty"], [a_record()])
+    assert select(apart).home(apart) == folders[1]
 
 
 def test_what_lies_apart_is_shown_where_it_is_asked_for_alone(folders):

@@ -56,9 +56,12 @@ class Selection:
         """The folder for what is made of the records.
 
         It lies beside the committed ones, but with the user's own as soon as one is among them, so
-        that what is committed is made of committed records alone.
+        that what is committed is made of committed records alone. Where others than these come
+        first, such as the user's own alone, it does not lie beside them either.
         """
-        return folders[-1] if self.own else folders[0].parent
+        committed = folders[0].parent / COMMITTED.name
+        others = folders[0].name != COMMITTED.name and committed.is_dir()
+        return folders[-1] if self.own or others else folders[0].parent
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
