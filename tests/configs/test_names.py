@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from combgrad.results.fields import NAME
 from combgrad.runs import configuration
 from combgrad.runs.configuration import CONFIG_FOLDER, compose, run_folder, run_name
 from combgrad.runs.distinctions import differing, flat, labels, shortened
@@ -88,6 +89,19 @@ def test_flat_keys_and_their_differences():
 def test_a_long_name_is_cut():
     assert shortened("a" * 120) == "a" * 120
     assert shortened("a" * 121) == "a" * 120 + "..."
+
+
+def test_a_record_can_have_the_name_of_any_run():
+    words = (
+        "experiment=pto_shortest_path grad=straight_through loss=hamming margin=noise "
+        "margin.alpha=0.25 corruption.gradient_sigma=0.25 optimizer.lr=0.0123 "
+        "+optimizer.weight_decay=0.0001 data.collection.deg=6 data.collection.noise_width=0.25 "
+        "data.train_size=333 data.batch_size=19 trainer.max_epochs=11 seed=20261128 "
+        "+task.epoch_metrics_every=3 +trainer.gradient_clip_val=1.0"
+    )
+    name = compose(words.split()).name
+    assert len(name) > 200
+    assert NAME.fullmatch(name)
 
 
 def test_committed_records_keep_the_names_they_have():
