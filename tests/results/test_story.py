@@ -146,3 +146,8 @@ def test_the_method_that_ranks_first_is_named():
         "Table 6: over 18 runs a has the best mean rank of 3 methods by cost ratio, 1.00, before b "
         "(2.17) and c (2.83); a test tells it apart from 0 of the 2 others."
     )
+    # Of a task that one method lacks no run is ranked.
+    more = [
+        a_cell(layout, values=(1.0,) * 4, experiment="maze", alpha=2, grad=grad) for grad in "ab"
+    ]
+    assert findings([a_table(layout, [*cells, *more])]) == [said]

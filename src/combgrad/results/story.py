@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from combgrad.results.heads import place_of
 from combgrad.results.layout import Metric
-from combgrad.results.ranking import LEVEL, Ranking, order_of
+from combgrad.results.ranking import LEVEL, order_of
 from combgrad.results.reproduction import FULL
 from combgrad.results.tables import TOLERANCE, Cell, Mark, Table
 
@@ -98,26 +98,16 @@ def _first_ranked(tables: Sequence[Table]) -> str:
     if not found:
         return ""
     table, metric, ranking = max(found, key=lambda one: one[2].blocks * len(one[2].methods))
-    runs = {run for cell in _ranked(table, metric, ranking) for run in cell.runs}
+    # Not all of the table: runs of a task that some method lacks decide no rank.
+    runs = ranking.blocks * len(ranking.methods)
     (first, best), *others = zip(ranking.methods, ranking.ranks, strict=True)
     behind = " and ".join(f"{name} ({rank:.2f})" for name, rank in others[:2])
     apart = sum(p < LEVEL for p in ranking.beside_best)
     return (
-        f"{table.layout.called}: over {len(runs)} runs {first} has the best mean rank of "
+        f"{table.layout.called}: over {runs} runs {first} has the best mean rank of "
         f"{len(ranking.methods)} methods by {metric.label}, {best:.2f}, before {behind}; a test "
         f"tells it apart from {apart} of the {len(others)} others."
     )
-
-
-def _ranked(table: Table, metric: Metric, ranking: Ranking) -> list[Cell]:
-    """The cells whose numbers are ranked."""
-    ranked = table.layout.ranking
-    return [
-        cell
-        for cell in distinct(table)
-        if ranked and cell.metric == metric
-        if table.layout.head((ranked.methods,), cell.point, metric)[0] in ranking.methods
-    ]
 
 
 def _inside(tables: Sequence[Table]) -> str:
