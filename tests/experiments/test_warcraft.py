@@ -264,6 +264,14 @@ def test_the_network_is_the_beginning_of_a_resnet18():
     assert count == 3 * 64 * 49 + 128 + 4 * (64 * 64 * 9 + 128)
 
 
+def test_a_picture_of_before_the_training_is_of_nothing_later(monkeypatch):
+    experiment = make(torch.rand(BATCH, K, K, generator=torch.Generator().manual_seed(1)))
+    later = {2: torch.ones(BATCH, K, K), 4: torch.ones(BATCH, K, K)}
+    monkeypatch.setattr(warcraft, "moments_of", lambda trainer: later)
+    monkeypatch.setattr(warcraft_maps, "draw_maps", lambda *a, **more: "drawn")
+    assert experiment.pictures(None) == {"maps": "drawn"}
+
+
 def test_pictures_show_the_maps_paths_and_costs_before_and_after(monkeypatch):
     batch, shown = a_batch(), []
     experiment = make(torch.rand(BATCH, K, K, generator=torch.Generator().manual_seed(1)))

@@ -62,8 +62,9 @@ class Maps(nn.Module):
         `predicted` tells what that is.
         """
         answers = {"maps": self.of_shown(net).cpu()}
-        if len(moments) > 1:
-            answers["maps_before"] = moments[min(moments)]
+        # What came later is no map of before, where pictures were wished for on the way alone.
+        if 0 in moments and len(moments) > 1:
+            answers["maps_before"] = moments[0]
         maps, target, costs = (self.shown[n].numpy() for n in ("maps", "target", "true_costs"))
         return {
             name: draw_maps(
