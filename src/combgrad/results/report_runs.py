@@ -76,9 +76,9 @@ def link_to(path: Path, folder: Path) -> str:
     return quote(place, errors="surrogateescape")
 
 
-def natural(text: str) -> list[tuple[int, str]]:
-    """A key that sorts tsp5 before tsp10."""
-    return [(int(part or 0), word) for word, part in re.findall(r"(\D*)(\d*)", text)]
+def natural(text: str) -> list[tuple[str, int]]:
+    """A key that sorts by words, and tsp5 before tsp10."""
+    return [(word, int(part or 0)) for word, part in re.findall(r"(\D*)(\d*)", text)]
 
 
 def run_groups(
