@@ -26,6 +26,7 @@ from combgrad.runs.distinctions import differing, flat, labels, shortened
             "tsp5-identity-std-none-distance_great_circle-reduced-seed0",
         ),
         ("budget.reduced.epochs=4", "tsp5-identity-std-none-epochs4-custom-seed0"),
+        ("++budget.reduced.epochs=4", "tsp5-identity-std-none-epochs4-custom-seed0"),
         ("trainer.max_epochs=4", "tsp5-identity-std-none-max_epochs4-custom-seed0"),
         (
             "data.train_size=9 data.seed=7",

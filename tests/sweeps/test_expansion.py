@@ -134,6 +134,14 @@ def test_a_sweep_takes_the_switches_that_hydra_knows():
         assert len(requests(["experiment=tsp5", word])) == 1
 
 
+def test_a_seed_is_that_of_all_jobs_however_it_is_set():
+    for seed in ("seed=7,8", "++seed=7,8"):
+        found = words_of(requests(["table=6", "experiment=tsp5", "margin=none", seed]))
+        assert [words["seed"] for words in found] == ["7", "8"]
+        assert not any("++seed" in words for words in found)
+    assert len(requests(["experiment=tsp5", "++seeds=3"])) == 3
+
+
 def test_options_can_be_named_by_a_pattern():
     with hydra.initialize_config_dir(str(CONFIG_FOLDER), version_base="1.3"):
         loader = GlobalHydra.instance().config_loader()

@@ -114,7 +114,7 @@ def profile_label(config: DictConfig) -> str:
     budget = config.budget[config.profile.name]
     data = {name: config.data[name] for name in map(str, budget) if name in config.data}
     same = config.size == budget and config.trainer.max_epochs == budget.epochs
-    same = same and not any(word.startswith("budget") for word in config.overrides)
+    same = same and not any(_key(word).startswith("budget") for word in config.overrides)
     same = same and all(budget[name] == value for name, value in data.items())
     return str(config.profile.name) if same else "custom"
 

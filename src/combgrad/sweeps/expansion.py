@@ -20,6 +20,9 @@ SINGLE_WORDS = frozenset({"debug", "mode", "checkpoint"})
 #: Words of a sweep that are true or false.
 SWITCHES = frozenset({"dry", "rerun"})
 
+#: Words that a sweep says to its jobs itself, as no other could.
+TOLD_TO_JOBS = frozenset({"group", "resume", "sweep"})
+
 #: key -> its values as Hydra writes them, such as {"seed": ["0", "1"]}
 Choices = dict[str, list[str]]
 
@@ -85,7 +88,7 @@ def requests(words: Sequence[str], loader: ConfigLoader | None = None) -> list[R
     parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(words))
     for word in parsed:
         _check_heeded(word)
-    given = {word.get_key_element(): _values(word) for word in parsed}
+    given = {_key(word): _values(word) for word in parsed}
     plans = [p for kind in KINDS for which in given.get(kind, ()) for p in load_plans(kind, which)]
     seeds = _seeds(given)
     given = {key: values for key, values in given.items() if key not in OF_SWEEPS}
@@ -100,13 +103,20 @@ def requests(words: Sequence[str], loader: ConfigLoader | None = None) -> list[R
     return list(found.values())
 
 
+def _key(word: Override) -> str:
+    """What a word sets; `++` before a key that every configuration has says nothing more."""
+    key = str(word.get_key_element())
+    plain = key.removeprefix("++")
+    return plain if plain in OF_SWEEPS | TOLD_TO_JOBS | {"seed"} else key
+
+
 def _check_heeded(word: Override) -> None:
     """SweepWordError for a word that a sweep would take for another one, or not look at."""
-    key, value, text = word.get_key_element(), word.value(), word.input_line
+    key, value, text = _key(word), word.value(), word.input_line
     if key in SWITCHES and not isinstance(value, bool):
         # Hydra takes `no` for a text, and any text would count as yes.
         raise SweepWordError(f"{text}: it must be true or false.")
-    if key in ("group", "sweep"):
+    if key in TOLD_TO_JOBS - {"resume"}:
         raise SweepWordError(f"{text} would be ignored: a sweep sets it itself. Leave it out.")
     if key == "resume" and value is not True:
         raise SweepWordError(
