@@ -20,6 +20,13 @@ def count(text: str) -> int:
     return int(text)
 
 
+def seed(text: str) -> int:
+    """A seed of made-up reviews, at least 0."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no seed; give a whole number, at least 0")
+    return int(text)
+
+
 def arguments() -> argparse.Namespace:
     """The command line; argparse ends the program where it makes no sense."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -36,7 +43,7 @@ def arguments() -> argparse.Namespace:
     made_up.add_argument("--train", type=count, default=1000, metavar="N")
     made_up.add_argument("--heldout", type=count, default=200, metavar="N")
     made_up.add_argument("--annotated", type=count, default=100, metavar="N")
-    made_up.add_argument("--seed", type=int, default=0)
+    made_up.add_argument("--seed", type=seed, default=0)
     asked = parser.parse_args()
     if asked.stand_in != (asked.out is not None):
         parser.error("--stand-in and --out=<folder> belong together")

@@ -72,6 +72,7 @@ def test_missing_files_are_told_in_one_line(run, tmp_path):
         (("reviews", "--path", "x", "--stand-in"), "not allowed with"),
         (("reviews", "--path", "x", "--aspect", "smell"), "invalid choice: 'smell'"),
         (("reviews", "--stand-in", "--out", "y", "--train", "0"), "'0' is no number of reviews"),
+        (("reviews", "--stand-in", "--out", "y", "--seed", "-1"), "'-1' is no seed"),
     ],
 )
 def test_a_senseless_command_line_is_refused(run, capsys, words, message):
