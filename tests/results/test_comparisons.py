@@ -110,6 +110,15 @@ def test_without_deviations_none_is_the_nearest_in_them():
     assert said.endswith("Nearest in percentage points: b.")
 
 
+def test_a_reading_that_diverged_is_not_the_nearest():
+    layout = a_layout(readings="{grad}")
+    cells = [
+        a_cell([mean], PRINTED[0], layout, grad=grad) for grad, mean in (("a", math.nan), ("b", 91))
+    ]
+    said = " ".join(reading_notes(a_table(layout, cells)))
+    assert said.endswith("Nearest in combined deviations: b; in percentage points: b.")
+
+
 def test_a_reading_without_runs_keeps_no_other_from_being_compared():
     table = two_readings([])
     (one,) = distances(table, table.layout.metrics[0])

@@ -101,11 +101,16 @@ def reading_notes(table: Table) -> list[str]:
 
 def _nearest(found: Sequence[Distance], unit: str) -> str:
     """Which reading is nearest in each of the two ways to measure, where it can be told."""
-    by_units = f"in {unit}: {min(found, key=lambda one: one.units).reading}"
+    by_units = f"in {unit}: {min(found, key=lambda one: _or_far(one.units)).reading}"
     away = [(one.deviations, one.reading) for one in found if one.deviations is not None]
     if not away:
         return by_units
-    return f"in combined deviations: {min(away, key=lambda one: one[0])[1]}; {by_units}"
+    return f"in combined deviations: {min(away, key=lambda one: _or_far(one[0]))[1]}; {by_units}"
+
+
+def _or_far(distance: float) -> float:
+    """Of runs that diverged the distance is NaN, which no comparison finds large."""
+    return math.inf if math.isnan(distance) else distance
 
 
 def _digits(value: float | None) -> str:
