@@ -22,8 +22,8 @@ FILLED: dict[str, Callable[[], Any]] = {
     "versions": dict,
 }
 
-#: No path, no control characters, no halves of letters: a name becomes part of a file's name, of 255
-#: letters at most with digits of the key and `.json`.
+#: No path, no control characters, no halves of letters: a name becomes part of a file's name, which
+#: has 255 letters at most with digits of the key and `.json`.
 NAME = re.compile(r"[^\x00-\x1f\x7f/\\\ud800-\udfff]{1,240}")
 
 #: How deep what has no form of its own may be nested.
