@@ -209,6 +209,35 @@ def test_where_negative_costs_are_clamped_a_warning_says_what_is_not_told_apart(
         worst_tied(solvers.Cached(solver), torch.zeros(1, 2), true)
 
 
+def test_costs_of_which_float64_has_no_digits_left_for_ties_are_warned_of():
+    """From 1e15 tolerances on a fraction of one is lost, and with it the worst of the ties."""
+    solver, true = solvers.TopK(2), torch.tensor([[1.0, 2, 3, 4, 5, 6]])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = worst_tied(solver, torch.full((1, 6), 1e6), true)
+    assert found.tolist() == [[0, 0, 0, 0, 1, 1]]
+    with pytest.warns(RuntimeWarning, match=r"tolerance=1e-05 that float64 .* larger tolerance"):
+        found = worst_tied(solver, torch.full((1, 6), 1e11), true)
+    assert found.tolist() != [[0, 0, 0, 0, 1, 1]]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = worst_tied(solver, torch.full((1, 6), 1e11), true, tolerance=1e3)
+    assert found.tolist() == [[0, 0, 0, 0, 1, 1]]
+
+
+@pytest.mark.parametrize("found", [[[1.0, 0], [0, 1]], [[0.0, 1], [1, 0]]])
+def test_a_target_that_pays_for_a_forbidden_entry_is_named(found):
+    """Its cost of inf must not forgive what it or the target of another row costs too much."""
+    true, target = torch.tensor([[1.0, torch.inf], [5, 2]]), torch.tensor([[0.0, 1], [1, 0]])
+    with pytest.raises(ValueError, match=r"normalised_regret: (in )?row 0"):
+        normalised_regret(torch.tensor(found), target, true)
+
+
+def test_a_solution_that_pays_for_a_forbidden_entry_loses_everything():
+    true, target = torch.tensor([[1.0, torch.inf], [1, 2]]), torch.tensor([[1.0, 0], [1, 0]])
+    assert float(normalised_regret(1 - target, target, true)) == torch.inf
+
+
 @pytest.mark.parametrize("wrong", [torch.inf, -torch.inf, torch.nan])
 def test_true_costs_by_which_nothing_can_be_told_are_named(wrong):
     costs, true = torch.ones(2, 3), torch.tensor([[1.0, 2, 3], [1, wrong, 2]])

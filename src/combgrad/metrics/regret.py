@@ -26,6 +26,15 @@ CLAMPED = (
     "or less are not told apart by what they truly cost; the unambiguous regret may be larger."
 )
 
+#: How much of what decides between ties the rounding of float64 may take away.
+BLURRED = 0.1
+
+BLUR = (
+    "worst_tied: predicted costs are so large in multiples of tolerance={tolerance:g} that float64 "
+    "has no digits left to choose between ties; the unambiguous regret may be larger. Divide the "
+    "costs by their size, or pass a larger tolerance."
+)
+
 
 def regret(solution: Tensor, target: Tensor, true_costs: Tensor) -> Tensor:
     """<c, y> - <c, y*> with the true costs c, in their unit; (B, *S) -> (B,).
@@ -70,7 +79,10 @@ def check_best(part: str, regrets: Tensor, size: Tensor, rounding: float = NEGAT
 
     By more than `rounding` relative to what such solutions cost, `size` (B,), and its mean.
     """
-    below = ~(regrets >= -rounding * (size + size.nanmean()))
+    endless = size.isinf()
+    mean = size.masked_fill(endless, torch.nan).nanmean()
+    # An infinite size would forgive any target, its own and, by the mean, those of all other rows.
+    below = ~(regrets >= -rounding * (size + mean)) | endless
     if not bool(below.any()):
         return
     index = int(below.nonzero()[0])
@@ -100,7 +112,8 @@ def worst_tied(
     decides between ties alone, for y of whole numbers, by one more call of a solver that is exact
     in float64, or some where later answers have larger numbers. Where that takes no negative costs,
     the w must be above the tolerance; where it clamps them, entries that round to 0 or less are not
-    told apart, another solution may cost more by c, and a RuntimeWarning says so.
+    told apart, another solution may cost more by c, and a RuntimeWarning says so. So it does where
+    costs are too large for float64, above some 1e14 tolerances by the number of entries.
 
     Raises ValueError for a tolerance that is not above 0 and for true costs that are not finite
     where the predicted ones are, IncompatibleError for a solver whose answers are no whole numbers,
@@ -123,6 +136,8 @@ def worst_tied(
         size = true.abs().flatten(1).sum(dim=1) * reach
         eps = torch.where(size > 0, 0.5 / size, 0.0).view(-1, *[1] * (costs.dim() - 1))
         worst = solver(whole - eps * true, known)
+    if _is_blurred(whole, reach):
+        warnings.warn(BLUR.format(tolerance=tolerance), RuntimeWarning, stacklevel=2)
     apart = spent(whole, worst) != spent(whole, found)
     if bool(apart.any()):
         raise WrongAnswerError(
@@ -150,6 +165,16 @@ def _largest(solution: Tensor) -> Tensor:
     An empty choice says nothing of the others; ranks are larger.
     """
     return solution.abs().flatten(1).amax(dim=1).clamp(min=1.0)
+
+
+def _is_blurred(whole: Tensor, reach: Tensor) -> bool:
+    """Whether the rounding of costs (B, *S) leaves too little of eps c, for answers up to `reach`.
+
+    Of n entries they are 0.5 / (n reach) on average.
+    """
+    entries = whole.masked_fill(whole == torch.inf, 0.0).abs().flatten(1)
+    steps = entries.amax(dim=1) * torch.finfo(torch.float64).eps
+    return bool((steps * entries.shape[1] * reach > 0.5 * BLURRED).any())
 
 
 def _check_whole(solver: Solver, solution: Tensor) -> None:
