@@ -3,6 +3,8 @@
 import gzip
 import hashlib
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -178,6 +180,41 @@ def test_torchvision_downloads_what_is_missing(tmp_path, idx_files, monkeypatch)
     monkeypatch.setattr("torchvision.datasets.MNIST", fake)
     data = loaded(source="original", path=str(tmp_path), url="torchvision")
     np.testing.assert_allclose(data.images["train"].numpy(), pixels[:12] / 255, rtol=1e-6)
+
+
+def test_of_a_download_by_torchvision_no_half_is_ever_seen(tmp_path, idx_files, monkeypatch):
+    """While one process downloads a second one waits; what is cut off leaves nothing behind."""
+    _, packed, pixels = idx_files
+    begun, go_on, calls = threading.Event(), threading.Event(), []
+
+    def slow(root, download):
+        calls.append(root)
+        raw = Path(root) / "MNIST" / "raw"
+        raw.mkdir(parents=True, exist_ok=True)
+        for name in packed:
+            (raw / f"{name}.gz").write_bytes(packed[name][:5])
+        begun.set()
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        go_on.wait(20)
+        for name in packed:
+            (raw / f"{name}.gz").write_bytes(packed[name])
+
+    monkeypatch.setattr("torchvision.datasets.MNIST", slow)
+    with pytest.raises(KeyboardInterrupt):
+        images.find_mnist(tmp_path, "torchvision")
+    begun.clear()
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(images.find_mnist, tmp_path, "torchvision")
+        assert begun.wait(20)
+        second = pool.submit(images.find_mnist, tmp_path, "torchvision")
+        with pytest.raises(TimeoutError):
+            second.result(0.3)
+        go_on.set()
+        found = [images.read_mnist(one.result(20)) for one in (first, second)]
+    for pictures in found:
+        np.testing.assert_allclose(pictures.numpy(), pixels / 255, rtol=1e-6)
+    assert len(calls) == 2
 
 
 def test_torchvision_without_a_network_says_what_to_do(tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from combgrad.data.base import sha256_of_file
 from combgrad.data.files.download import DownloadError, download
 from combgrad.data.files.npy import DataFileError
 from combgrad.data.files.web import check_address, within
+from combgrad.files.locking import locked
+from combgrad.files.writing import move_into_place
 from combgrad.guards.torchvision import ensure_torchvision
 
 SIDE = 28
@@ -114,8 +117,18 @@ def _by_torchvision(path: Path, target: Path) -> Path:
     torchvision = ensure_torchvision()
     if torchvision is None:
         raise DownloadError("data.url=torchvision needs torchvision: pip install torchvision.")
+    home = path / "mnist"
     try:
-        torchvision.datasets.MNIST(str(path / "mnist"), download=True)
+        with locked(home / "MNIST"):
+            # Another process may have finished while this one waited for the lock.
+            if target.is_file():
+                return target
+            # torchvision writes under the final names, where others would read half a file.
+            with tempfile.TemporaryDirectory(dir=home, prefix=".MNIST-") as private:
+                torchvision.datasets.MNIST(private, download=True)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                for file in sorted((Path(private) / "MNIST" / "raw").iterdir()):
+                    move_into_place(file, target.with_name(file.name))
     except (RuntimeError, OSError) as error:
         raise DownloadError(
             f"{target}: torchvision could not download MNIST ({error}). Try again later, or put "
