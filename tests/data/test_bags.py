@@ -66,6 +66,13 @@ def test_the_splits_are_apart_and_together_all(split):
     assert len(same.numbers("train")) == 6000 - len(parts[2])
 
 
+def test_a_validation_of_no_image_is_refused():
+    """A flag has 40 images that are not for the test, so that no 41st of them validates."""
+    data = made(Flags(), classes=100, split="own", side=24, crop=24, validation=41)
+    with pytest.raises(ValueError, match=r"data\.validation=41 leaves no image for the val"):
+        data.val_dataloader()
+
+
 def test_fewer_images_are_spread_over_all_classes():
     data = made(Flags(), classes=100, split="own", side=24, crop=24, train_size=800, eval_size=400)
     assert np.bincount(data.columns("train")["label"]).tolist() == [8] * 100

@@ -103,6 +103,12 @@ class BagImages(ClassImages):
             place = places(images.labels[others])
             validates = place % max(self.validation, 1) == self.validation - 1
             own = others[validates if split == "val" else ~validates]
+        if not len(own):
+            raise ValueError(
+                f"data.split={self.split} with data.validation={self.validation} leaves no image "
+                f"for the {split} split; lower data.validation, of whose many images of a class "
+                f"one validates, or choose another data.split."
+            )
         return own[spread(images.labels[own], self._size(split))]
 
     def table(self, split: str) -> Dataset[Any]:
