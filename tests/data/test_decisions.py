@@ -261,6 +261,28 @@ def test_rows_of_another_shape_than_the_set_says_are_refused(wrong, told):
         module(Cells(wrong))
 
 
+def test_numbers_beyond_single_precision_are_refused():
+    @dataclass(frozen=True)
+    class Huge(Cells):
+        def rows(self, place, split, sizes):
+            rows = super().rows(place, split, sizes)
+            rows["features"][1, 0, 0, 0] = 1e39
+            return rows
+
+    with pytest.raises(ValueError, match=r"Huge: features of row 1 of the train split .*3\.4e38"):
+        module(Huge())
+
+
+def test_a_set_without_instances_of_a_split_is_refused():
+    @dataclass(frozen=True)
+    class Unvalidated(Cells):
+        def available(self, place):
+            return {"train": 6, "val": 0, "test": 3}
+
+    with pytest.raises(ValueError, match="Unvalidated: has no instances for the val split"):
+        module(Unvalidated())
+
+
 def test_an_instance_without_solution_is_named_with_its_split():
     pytest.importorskip("highspy")
 

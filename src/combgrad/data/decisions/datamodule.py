@@ -85,7 +85,15 @@ class Decisions(TensorDataModule):
         """Instances of each split: what is asked for, or what there is."""
         sizes = {split: self._size(split) for split in SPLITS}
         there = self.collection.available(self.files)
-        return sizes if there is None else {n: min(sizes[n], there[n]) for n in sizes}
+        if there is None:
+            return sizes
+        for split in SPLITS:
+            if there[split] < 1:
+                raise ValueError(
+                    f"{type(self.collection).__name__}: has no instances for the {split} split; "
+                    f"each of {', '.join(SPLITS)} needs one at least."
+                )
+        return {n: min(sizes[n], there[n]) for n in sizes}
 
     def _solved(self, split: str) -> dict[str, Tensor]:
         sizes = self._sizes()
@@ -130,8 +138,11 @@ def check_rows(
                 f"{name}: {column} of the {split} split have shape {found}; they must have "
                 f"{(count, *shape)}, one entry for each instance, as the set says of itself."
             )
-        bad = ~np.isfinite(columns[column].reshape(count, -1)).all(axis=1)
+        with np.errstate(over="ignore"):
+            single = columns[column].astype(np.float32)
+        bad = ~np.isfinite(single.reshape(count, -1)).all(axis=1)
         if bad.any():
             raise ValueError(
-                f"{name}: {column} of row {int(bad.argmax())} of the {split} split are not finite."
+                f"{name}: {column} of row {int(bad.argmax())} of the {split} split are not finite, "
+                f"or beyond single precision (3.4e38)."
             )

@@ -81,7 +81,8 @@ class DecisionSet(ABC):
     def fingerprint(self, place: Place) -> str:
         """Changes whenever a row could, but for `draw_seed` where it has one; cheap.
 
-        Says at once that a file is missing.
+        So it does where `solver` could answer a row otherwise, but for what the settings of the set
+        say: solutions are kept by it. Says at once that a file is missing.
         """
 
     @property
