@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
+from combgrad.data.base import sha256_of_file
 from combgrad.data.files.npy import DataFileError
-from combgrad.data.reviews import sources, stand_in
+from combgrad.data.reviews import checksums, sources, stand_in
 from combgrad.data.reviews.checksums import RECORD
 from combgrad.data.reviews.datamodule import Reviews, halves
 from combgrad.data.reviews.files import ASPECTS, find
@@ -300,6 +301,21 @@ def test_files_are_read_and_summed_once(written, tmp_path, monkeypatch):
         assert small(**settings).data_fingerprint == fresh.data_fingerprint
         (cache / RECORD).write_text("[")
         assert small(**settings).data_fingerprint == fresh.data_fingerprint
+
+
+def test_checksums_that_another_process_writes_meanwhile_stay(written, tmp_path, monkeypatch):
+    cache = tmp_path / "cache"
+    mine, others = find(written, 1).all()[:2], find(written, 1).all()[2:]
+
+    def sum_while_another_does(path):
+        if path == mine[0]:
+            checksums.checksums_of(others, cache)
+        return sha256_of_file(path)
+
+    monkeypatch.setattr(checksums, "sha256_of_file", sum_while_another_does)
+    checksums.checksums_of(mine, cache)
+    record = json.loads((cache / RECORD).read_text())
+    assert set(record) == {str(path.resolve()) for path in (*mine, *others)}
 
 
 def test_a_wrong_checksum_in_the_record_is_not_believed(written, tmp_path):

@@ -7,6 +7,7 @@ from typing import Any
 
 from combgrad.data.base import sha256_of_file
 from combgrad.data.splits import fingerprint
+from combgrad.files.locking import locked
 from combgrad.files.writing import write_text_atomically
 
 RECORD = "reviews-checksums.json"
@@ -18,9 +19,7 @@ def checksums_of(files: list[Path], cache: Path | None) -> list[str]:
     No checksum of the published files is known, so the first copy is trusted: warns where a file
     is not what it was when it was first read.
     """
-    known = _read(cache)
-    before = dict(known)
-    digests = []
+    known, found, digests = _read(cache), {}, []
     for file in files:
         path, state = str(file.resolve()), file.stat()
         # The last one tells a change that set the time back, too.
@@ -36,11 +35,18 @@ def checksums_of(files: list[Path], cache: Path | None) -> list[str]:
                     stacklevel=2,
                 )
             entry["sha256"] = digest
-            known[path] = entry | {"seal": _seal(path, entry)}
+            known[path] = found[path] = entry | {"seal": _seal(path, entry)}
         digests.append(str(known[path]["sha256"]))
-    if cache is not None and known != before:
-        write_text_atomically(cache / RECORD, json.dumps(known, indent=1, sort_keys=True) + "\n")
+    if cache is not None and found:
+        _add(cache, found)
     return digests
+
+
+def _add(cache: Path, found: dict[str, dict[str, Any]]) -> None:
+    """Put entries beside those that are recorded by now, which another process may have written."""
+    with locked(cache / RECORD):
+        text = json.dumps(_read(cache) | found, indent=1, sort_keys=True)
+        write_text_atomically(cache / RECORD, text + "\n")
 
 
 def _read(cache: Path | None) -> dict[str, dict[str, Any]]:
