@@ -97,11 +97,18 @@ def test_memory_is_bounded_by_the_block(monkeypatch):
     assert max(sizes) <= 10_000
 
 
-def test_embeddings_that_are_not_finite_are_refused():
+@pytest.mark.parametrize("measure", [retrieval_scores, cluster_agreement])
+def test_embeddings_that_are_not_finite_are_refused(measure):
     vectors, labels = random_set(5, 2)
     vectors[3, 1] = torch.nan
-    with pytest.raises(ValueError, match="not finite"):
-        retrieval_scores(vectors, labels)
+    with pytest.raises(ValueError, match="embeddings are not finite; did the training diverge"):
+        measure(vectors, labels)
+
+
+def test_of_no_embeddings_nothing_is_known():
+    nothing = torch.zeros(0, 3), torch.zeros(0, dtype=torch.int64)
+    assert math.isnan(retrieval_scores(*nothing).map_at_r)
+    assert math.isnan(cluster_agreement(*nothing))
 
 
 def test_the_nearest_are_in_order_without_the_query():
@@ -120,11 +127,12 @@ def test_no_query_is_among_its_own_neighbours():
         nearest(vectors, torch.tensor([1]), 3)
 
 
+@pytest.mark.parametrize("measure", [retrieval_scores, cluster_agreement])
 @pytest.mark.parametrize("shape", [(2,), (4,), (3, 1)])
-def test_classes_of_another_number_are_refused(shape):
+def test_classes_of_another_number_are_refused(measure, shape):
     vectors, _ = random_set(3, 2)
     with pytest.raises(ValueError, match=r"embeddings \(3, 5\); pass one class .* \(3,\)"):
-        retrieval_scores(vectors, torch.zeros(shape, dtype=torch.int64))
+        measure(vectors, torch.zeros(shape, dtype=torch.int64))
 
 
 @settings(max_examples=60)

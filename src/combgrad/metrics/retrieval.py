@@ -44,13 +44,7 @@ def retrieval_scores(
     counts for nothing; without any other the scores are NaN. Raises ValueError for embeddings that
     are not finite, and for another number of classes than of embeddings.
     """
-    if labels.shape != embeddings.shape[:1]:
-        raise ValueError(
-            f"labels have shape {tuple(labels.shape)} and embeddings {tuple(embeddings.shape)}; "
-            f"pass one class for each embedding, ({len(embeddings)},)."
-        )
-    if not bool(torch.isfinite(embeddings).all()):
-        raise ValueError("embeddings are not finite; did the training diverge?")
+    _check(embeddings, labels)
     # Classes one after another, so that those of a query are a range of the columns.
     order = torch.argsort(labels, stable=True)
     vectors = embeddings.detach()[order].float()
@@ -69,6 +63,17 @@ def retrieval_scores(
         precision += float(found.map_at_r)
     total = torch.tensor(float(queries) or torch.nan, dtype=torch.float64)
     return RetrievalScores((hits / total).float(), (precision / total).float())
+
+
+def _check(embeddings: Tensor, labels: Tensor) -> None:
+    """ValueError unless there is a class for each embedding, and all are finite."""
+    if labels.shape != embeddings.shape[:1]:
+        raise ValueError(
+            f"labels have shape {tuple(labels.shape)} and embeddings {tuple(embeddings.shape)}; "
+            f"pass one class for each embedding, ({len(embeddings)},)."
+        )
+    if not bool(torch.isfinite(embeddings).all()):
+        raise ValueError("embeddings are not finite; did the training diverge?")
 
 
 def _of_block(
@@ -102,8 +107,12 @@ def cluster_agreement(embeddings: Tensor, labels: Tensor, seed: int = 0) -> Tens
     """NMI, from 0 to 1, of classes (N,) and as many clusters, found by k-means in (N, D).
 
     Twice the mutual information by the sum of the two entropies; 1 where both agree. A scalar that
-    depends on `seed` as far as k-means does.
+    depends on `seed` as far as k-means does, NaN without any embedding. Errors are those of
+    `retrieval_scores`.
     """
+    _check(embeddings, labels)
+    if not len(labels):
+        return torch.tensor(torch.nan)
     names = labels.unique()
     rng = np.random.default_rng(seed)
     points = embeddings.detach().float().cpu().numpy()
