@@ -1,7 +1,7 @@
 """What is measured of a solution, one value an instance, shape (B,).
 
 Targets and true costs are of the solution's shape, and may be whole numbers or bool; ValueError
-where they are of another. Halves, which count to 2,048 or to 256, are counted in single precision.
+where they are of another. Entries of halves are counted in single precision.
 """
 
 import torch
@@ -15,7 +15,7 @@ from combgrad.solvers.spending import spent
 
 def edge_accuracy(solution: Tensor, target: Tensor) -> Tensor:
     """Share of the true edges found: <y, y*> / <y*, y*>, from 0 to 1; (B, E) -> (B,). (A-33)"""
-    solution, target = _countable("edge_accuracy", solution, target)
+    target = single(need("edge_accuracy", "target", target, solution))
     return (solution * target).flatten(1).sum(dim=1) / target.flatten(1).sum(dim=1)
 
 
@@ -30,7 +30,7 @@ def entry_accuracy(solution: Tensor, target: Tensor) -> Tensor:
 
     1 - 2 sum |y - y*| / k^2: every wrong edge is two wrong entries.
     """
-    solution, target = _countable("entry_accuracy", solution, target)
+    target = single(need("entry_accuracy", "target", target, solution))
     cities = city_count(solution.shape[1])
     return 1 - 2 * (solution - target).abs().sum(dim=1) / cities**2
 
@@ -81,12 +81,8 @@ def is_cheapest(
 
 def wrong_entries(solution: Tensor, target: Tensor) -> Tensor:
     """Hamming distance sum |y - y*|; (B, *S) -> (B,)."""
-    solution, target = _countable("wrong_entries", solution, target)
+    target = single(need("wrong_entries", "target", target, solution))
     return (solution - target).abs().flatten(1).sum(dim=1)
-
-
-def _countable(metric: str, solution: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    return single(solution), single(need(metric, "target", target, solution))
 
 
 def cost_norm(costs: Tensor) -> Tensor:
@@ -122,4 +118,5 @@ def subset_precision(chosen: Tensor, relevant: Tensor) -> Tensor:
             f"subset_precision: relevant has shape {tuple(relevant.shape)} and chosen "
             f"{tuple(chosen.shape)}; pass one entry for each."
         )
+    chosen = single(chosen)
     return (chosen * relevant).sum(dim=1) / chosen.sum(dim=1)
