@@ -19,7 +19,8 @@ def checksums_of(files: list[Path], cache: Path | None) -> list[str]:
     No checksum of the published files is known, so the first copy is trusted: warns where a file
     is not what it was when it was first read.
     """
-    known, found, digests = _read(cache), {}, []
+    known, digests = _read(cache), list[str]()
+    found: dict[str, dict[str, Any]] = {}
     for file in files:
         path, state = str(file.resolve()), file.stat()
         # The last one tells a change that set the time back, too.
