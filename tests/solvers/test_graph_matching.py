@@ -179,6 +179,33 @@ def test_a_full_matching_leaves_no_node_of_the_smaller_graph(dtype: torch.dtype)
     assert not GraphMatching()(costs, **graphs).any()
 
 
+@pytest.mark.parametrize("large", [0.0, 1e13, 1e300])
+def test_a_full_matching_is_full_where_matches_cost_next_to_nothing(large: float) -> None:
+    """As at costs that are all 0, or far below one of an edge that is never mapped on a loop."""
+    costs, graphs = torch.zeros(1, 9 + 9, dtype=torch.float64), {"edges1": ring(3)[:3]}
+    graphs["edges2"] = torch.tensor([[0, 1], [1, 2], [2, 2]])
+    costs[0, 9 + 2] = large
+    costs[0, :9] = torch.tensor([1, 2, 3, 2, 1, 3, 3, 2, 1]) * (large > 0)
+    solution = GraphMatching(full=True)(costs, **graphs)
+    assert solution[:, :9].sum() == 3
+    assert GraphMatching(full=True).feasible(solution, **graphs).all()
+
+
+@pytest.mark.parametrize("forbids", [False, True])
+def test_many_parallel_edges_add_up_to_any_cost(forbids: bool) -> None:
+    """Both nodes gain by their loops; what the edges between them cost is more, or all there is."""
+    edges = np.repeat([[0, 0], [1, 1], [0, 1]], 60, axis=0)
+    of_loops, between = np.repeat(np.eye(3), 60, axis=0), -1.0 if forbids else 1.5
+    edge_costs = of_loops * [-1.0, -1.0, between] @ of_loops.T
+    costs = np.concatenate([[np.inf if forbids else 0.0, 0.0, 0.0, 0.0], edge_costs.ravel()])
+    labels = [[0, 1], [1, 0], [0, -1], [1, -1], [-1, 0], [-1, 1], [-1, -1]]
+    least = min(plain_cost(costs, each, 2, (edges.tolist(), edges.tolist())) for each in labels)
+    solver, graphs = GraphMatching(branches=None), {"edges1": edges, "edges2": edges}
+    _, report = solver.solve_with_bounds(torch.from_numpy(costs)[None], **graphs, nodes=(2, 2))
+    assert float(report.value) == pytest.approx(least) == -3600.0
+    assert float(report.bound) <= least
+
+
 def test_bounds_hold_and_effort_proves_more() -> None:
     costs, graphs = random_batch(4, 12, 9)
     _, quick = GraphMatching(iterations=1, rounds=0, branches=0).solve_with_bounds(costs, **graphs)

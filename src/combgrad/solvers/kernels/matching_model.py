@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from combgrad.solvers.kernels import inner
 from combgrad.solvers.kernels.tsp_costs import power_of_two
 
-# The other costs of a model are below 1, unless many edges are parallel.
-_FORBIDDEN = 64.0
+# The other costs of a model are below 1, unless many edges are parallel: far beyond that it grows.
+_FORBIDDEN, _MANY = 64.0, 16.0
+# A match earns this at least, where all costs are 0 or far below one that no matching pays.
+_LEAST_REWARD = 2.0**-10
 # Costs that are so many times what all that is below 0 earns would hide it from the tolerances.
 _DEAR = 2.0**10
 
@@ -183,24 +185,39 @@ def _add_edges(
 
 
 @inner
-def _size_of(model: Model) -> float:
-    """More than any two matchings can differ in cost."""
+def _size_of(model: Model) -> tuple[float, float]:
+    """More than any two matchings can differ in cost, and the largest size of a single entry."""
     n1, n2 = model.sizes[0], model.sizes[1]
-    total = 0.0
+    total, most = 0.0, 0.0
     for i in range(n1):
         largest = 0.0
         for s in range(n2):
             size = abs(model.unary[i, s])
             largest = size if largest < size < np.inf else largest
-        total += 2.0 * largest
+        total, most = total + 2.0 * largest, max(most, largest)
     for pair in range(model.sizes[2]):
         largest = 0.0
         for s in range(n2):
             for t in range(n2):
                 size = abs(model.tables[pair, s, t])
                 largest = size if largest < size < np.inf else largest
-        total += 2.0 * largest
-    return total
+        total, most = total + 2.0 * largest, max(most, largest)
+    return total, most
+
+
+@inner
+def _price_matches(model: Model, full: bool) -> None:
+    """Set the model's large number and, with `full`, what a match earns beside its costs."""
+    size, most = _size_of(model)
+    model.special[0], model.special[1] = _FORBIDDEN, 0.0
+    if full:
+        reward = max(size, _LEAST_REWARD)
+        model.special[0], model.special[1] = _FORBIDDEN + 4.0 * reward, reward
+        for i in range(model.sizes[0]):
+            for s in range(model.sizes[1]):
+                model.unary[i, s] -= reward
+    elif most > _MANY:
+        model.special[0] = _FORBIDDEN + 4.0 * size
 
 
 @inner
@@ -251,13 +268,7 @@ def load(
             for t in range(n2 + 1):
                 tables[pair, s, t] = turned[pair, s, t] = 0.0
     _add_edges(model, costs[offset:], valid[offset:], first, second, scale, rest, most)
-    model.special[0], model.special[1] = _FORBIDDEN, 0.0
-    if full:
-        reward = _size_of(model)
-        model.special[0], model.special[1] = _FORBIDDEN + 4.0 * reward, reward
-        for i in range(n1):
-            for s in range(n2):
-                model.unary[i, s] -= reward
+    _price_matches(model, full)
     _forbid(model)
     return exponent
 
