@@ -1,6 +1,9 @@
 """TiedAlignment is Alignment with the costs of `move_costs`, and exact where rounding misleads."""
 
 import itertools
+import os
+import subprocess
+import sys
 from fractions import Fraction
 
 import numpy as np
@@ -215,3 +218,15 @@ def test_what_it_cannot_align_is_refused():
         TiedAlignment()(torch.zeros(2, 3, 3), lengths=[[1, 1], [0, 3]])
     with pytest.raises(ValueError, match=r"solver\.gap is 0"):
         TiedAlignment(0)
+
+
+def test_sums_that_overflow_lead_nowhere_beyond_the_sequences():
+    """By the kernels as plain Python, where numpy checks each place; a match, then two gaps."""
+    code = (
+        "import torch; from combgrad.solvers import TiedAlignment\n"
+        "for size in (1.0, 1.7e308):\n"
+        "    costs = torch.full((1, 3, 1), size, dtype=torch.float64)\n"
+        "    assert TiedAlignment()(costs).flatten().tolist() == [1.0, 1.5, 1.5]\n"
+    )
+    environment = os.environ | {"NUMBA_DISABLE_JIT": "1"}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=120)

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from combgrad.solvers.kernels import inner, kernel, prange
 from combgrad.solvers.kernels.exact_sums import ROUNDING, sums_are_exact
 
+# Paths that may cost more than this could overflow.
+_LARGEST = 2.0**900
+
 
 @inner
 def _fill_table(
@@ -138,7 +141,7 @@ def _is_certain(
         return True
     bound = (rows + columns) * max(1.0, gap) * largest * (1.0 + 1e-6)
     # Far below, a product loses more than a share of itself.
-    if not 2.0**-900 < bound < 2.0**900:
+    if not 2.0**-900 < bound < _LARGEST:
         return False
     if closest > 16.0 * (rows + columns) * ROUNDING * bound:
         return True
@@ -161,12 +164,18 @@ def _solve_range(
     solutions: NDArray[np.floating],
     certain: NDArray[np.bool_],
 ) -> None:
-    """Solve the instances start <= b < stop of costs (B, n, m) into solutions (B, n, m)."""
+    """Solve the instances start <= b < stop of costs (B, n, m) into solutions (B, n, m).
+
+    `certain` (B,) is False before.
+    """
     table = np.empty((costs.shape[1] + 1, costs.shape[2] + 1))
     for b in range(start, stop):
         rows, columns = lengths[b, 0], lengths[b, 1]
         largest = _fill_table(costs[b], rows, columns, gap, table)
         solutions[b] = 0.0
+        # A table with inf and NaN in it can lead the walk past the end of the sequences.
+        if not (rows + columns) * max(1.0, gap) * largest < _LARGEST:
+            continue
         closest = _mark_path(costs[b], rows, columns, gap, table, solutions[b])
         certain[b] = _is_certain(costs[b], rows, columns, gap, bits, largest, closest)
 
