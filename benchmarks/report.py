@@ -131,11 +131,24 @@ def draw_panel(axis: Axes, what: str, rows: list[Row], colours: dict[str, str]) 
             label=name if threads == 1 else f"{name}, {threads} threads",
         )
     sizes = sorted({row.size for row in rows})
+    # Numbers beside each other would run into one another.
+    sizes = [size for size in sizes if not size < max(sizes) < 1.03 * size]
     axis.set(xscale="log", yscale="log", title=what, xlabel="size", ylabel="ms an instance")
     axis.set_xticks(sizes, [str(size) for size in sizes])
     axis.minorticks_off()
     axis.grid(alpha=0.3)
     axis.legend(fontsize=7)
+
+
+def _colours(panels: list[set[str]]) -> dict[str, str]:
+    """One colour for each implementation, and never the same for two in one panel."""
+    colours: dict[str, str] = {}
+    for name in sorted(set().union(*panels)):
+        beside = set().union(*(names for names in panels if name in names))
+        taken = {colours.get(other) for other in beside}
+        free = (colour for colour in (f"C{i}" for i in range(10)) if colour not in taken)
+        colours[name] = next(free, "black")
+    return colours
 
 
 def draw(report: Report) -> Figure:
@@ -150,8 +163,7 @@ def draw(report: Report) -> Figure:
     count = -(-len(panels) // columns)
     figure = Figure(figsize=(4.2 * columns, 3.4 * count), dpi=110)
     axes = figure.subplots(count, columns, squeeze=False).flat
-    names = dict.fromkeys(row.impl for row in report.rows)
-    colours = {name: f"C{index % 10}" for index, name in enumerate(sorted(names))}
+    colours = _colours([{row.impl for row in rows} for rows in panels.values()])
     for axis, (what, rows) in zip(axes, panels.items(), strict=False):
         draw_panel(axis, what, rows, colours)
     for axis in figure.axes[len(panels) :]:

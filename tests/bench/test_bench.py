@@ -30,7 +30,7 @@ from benchmarks.matching_cases import alignment_case, alignment_value_case, assi
 from benchmarks.order_cases import scores
 from benchmarks.peers import missing_peers
 from benchmarks.program_cases import knapsack_case, program_case, tree_case
-from benchmarks.report import Report, from_json, number, save, tables, to_json
+from benchmarks.report import Report, draw, from_json, number, save, tables, to_json
 from benchmarks.runner import PROBLEMS, collect
 from benchmarks.timing import Effort, interleave, using_threads
 from benchmarks.tsp_cases import collapse, noisy
@@ -249,6 +249,16 @@ def test_tables_and_page_say_what_was_found(tmp_path):
         assert expected in page
     lines = tables(example_report()).splitlines()
     assert len({len(line) for line in lines[2:6]}) == 1
+
+
+def test_no_two_lines_of_a_panel_have_one_colour():
+    committed = SCRIPT.parents[1] / "results" / "bench" / "bench.json"
+    figure = draw(from_json(committed.read_text(encoding="utf-8")))
+    panels = [axis for axis in figure.axes if axis.lines]
+    for axis in panels:
+        solid = [line.get_color() for line in axis.lines if line.get_linestyle() == "-"]
+        assert len(set(solid)) == len(solid) >= 2, axis.get_title()
+    assert len(panels) > 10
 
 
 @pytest.mark.parametrize(
