@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import io
 import os
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,16 @@ def bird_files(prefix, name):
     }
 
 
+def edition_of_2011():
+    """The files of 2011 with the list of its pictures, each by its number."""
+    files = bird_files("CUB_200_2011/", "{}")
+    names = [name.removeprefix("CUB_200_2011/images/") for name in files]
+    listed = "".join(f"{number} {name}\n" for number, name in enumerate(names, 1))
+    files["CUB_200_2011/images.txt"] = listed.encode()
+    files["CUB_200_2011/image_class_labels.txt"] = b"1 1\n"
+    return files
+
+
 def check_birds(found):
     assert len(found.labels) == 400
     assert found.categories == tuple(SPECIES)
@@ -43,8 +54,7 @@ def check_birds(found):
 
 
 def test_the_edition_of_2011_is_read_from_its_archive(tmp_path):
-    files = bird_files("CUB_200_2011/", "{}")
-    files["CUB_200_2011/image_class_labels.txt"] = b"1 1\n"
+    files = edition_of_2011()
     files["attributes.txt"] = b"beside the folder"
     write_tar(tmp_path / "CUB_200_2011.tgz", files, "w:gz")
     check_birds(CUB2011().read(Place(tmp_path)))
@@ -74,6 +84,17 @@ def test_missing_species_are_named(tmp_path):
     write_tar(tmp_path / "images.tgz", files, "w:gz")
     with pytest.raises(DataFileError, match="has 199 folders of species"):
         CUB2010().read(Place(tmp_path))
+
+
+def test_pictures_that_were_not_unpacked_are_counted(tmp_path):
+    """A folder that was half unpacked has all species, and not all of their pictures."""
+    files = edition_of_2011()
+    del files[max(name for name in files if "/150." in name)]
+    write_tar(tmp_path / "part.tar", files)
+    with tarfile.open(tmp_path / "part.tar") as part:
+        part.extractall(tmp_path, filter="data")
+    with pytest.raises(DataFileError, match=r"lacks 1 of the 400 pictures.*the first 150\."):
+        CUB2011().read(Place(tmp_path))
 
 
 def car_list(rows):

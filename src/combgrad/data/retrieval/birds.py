@@ -6,19 +6,21 @@ from pathlib import Path
 
 from combgrad.data.base import Place, sha256_of_file
 from combgrad.data.files.archives import extract
-from combgrad.data.files.npy import DataFileError
+from combgrad.data.files.npy import REMEDY, DataFileError
 from combgrad.data.files.pictures import PictureFile
 from combgrad.data.files.published import Published
 from combgrad.data.retrieval.classified import Classified, ImageSet, Listed, gather
 
 SPECIES, TRAIN_SPECIES = 200, 100
 
+PICTURES_2011 = "images.txt"
+
 EDITION_2011 = Published(
     doi="10.22002/D1.20098 (Wah et al., The Caltech-UCSD Birds-200-2011 Dataset)",
     folder="CUB_200_2011",
     archive="CUB_200_2011.tgz",
     mark="image_class_labels.txt",
-    example="images.txt",
+    example=PICTURES_2011,
     limit_bytes=2 * 10**9,
     checksum="md5:97eceeb196236b17998738112f37df78",
     instead="data=digits_by_class",
@@ -43,9 +45,11 @@ class CUB2011(ImageSet):
     """The edition of 2011, 11,788 photographs, as its archive has them; 5,864 train."""
 
     def read(self, place: Place) -> Classified:
-        """All pictures; raises DataFileError or DownloadError."""
+        """All pictures; raises DataFileError, where its list has others too, or DownloadError."""
         folder = EDITION_2011.find_or_download(place.root, url=place.url)
-        return gather(by_species(folder), "CUB-200-2011")
+        found = list(by_species(folder))
+        _check_complete({picture.name for picture in found}, folder)
+        return gather(found, "CUB-200-2011")
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,21 @@ class CUB2010(ImageSet):
         else:
             folder = EDITION_2010.find_or_download(place.root, url=place.url)
         return gather(by_species(folder), "CUB-200 (2010)")
+
+
+def _check_complete(found: set[str], folder: Path) -> None:
+    file = folder / PICTURES_2011
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataFileError(f"{file}: cannot be read ({error}). {REMEDY}") from error
+    listed = [line.split()[-1] for line in lines if line.strip()]
+    missing = [name for name in listed if name not in found]
+    if missing:
+        raise DataFileError(
+            f"{folder / 'images'}: lacks {len(missing)} of the {len(listed)} pictures that "
+            f"{PICTURES_2011} lists, the first {missing[0]}. {REMEDY}"
+        )
 
 
 def by_species(folder: Path) -> Iterator[Listed]:
