@@ -243,3 +243,52 @@ def test_the_noise_at_which_costs_collapse_as_printed_is_that_of_the_records():
         *told, best = cells.split("|")
         assert [float(cell) for cell in told] == pytest.approx(norms, rel=0.06)
         assert best.strip() == f"{as_told([first])} % (epoch {first['best_epoch'] + 1})"
+
+
+#: A part of the page of results -> the tables that its means and deviations are taken from.
+TAKEN_FROM = {
+    "## Globe TSP": ("table6", "table6_readings"),
+    "### On other reviews": ("table1_overall",),
+    "## Warcraft": ("table7", "table7_12x12", "table7_sizes"),
+    "## Graph matching": ("table4_willow", "table4_willow_readings"),
+    "## Image retrieval": tuple(
+        f"table5_{name}" for name in ("cub2010", "cub2010_trained", "losses", "memory", "mnist")
+    ),
+    "## Headlines by alignment": ("table_values1",),
+    "## Predict, then optimise": ("table_pto", "table_pto_data", "table_pto_more"),
+}
+
+#: What others found, and what follows from the printed numbers.
+OF_OTHERS = {"## Globe TSP": {"94.5 ± 10.6"}, "## Warcraft": {"96.0 ± 0.3"}}
+
+
+def means(names):
+    """The means and deviations of all cells of some tables, the printed ones among them."""
+    for name in names:
+        path = ROOT / "results" / "tables" / f"{name}.csv"
+        with path.open(encoding="utf-8", newline="") as file:
+            for line in csv.DictReader(file):
+                for kind in ("mean", "std"), ("paper_mean", "paper_std"):
+                    if all(line[column] for column in kind):
+                        yield tuple(float(line[column]) for column in kind)
+
+
+def is_rounded(text, value):
+    """Whether a number of a page is a value of a table, whose own last digit is a rounded one."""
+    return abs(float(text) - value) <= 0.5001 * 10.0 ** -len(text.partition(".")[2])
+
+
+@pytest.mark.parametrize("heading", TAKEN_FROM)
+def test_means_and_deviations_of_the_page_of_results_stand_in_the_tables(heading):
+    part = PAGES["results.md"].partition(f"{heading}\n")[2]
+    part = re.split(rf"\n#{{2,{heading.count('#')}}} ", part)[0]
+    part = part.partition("### Noise on the gradient")[0]  # which has a test of its own
+    told = set(re.findall(r"(?<![\d.])\d[\d.]* ± [\d.]*\d", part))
+    known = list(means(TAKEN_FROM[heading]))
+    missing = {
+        pair
+        for pair in told - OF_OTHERS.get(heading, set())
+        if not any(all(map(is_rounded, pair.split(" ± "), cell)) for cell in known)
+    }
+    assert len(told) > 10
+    assert missing == set()
