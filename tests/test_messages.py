@@ -65,6 +65,7 @@ MISTAKES = {
     "profile=5": "there is no profile=5. There are: paper, reduced, smoke.",
     "gradient=identity": "Did you mean grad?",
     "expriment=tsp5": "Did you mean experiment?",
+    "noise=gumbel": "The chosen experiment has no noise, only those of task=dvae or task=l2x have;",
     "optimizer=adam": "write +optimizer=<option> to put one of adam, sgd in its place",
     "method=identity": "Did you mean grad?",
     # Keys
@@ -73,6 +74,9 @@ MISTAKES = {
     "batch_size=10": "Did you mean data.batch_size?",
     "hidden=10": "Did you mean model.hidden?",
     "lam=10 grad=blackbox": "Did you mean grad.lam?",
+    "alpha=0.2": "Did you mean ... margin.alpha (with margin=informed or margin=noise)?",
+    "aspect=aroma": "aspect (with task=l2x)",
+    "size=1000": "size has parts, such as size.train_size, and is no value ... set data.train_size",
     "size.epochs=3": "set trainer.max_epochs or budget.reduced.epochs instead",
     "size.train_size=3": "set data.train_size or budget.reduced.train_size instead",
     "grad.lam=-1": "'grad' (grad=identity) has no keys; choose grad= ... or grad=imle ... first.",

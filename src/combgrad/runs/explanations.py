@@ -35,6 +35,7 @@ FULL_KEY = re.compile(r"full_key: (\S+)")
 MISSING = re.compile(r"Missing mandatory value: (\S+)")
 UNNAMED = re.compile(r"(?i)null|true|false|[+-]?\d+(\.\d*)?")
 UNSET = re.compile(r"Environment variable '(.+)' not found")
+NO_PARTS = re.compile(r"Error trying to access (\S+): node `(\S+)` is not a container")
 NO_NAME = "Config group override must be a string"
 
 #: Groups that a configuration can do without.
@@ -56,6 +57,8 @@ def describe(error: BaseException, arguments: Sequence[str]) -> str:
         return f"unknown key {unknown.group(1)!r}. {valid_keys(unknown.group(1), arguments)}"
     if (unset := UNSET.search(str(error))) is not None:
         return _of_variable(error, unset.group(1), arguments)
+    if (whole := NO_PARTS.search(str(error))) is not None:
+        return _of_whole(whole.group(1), whole.group(2), arguments)
     if left_out := _of_left_out(error, arguments):
         return left_out
     if NO_NAME in str(error) and (unnamed := _of_unnamed_option(arguments)):
@@ -196,3 +199,9 @@ def _of_variable(error: BaseException, variable: str, arguments: Sequence[str]) 
         f"{taking} the environment variable {variable}, which is not set; set it, or name a value "
         f"for that case: ${{oc.env:{variable},VALUE}}."
     )
+
+
+def _of_whole(part: str, node: str, arguments: Sequence[str]) -> str:
+    """What to say of `size=1000`, where a number stands for several."""
+    others = [word for word in arguments if word.lstrip("+").partition("=")[0] != node]
+    return f"{node} has parts, such as {part}, and is no value itself. {valid_keys(part, others)}"

@@ -1,6 +1,7 @@
 """What to say of a key on the command line that the configuration does not have."""
 
 import difflib
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -11,7 +12,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from combgrad.runs.checks.arguments import takes
-from combgrad.runs.checks.options import option_names, options_setting, value_of
+from combgrad.runs.checks.options import option_names, options_setting, options_with, value_of
 from combgrad.runs.checks.reads import BUILT, leaves, references
 from combgrad.runs.configuration import compose_lazily
 
@@ -52,17 +53,21 @@ def valid_keys(key: str, arguments: Sequence[str]) -> str:
             config = compose_lazily()
         parent, _, name = key.rpartition(".")
         return (
-            _of_group(key)
+            _of_group(key, config)
             or _of_followed(key, config)
             or _of_default(parent, name, config)
             or _of_others(parent, name, config)
         )
 
 
-def _of_group(key: str) -> str:
+def _of_group(key: str, config: DictConfig) -> str:
     names = option_names(key)
     if not names:
         return ""
+    if value_of(config, key) is None:
+        having = options_with(re.compile(rf"^ *- (override )?/{key}: ", re.MULTILINE))
+        tasks = " or ".join(option for option in having if option.startswith("task="))
+        return f"The chosen experiment has no {key}, only those of {tasks} have; leave it out."
     return (
         f"The experiment sets {key} itself; write +{key}=<option> to put one of "
         f"{', '.join(names)} in its place."
@@ -117,8 +122,19 @@ def _of_others(parent: str, name: str, config: DictConfig) -> str:
 def _of_top(name: str, keys: list[str], config: DictConfig) -> str:
     all_keys = dict(leaves(OmegaConf.to_container(config, resolve=False)))
     same = [key for node in BUILT for key in all_keys if key == f"{node}.{name}"]
-    close = [*same, *filter(None, [ALIASES.get(name)])]
+    close = [*same, *filter(None, [ALIASES.get(name)])] or _of_other_options(name)
     close = close or difflib.get_close_matches(name, keys, n=1)
     if close:
         return f"Did you mean {' or '.join(dict.fromkeys(close))}?"
     return f"The top level has {', '.join(keys)}."
+
+
+def _of_other_options(name: str) -> list[str]:
+    """A key by its whole name where only options have it that are not chosen: margin.alpha, say."""
+    found = []
+    for group in BUILT:
+        if having := options_setting(group, name):
+            # What a task sets lies at the top, as in its file.
+            key = name if group == "task" else f"{group}.{name}"
+            found.append(f"{key} (with {' or '.join(having)})")
+    return found
