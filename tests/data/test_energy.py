@@ -167,7 +167,7 @@ def test_missing_files_are_named_with_what_needs_none(tmp_path):
     for chosen, name in ((EnergyKnapsack(), "Data.npz"), (EnergySchedules(), "ICON_data.zip")):
         with pytest.raises(DataFileError, match=rf"energy/{name}.*choose data=\w+_stand_in"):
             chosen.fingerprint(Place(tmp_path, free=chosen.free))
-        with pytest.raises(DataFileError, match=r"needs data.path.*data=\w+_stand_in"):
+        with pytest.raises(DataFileError, match=r"docs/decisions-data\.md>.*data=\w+_stand_in"):
             Decisions(chosen)
 
 

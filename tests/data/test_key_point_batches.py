@@ -308,7 +308,7 @@ def test_a_process_reads_equal_sets_once(monkeypatch):
 def test_settings_that_do_not_fit_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"data\.collection is a dict; give a set of key points"):
         KeyPointPairs({})
-    with pytest.raises(ValueError, match=r"Photographs needs data\.path=<where it lies>"):
+    with pytest.raises(ValueError, match=r"Photographs needs data\.path=<where .*key-points\.md>"):
         KeyPointPairs(Photographs(tmp_path))
     with pytest.raises(ValueError, match=r"Photographs has no archive of its own"):
         KeyPointPairs(Photographs(tmp_path), path=str(tmp_path), url="https://host/x")

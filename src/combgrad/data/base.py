@@ -81,7 +81,7 @@ class Place:
     @property
     def root(self) -> Path:
         """The folder for data; DataFileError where none is given."""
-        return check_path("this set", "where it lies", self.path, self.free)
+        return check_path("this set", "where its files lie", self.path, self.free)
 
     def find(self, names: Iterable[str]) -> Path | None:
         """The first of some files that is there, by their names below the folder for data."""

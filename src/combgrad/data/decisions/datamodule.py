@@ -61,7 +61,8 @@ class Decisions(TensorDataModule):
         checked_set(collection)
         self.files = Place(user_path(path), None, user_path(cache, "cache"), collection.free)
         if collection.source == "original":
-            check_path(type(collection).__name__, "where it lies", self.files.path, collection.free)
+            needs = "where its files lie, see docs/decisions-data.md"
+            check_path(type(collection).__name__, needs, self.files.path, collection.free)
         self.collection, self.source = collection, collection.source
         self._columns: dict[str, dict[str, Tensor]] = {}
 

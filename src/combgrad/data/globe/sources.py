@@ -80,7 +80,7 @@ class Pictures(Generated):
 
     name = "pictures"
     choice = "data.source=pictures"
-    needs = "where it lies"
+    needs = "where it lies, see docs/data.md"
 
     @cached_property
     def countries(self) -> Countries:
@@ -94,7 +94,7 @@ class Original(Source):
 
     name = "original"
     choice = "data.source=original"
-    needs = "where it lies"
+    needs = "where it lies, see docs/data.md"
     downloads = True
 
     def __init__(self, asked: Asked) -> None:

@@ -71,7 +71,8 @@ class Headlines(TensorDataModule):
         self.files = Place(user_path(path), None, user_path(cache, "cache"), FREE)
         check_collection(collection, HeadlineSet, "articles and headlines", FREE)
         if collection.source == "original":
-            check_path(type(collection).__name__, "where it lies", self.files.path, FREE)
+            needs = "where its files lie, see docs/headlines.md"
+            check_path(type(collection).__name__, needs, self.files.path, FREE)
         self.collection, self.source = collection, collection.source
         self.title_words, self.article_words = title_words, article_words
         self.article_length, self.title_length = article_length, title_length

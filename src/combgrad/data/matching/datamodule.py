@@ -105,7 +105,8 @@ class KeyPointPairs(TensorDataModule):
         self.backbone = checked_backbone(backbone)
         self.files = Place(user_path(path), url, user_path(cache, "cache"))
         if self.source == "original":
-            check_path(type(collection).__name__, "where it lies", self.files.path, self.files.free)
+            needs = "where its files lie, see docs/key-points.md"
+            check_path(type(collection).__name__, needs, self.files.path, self.files.free)
         self._collection: Collection | None = None
         self._appearance: Appearance | None = None
 

@@ -194,4 +194,5 @@ def check_set(collection: ImageSet, place: Place) -> None:
     check_collection(collection, ImageSet, "images", place.free)
     check_url(place.url, collection.source, collection.words)
     if collection.source == "original":
-        check_path(type(collection).__name__, "where it lies", place.path, place.free)
+        needs = "where its files lie, see docs/images-by-class.md"
+        check_path(type(collection).__name__, needs, place.path, place.free)

@@ -52,7 +52,7 @@ class Original(Source):
 
     name = "original"
     choice = "data.source=original"
-    needs = "where it lies"
+    needs = "where it lies, see docs/data.md"
     downloads = True
 
     def __init__(self, asked: Asked) -> None:
