@@ -22,6 +22,7 @@ RUNNABLE = (
     "tutorials/predict-then-optimise.md",
     "coming-from-blackbox-backprop.md",
     "coming-from-torch-imle.md",
+    "coming-from-inferopt.md",
 )
 COMMAND = re.compile(r"^(python (?:train|scripts/\w+)\.py)\b([^#\n]*)", re.MULTILINE)
 
