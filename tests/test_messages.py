@@ -108,6 +108,8 @@ MISTAKES = {
     "model.hidden=0": "model.hidden is 0",
     "optimizer._target_=torch.optim.Adamm": "optimizer._target_ is 'torch.optim.Adamm'",
     "seed=${oc.env:NOWHERE_SET}": "seed takes its value from the environment variable NOWHERE_SET",
+    "schedule.at=[80]": "schedule.at is [80]; give fractions of the training from 0 to 1, such as",
+    "solver=of_data": "solver.collection takes its value from data.collection ... another data, or",
     "task._partial_=false": "task would be built before the run can give it layer, ",
     # Parts that do not fit
     "experiment=tsp5 data=mnist": "task.distance takes its value from data.distance",

@@ -16,6 +16,12 @@ def drops(at: Iterable[float], factor: float) -> Callable[[float], float]:
     fractions = sorted(at)
     if not all(isinstance(number, int | float) for number in (*fractions, factor)):
         raise ValueError(f"schedule has at={fractions} and factor={factor!r}; give numbers.")
+    # A number of epochs would silently never come.
+    if not all(0 <= fraction <= 1 for fraction in fractions):
+        raise ValueError(
+            f"schedule.at is {fractions}; give fractions of the training from 0 to 1, such as 0.8 "
+            f"for after 80 % of its epochs."
+        )
     return lambda progress: factor ** sum(progress >= fraction for fraction in fractions)
 
 

@@ -41,6 +41,9 @@ NO_NAME = "Config group override must be a string"
 #: Groups that a configuration can do without.
 OPTIONAL = frozenset({"tuned"})
 
+#: So many options are named where another one is to be chosen.
+FEW = 8
+
 #: Errors whose text is meant for people; of all others the kind and the place are told too.
 TOLD = (CombgradError, OSError, ValueError, HydraException, OmegaConfBaseException)
 
@@ -182,7 +185,8 @@ def _of_interpolation(error: InterpolationKeyError) -> str:
     name, key = (wanted.group(1) if wanted else "?"), error.full_key
     group, _, last = name.partition(".")
     having = options_setting(group, last)
-    remedy = f"choose {' or '.join(having)}" if having else f"choose another {group}"
+    few = having and len(having) <= FEW
+    remedy = f"choose {' or '.join(having)}" if few else f"choose another {group}"
     return (
         f"{key} takes its value from {name}, which the chosen {group} does not have; {remedy}, "
         f"or give {key} a value."
