@@ -65,6 +65,7 @@ MISTAKES = {
     "profile=5": "there is no profile=5. There are: paper, reduced, smoke.",
     "gradient=identity": "Did you mean grad?",
     "expriment=tsp5": "Did you mean experiment?",
+    "choices.grad=blackbox": "What was chosen is noted there; write grad=<option>.",
     "noise=gumbel": "The chosen experiment has no noise, only those of task=dvae or task=l2x have;",
     "optimizer=adam": "write +optimizer=<option> to put one of adam, sgd in its place",
     "method=identity": "Did you mean grad?",

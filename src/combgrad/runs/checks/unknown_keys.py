@@ -45,6 +45,8 @@ def _hydra_left_alone() -> Iterator[None]:
 
 def valid_keys(key: str, arguments: Sequence[str]) -> str:
     """The key that was meant, where one is close, or else those that exist in its place."""
+    if key.startswith("choices."):
+        return f"What was chosen is noted there; write {key.removeprefix('choices.')}=<option>."
     others = [word for word in arguments if "=" in word and not word.lstrip("+~").startswith(key)]
     with _hydra_left_alone():
         try:
