@@ -194,7 +194,9 @@ class CombinatorialLayer(nn.Module):
         """P(w + margin), (B, *S), differentiable: what the solver is to see of costs (B, *S).
 
         For losses of the costs, which solve them on their own terms. While training, the layer's
-        gradient noise falls on the gradient of what is returned. Padding is +inf.
+        gradient noise falls on the gradient of what is returned. Padding is +inf. Costs of half
+        precision are answered in single, for a step, noise or a difference of two of them may be
+        less than what halves can tell apart.
         """
         self.solver.check_form(costs)
         device = costs.device.type
@@ -203,7 +205,8 @@ class CombinatorialLayer(nn.Module):
             if noisy and torch.get_autocast_dtype(device) == torch.float16:
                 self.check_loss_scale()
             with torch.autocast(device, enabled=False):
-                return self.prepare(single(costs), labels, instances)
+                return self.prepare(costs, labels, instances)
+        costs = single(costs)
         known = self._described(costs, instances, {})
         prepared = self._perturbed_and_projected(costs, labels or Labels(), known)
         if self.gradient_noise is not None and self.training and prepared.requires_grad:

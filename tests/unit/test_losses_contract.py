@@ -104,6 +104,19 @@ def test_autocast_makes_nothing_coarser(name):
     torch.testing.assert_close(leaf.grad, expected, rtol=1e-6, atol=1e-8)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_loss_of_costs_of_half_precision_works_in_single(name, dtype):
+    """Steps, noise and temperatures may be finer than what such costs can tell apart."""
+    if made(name).through_layer:
+        pytest.skip("the layer answers halves with halves")
+    halves = random(6, 10, dtype=torch.float32).to(dtype)
+    labels = labels_of(random(6, 10, seed=5, dtype=torch.float32))
+    found = gradient_of(name, layer_of(name), halves, labels)
+    expected = gradient_of(name, layer_of(name), halves.float(), labels)
+    assert torch.equal(found, expected.to(dtype))
+
+
 @pytest.mark.parametrize("name", sorted(set(LOSSES) - COUNTED_AS_GIVEN))
 def test_the_projection_holds(name):
     """Std leaves no gradient along a constant, nor along the costs themselves."""

@@ -257,12 +257,14 @@ def test_solutions_that_are_not_whole_are_refused():
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
-def test_true_costs_beyond_the_range_of_halves_are_refused_and_forbid_nothing(sign):
-    """65536 is inf in float16, which would forbid the entry; inf itself forbids it in any case."""
-    costs, true = torch.ones(2, 3).half(), torch.tensor([[1.0, 2, 3], [1, 2, sign * 65536]])
+def test_true_costs_beyond_the_range_of_predicted_ones_are_refused_and_forbid_nothing(sign):
+    """1e39 is inf in float32, which would forbid the entry; inf itself forbids it in any case."""
+    costs = torch.ones(2, 3)
+    true = torch.tensor([[1.0, 2, 3], [1, 2, sign * 1e39]], dtype=torch.float64)
     labels = Labels(torch.tensor([[1.0, 0, 0]] * 2), true)
     layer = CombinatorialLayer(solvers.TopK(1), gradients.Identity())
-    with pytest.raises(ValueError, match=r"index 1 become inf in torch\.float16, .*costs\.float"):
+    with pytest.raises(ValueError, match=r"index 1 become inf in torch\.float32, .*costs\.double"):
         losses.SPOPlus()(layer, costs, labels)
+    assert bool(torch.isfinite(losses.SPOPlus()(layer, costs.double(), labels).loss))
     true[1, 2] = torch.inf
     assert bool(torch.isfinite(losses.SPOPlus()(layer, costs, labels).loss))

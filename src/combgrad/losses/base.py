@@ -115,7 +115,7 @@ def _check_range(part: str, seen: Tensor, given: Tensor) -> None:
     if bool(beyond.any()):
         raise ValueError(
             f"{part}: true costs of batch index {int(beyond.nonzero()[0])} become inf in "
-            f"{seen.dtype}, the dtype of the predicted ones; pass costs.float()."
+            f"{seen.dtype}, the dtype of the predicted ones; pass costs.double()."
         )
 
 
