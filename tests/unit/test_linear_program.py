@@ -88,6 +88,13 @@ def test_differences_are_the_gradient_by_costs_rows_sides_and_bounds(seed):
     assert {"costs", "A_eq", "b_eq"} <= moved_somewhere
 
 
+@pytest.mark.parametrize("name", ["costs", "A_eq", "b_eq"])
+def test_a_transform_of_torch_func_is_refused(name):
+    parts = a_program(0)
+    with pytest.raises(SolverInputError, match=r"value: its tensors are inside .*autograd.grad"):
+        torch.func.grad(lambda part: value_of(parts | {name: part}).sum())(parts[name])
+
+
 def test_the_formulas_of_the_paper():
     """dz/dc = u, dz/db = v, dz/dA = -v u^T, where c = A^T v on the rows that hold."""
     costs = torch.tensor([[-3.0, -5.0]], dtype=torch.float64, requires_grad=True)

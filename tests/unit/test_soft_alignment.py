@@ -82,6 +82,11 @@ def test_value_and_gradient_are_those_of_a_plain_loop_and_of_differences(tau):
     assert float(slope) == pytest.approx(float((found.grad * along).sum()), abs=1e-8)
 
 
+def test_a_transform_of_torch_func_is_refused():
+    with pytest.raises(SolverInputError, match=r"SoftAlignment: costs are inside .*autograd.grad"):
+        torch.func.grad(soft)(random(2, 3, 4))
+
+
 def test_it_lies_below_the_value_by_at_most_the_entropy_and_becomes_it():
     costs = random(4, 5, 5)
     layer = CombinatorialLayer(TiedAlignment(GAP), Identity())

@@ -9,6 +9,7 @@ from torch import Tensor
 from combgrad.errors import SolverInputError
 from combgrad.losses.linear_optimum import optimum
 from combgrad.solvers.arrays import outside_autocast, to_array, to_tensor
+from combgrad.solvers.forms import refuse_transforms
 from combgrad.solvers.ilp_program import both_bounds
 
 #: A number, or one for each variable; a bound of None is none.
@@ -63,9 +64,9 @@ def linear_program_value(
             all. An integer program has prices where a best point of its relaxation is whole, as it
             is for flows and matchings: those of the relaxation.
 
-    Raises SolverInputError for shapes that do not fit, NaN and inf; naming the batch index,
-    NoPricesError where the relaxation of an integer program costs less than its best point,
-    InfeasibleError and UnboundedError where there is no best point.
+    Raises SolverInputError for shapes that do not fit, NaN and inf, and inside a transform of
+    torch.func; naming the batch index, NoPricesError where the relaxation of an integer program
+    costs less than its best point, InfeasibleError and UnboundedError where there is no best point.
     """
     given = {"A_ub": A_ub, "b_ub": b_ub, "A_eq": A_eq, "b_eq": b_eq}
     program = _checked(costs, given, bounds)
@@ -115,6 +116,8 @@ def _checked(costs: Tensor, given: dict[str, Values], bounds: tuple[Values, Valu
     for name, limit in zip(("least", "most"), limits, strict=True):
         limit = _tensor("bounds", limit, costs)
         tensors[name] = _fitting(name, limit.expand(n) if limit.dim() == 0 else limit, costs, (n,))
+    for tensor in tensors.values():
+        refuse_transforms("linear_program_value", tensor, "its tensors")
     return Program(**tensors)
 
 

@@ -12,6 +12,7 @@ from combgrad.layer import CombinatorialLayer
 from combgrad.losses.base import Loss, Outcome
 from combgrad.solvers.alignment import check_lengths
 from combgrad.solvers.arrays import check_finite, to_native_array, to_tensor
+from combgrad.solvers.forms import refuse_transforms
 from combgrad.solvers.kernels.soft_alignment import align_softly
 from combgrad.solvers.spending import spent
 from combgrad.solvers.tied_alignment import TiedAlignment
@@ -55,6 +56,7 @@ class SoftAlignment(Loss):
                 f"SoftAlignment weighs alignments, and the layer's solver is "
                 f"{solver.own_name}; use solver=tied_alignment (TiedAlignment(gap))."
             )
+        refuse_transforms(self.own_name, costs)
         prepared = layer.prepare(costs, labels, known)
         if not self.training:
             solution = solver(prepared.detach(), known)

@@ -35,12 +35,15 @@ def check_costs(name: str, costs: Tensor) -> None:
         )
 
 
-def refuse_transforms(name: str, costs: Tensor) -> None:
-    """Raise SolverInputError, naming the solver or loss, for costs that torch.func traces."""
+def refuse_transforms(name: str, costs: Tensor, what: str = "costs") -> None:
+    """Raise SolverInputError, naming the solver or loss, for costs that torch.func traces.
+
+    `what` they are, where they are no costs.
+    """
     # torch has no public question for it; to print a tensor it asks this one.
     if torch._C._functorch.is_functorch_wrapped_tensor(costs):
         raise SolverInputError(
-            f"{name}: costs are inside a transform of torch.func (grad, vmap, jacrev, jvp, ...), "
+            f"{name}: {what} are inside a transform of torch.func (grad, vmap, jacrev, jvp, ...), "
             f"where they hold no numbers to solve for; use loss.backward(), torch.autograd.grad or "
             f"torch.autograd.functional.jacobian, and the batch axis in place of vmap."
         )
