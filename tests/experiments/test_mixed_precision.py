@@ -18,6 +18,7 @@ from combgrad.networks.headline import HeadlineNet, expected_word
 from combgrad.networks.l2x import L2XNet
 from combgrad.networks.matching import Affinity
 from combgrad.networks.predictors import CostPredictor
+from combgrad.networks.warcraft import PathNet, TerrainNet
 from combgrad.solvers import Ranking, TopK
 
 IMAGES = torch.randint(
@@ -95,6 +96,12 @@ def test_networks_answer_in_single_precision():
         scores = l2x.selector(tokens, vectors)
         assert scores.dtype == torch.float32
         assert bool(l2x.predictor(tokens, (scores > 0).bfloat16(), 5, vectors).isfinite().all())
+
+
+def test_networks_of_double_precision_answer_in_double():
+    pictures = torch.randn(2, 3, 16, 16, dtype=torch.float64)
+    for net in (TerrainNet(2), PathNet(2), ClassNet(5, SmallCNN(4)), RetrievalNet(SmallCNN(4), 6)):
+        assert net.double()(pictures).dtype == torch.float64
 
 
 @pytest.mark.parametrize(

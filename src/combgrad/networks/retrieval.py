@@ -9,6 +9,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from combgrad.arguments import check_count
 from combgrad.networks.backbones import Backbone
+from combgrad.networks.precision import single
 from combgrad.networks.whole_images import WholeImageNet
 
 
@@ -50,4 +51,4 @@ class RetrievalNet(WholeImageNet):
     def forward(self, inputs: Tensor) -> Tensor:
         """Images (B, 1 or 3, H, W), 0 to 255, or features (B, G) -> embeddings (B, D)."""
         # In single precision even under autocast: ranks depend on small differences.
-        return normalize(self.embedding(self.whole(inputs)).float(), dim=1)
+        return normalize(single(self.embedding(self.whole(inputs))), dim=1)

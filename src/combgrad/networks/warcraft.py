@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from combgrad.guards.torchvision import needed_torchvision
+from combgrad.networks.precision import single
 
 #: Parts of a ResNet18 up to its first two blocks: convolution, norm, ReLU, pooling, `layer1`.
 BEGINNING = 5
@@ -38,7 +39,7 @@ class TerrainNet(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Images (B, 3, 8k, 8k), standardised, -> costs (B, k, k) > 0."""
         # In single precision even under autocast: a path depends on small differences of costs.
-        return softplus(self.features(images).float().mean(dim=1))
+        return softplus(single(self.features(images)).mean(dim=1))
 
 
 class PathNet(nn.Module):
@@ -58,5 +59,5 @@ class PathNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (B, 3, 8k, 8k), standardised, -> logits (B, k, k) of the cells of the path."""
-        logits: Tensor = self.network(images).float()
+        logits = single(self.network(images))
         return logits.unflatten(1, (self.cells, self.cells))
