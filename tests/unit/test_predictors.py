@@ -1,5 +1,6 @@
 """Networks from features to costs: their maps in a plain loop, and what they refuse."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -15,6 +16,12 @@ def test_without_hidden_layers_it_is_a_linear_map():
     (layer,) = net.layers
     expected = torch.stack([layer.weight @ x + layer.bias for x in features]).view(5, 2, 4)
     torch.testing.assert_close(net(features), expected)
+
+
+def test_sizes_may_be_numbers_of_numpy():
+    net = CostPredictor(np.int64(3), np.int64(4), [np.int64(5)])
+    assert (net.features, net.costs) == ((3,), (4,))
+    assert CostPredictor(np.array([3]), 4).features == (3,)
 
 
 def test_hidden_layers_have_a_relu_after_each():
@@ -45,6 +52,8 @@ def test_positive_costs_are_positive():
     ("arguments", "told"),
     [
         ((0, 4), "features is 0"),
+        ((2.5, 4), "features is 2.5"),
+        ((True, 4), "features is True"),
         (([], 4), r"features is \[\]"),
         ((3, (2, 0)), "costs is 0"),
         ((3, 4, [0]), "hidden is 0"),

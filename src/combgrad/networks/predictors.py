@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from torch import Tensor, nn
 from torch.nn.functional import softplus
@@ -67,7 +67,7 @@ class CostPredictor(nn.Module):
 
 
 def _shape(name: str, given: int | Sequence[int]) -> tuple[int, ...]:
-    sizes = [given] if isinstance(given, int) else list(given)
+    sizes = list(given) if isinstance(given, Iterable) else [given]
     if not sizes:
         raise ValueError(f"model.{name} is {given!r}; give at least one number.")
     return tuple(check_count(name, size, "model") for size in sizes)
