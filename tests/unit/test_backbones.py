@@ -39,6 +39,20 @@ def test_key_points_are_read_between_the_centres_of_cells():
             torch.testing.assert_close(found[b, n], torch.cat(parts))
 
 
+@pytest.mark.parametrize("mixed", [False, True])
+def test_key_points_in_maps_of_halves_are_read_where_they_are(mixed):
+    """In bfloat16 their places would be rounded to half a pixel of 256."""
+    stripes = torch.stack([torch.arange(256.0) % 2, torch.arange(1.0, 257) % 2])
+    halves = stripes[None, :, None].expand(1, 2, 256, 256).bfloat16()
+    points = 128 + 128 * torch.rand(1, 50, 2, generator=torch.Generator().manual_seed(0))
+    with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+        found = read_out([halves], points, 256)
+    assert found.dtype == (torch.float32 if mixed else torch.bfloat16)
+    torch.testing.assert_close(
+        found.float(), read_out([halves.float()], points, 256), atol=4e-3, rtol=0
+    )
+
+
 def test_x_goes_along_the_rows_of_a_picture():
     one_hot = torch.zeros(1, 2, 4, 4)
     one_hot[0, 0] = 1.0

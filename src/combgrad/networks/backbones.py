@@ -15,6 +15,7 @@ from torch.nn.functional import grid_sample, normalize
 from combgrad.errors import MissingPackageError
 from combgrad.files.installation import extra
 from combgrad.guards.torchvision import needed_torchvision
+from combgrad.networks.precision import single
 
 #: What ImageNet's pictures (0 to 1) are standardised by, as torchvision's weights expect.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -41,13 +42,15 @@ def read_out(maps: Sequence[Tensor], points: Tensor, size: int) -> Tensor:
     goes on as it is there. Source: Rolinek et al., ECCV 2020, and their code.
     """
     places = (2 * points / size - 1).unsqueeze(2)
-    read = [
-        grid_sample(
-            normalize(x, dim=1), places.to(x.dtype), padding_mode="border", align_corners=False
-        )
-        for x in maps
-    ]
+    read = [_read(normalize(x, dim=1), places) for x in maps]
     return torch.cat(read, dim=1).squeeze(3).transpose(1, 2)
+
+
+def _read(features: Tensor, places: Tensor) -> Tensor:
+    # A grid of halves would lie up to a quarter of a pixel beside the points.
+    wide = single(features)
+    read = grid_sample(wide, places.to(wide.dtype), padding_mode="border", align_corners=False)
+    return read if torch.is_autocast_enabled(read.device.type) else read.to(features.dtype)
 
 
 class Backbone(nn.Module, ABC):
