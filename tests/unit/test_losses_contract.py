@@ -104,6 +104,16 @@ def test_autocast_makes_nothing_coarser(name):
     torch.testing.assert_close(leaf.grad, expected, rtol=1e-6, atol=1e-8)
 
 
+@pytest.mark.parametrize("parts", [(), (Std(),)], ids=["plain", "std"])
+@pytest.mark.parametrize("name", LOSSES)
+def test_labels_may_be_part_of_a_graph(name, parts):
+    costs, labels = random(6, 10), labels_of(random(6, 10, seed=5))
+    tracked = Labels(*(label.clone().requires_grad_() for label in labels[:2]))
+    found = gradient_of(name, layer_of(name, *parts), costs, tracked)
+    assert torch.equal(found, gradient_of(name, layer_of(name, *parts), costs, labels))
+    assert tracked.true_costs.grad is None or made(name).through_layer
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("name", LOSSES)
 def test_a_loss_of_costs_of_half_precision_works_in_single(name, dtype):

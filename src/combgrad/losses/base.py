@@ -91,11 +91,12 @@ def true_costs_seen(
 ) -> Tensor:
     """The true costs (B, *S) as the layer's solver sees costs: projected, +inf for padding.
 
-    `prepared` are the predicted ones, whose dtype they get. Raises ValueError without true costs
-    of that shape, for NaN and -inf among them, and for some beyond the range of that dtype.
+    `prepared` are the predicted ones, whose dtype they get; no gradient passes. Raises ValueError
+    without true costs of that shape, for NaN and -inf among them, and for some beyond the range of
+    that dtype.
     """
     given = need(part, "true_costs", labels.true_costs, prepared)
-    true_costs = given.to(prepared)
+    true_costs = given.detach().to(prepared)
     seen = instances.zeroed(true_costs)
     if given.dtype != prepared.dtype and bool(seen.isinf().any()):
         _check_range(part, seen, instances.zeroed(given.to(seen.device)))

@@ -97,7 +97,7 @@ class ConeAligned(Loss):
         target = known.zeroed(need("ConeAligned", "target", labels.target, costs))
         refuse_transforms(self.own_name, costs)
         prepared = layer.prepare(costs, labels, known)
-        aims = self._aims(solver, prepared.detach(), target)
+        aims = self._aims(solver, prepared.detach(), target.detach())
         downhill = -prepared.masked_fill(prepared == torch.inf, 0.0)
         return Outcome((1 - (Norm()(downhill).flatten(1) * aims).sum(dim=1)).mean())
 
