@@ -16,6 +16,7 @@ from combgrad.gradients import (
     Blackbox,
     Identity,
     Perturbed,
+    RegularisedFrankWolfe,
     SoftSub,
     StraightThrough,
 )
@@ -78,6 +79,38 @@ def test_the_gradient_is_that_of_the_problem_without_the_entries(method, project
     assert float(gradient.abs().sum()) > 0
     assert float(gradient[:, [1, 5, 7]].abs().max()) == 0
     assert float(solution[:, [1, 5, 7]].detach().abs().max()) == 0
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        Identity(),
+        Blackbox(lam=2.0),
+        IMLE(lam=2.0),
+        AdaptiveIMLE(alpha=0.9),
+        StraightThrough(0.7),
+        L2X(0.7),
+        SoftSub(0.7),
+        SIMPLE(0.7),
+        Perturbed(0.7, 8),
+        RegularisedFrankWolfe(0.7),
+        LPGD(0.7),
+    ],
+    ids=lambda method: type(method).__name__,
+)
+@pytest.mark.parametrize("wrong", [float("nan"), INF])
+def test_what_a_loss_says_of_a_forbidden_entry_spoils_no_other(method, wrong):
+    """As log(y) of a padded batch does, though its padding is masked in the loss."""
+    full, upstream = forbid(random(5, 7)), random(5, 10, seed=1)
+
+    def gradient_for(slope):
+        torch.manual_seed(0)
+        costs = full.clone().requires_grad_()
+        layer = CombinatorialLayer(TopK(K), copy.deepcopy(method))
+        return torch.autograd.grad(layer(costs), costs, slope)[0]
+
+    found = gradient_for(upstream.index_fill(1, torch.tensor([1, 5]), wrong))
+    torch.testing.assert_close(found, gradient_for(upstream))
 
 
 @pytest.mark.parametrize("noise", ["additive", "multiplicative"])

@@ -32,7 +32,8 @@ class GradientMethod(Part, ABC):
 
     `forward` answers with the solution, `vjp` with dL/dcosts for a given dL/dsolution; both work
     on detached tensors of shape (B, *S). What `vjp` says of forbidden entries, of cost +inf, is
-    dropped: they have no gradient. Padding has a cost of +inf too, whatever the solver.
+    dropped, as they have no gradient, and dL/dsolution is 0 there. Padding has a cost of +inf too,
+    whatever the solver.
     """
 
     #: Whether vjp(c g) = c vjp(g) for c > 0. Other methods see dL/dy without what only belongs to
@@ -87,6 +88,13 @@ def _apart_from(answer: Tensor, tensor: Tensor) -> Tensor:
     return tensor.clone() if shared and tensor.numel() else tensor
 
 
+def _without_forbidden(ctx: Any, costs: Tensor, slope: Tensor) -> Tensor:
+    """A slope (B, *S) that is 0 where costs are +inf, and the solution is 0 whatever they do."""
+    if ctx.solver.forbids or ctx.instances.valid is not None:
+        return slope.masked_fill(costs == torch.inf, 0.0)
+    return slope
+
+
 class _Solve(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -114,18 +122,17 @@ class _Solve(torch.autograd.Function):
             )
         costs, solution, *extras = ctx.saved_tensors
         saved = Saved(costs, solution, ctx.instances, tuple(extras))
+        grad_solution = _without_forbidden(ctx, costs, grad_outputs[0])
         # The layer leaves autocast for its forward pass; backward() may be called under it.
         with outside_autocast(costs):
-            slope = ctx.gradient.vjp(ctx.solver, saved, grad_outputs[0])
+            slope = ctx.gradient.vjp(ctx.solver, saved, grad_solution)
         if not isinstance(slope, Tensor) or slope.shape != costs.shape:
             got = tuple(slope.shape) if isinstance(slope, Tensor) else type(slope).__name__
             raise WrongAnswerError(
                 f"{ctx.gradient.own_name}: its vjp gives {got}; it must return dL/dcosts, a "
                 f"tensor of the costs' shape {tuple(costs.shape)}."
             )
-        if ctx.solver.forbids or ctx.instances.valid is not None:
-            slope = slope.masked_fill(costs == torch.inf, 0.0)
-        return slope, None, None, None, None
+        return _without_forbidden(ctx, costs, slope), None, None, None, None
 
 
 def solve(
