@@ -1,6 +1,7 @@
 """Headlines: costs and paths against plain loops, gradients, evaluation, resuming, refusals."""
 
 import itertools
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from torch import nn
 
 from combgrad.data.headlines.datamodule import Headlines
 from combgrad.data.headlines.generated import Generated
+from combgrad.data.headlines.vocabulary import Vocabulary
 from combgrad.errors import IncompatibleError
 from combgrad.experiments import HeadlineExperiment
 from combgrad.experiments.headline import diagonal, match_costs
@@ -174,8 +176,22 @@ def test_what_cannot_be_is_refused(parts, message):
 
 def test_a_network_that_is_too_small_for_the_vocabulary_is_refused():
     data = Headlines(Generated(), 50, 5)
-    with pytest.raises(ValueError, match=r"was made for 16; set model\.title_words"):
+    with pytest.raises(ValueError, match=r"was made for 16 and 12; set model\.title_words"):
         made().prepare(data)
+
+
+def test_a_vocabulary_of_few_words_is_never_asked_for_more():
+    """As of few pairs: the network has rows for as many words as the settings allow."""
+    few = Vocabulary(["rain", "sun"], ["wind"])
+    data = SimpleNamespace(vocabulary=few, title_length=6, texts=lambda split: [])
+    experiment = made(beam=3)
+    experiment.prepare(data)
+    with torch.no_grad():
+        experiment.net.bias[len(few.words) :] = 9.0
+    found = experiment.search(BATCH)
+    assert found.shape == (3, 7)
+    for ids in found.tolist():
+        assert {*few.text(ids).split()} <= {"rain", "sun", "wind"}
 
 
 def smoke(root, *overrides):

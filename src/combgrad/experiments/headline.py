@@ -111,6 +111,8 @@ class HeadlineExperiment(Experiment):
         self.beam, self.length_power = beam, check_range("task.length_power", length_power)
         self.vocabulary: Vocabulary | None = None
         self.longest = 0
+        #: Ids that the network may choose and the vocabulary, as of few pairs, has no word for.
+        self.wordless = range(0)
         self.texts: dict[str, list[Pair]] = {}
 
     def prepare(self, data: Headlines) -> None:
@@ -120,10 +122,12 @@ class HeadlineExperiment(Experiment):
             data.vocabulary.in_titles > self.net.choices
         ):
             raise ValueError(
-                f"the vocabulary has {len(data.vocabulary.words)} words, and the network was made "
-                f"for {self.net.words.num_embeddings}; set model.title_words and "
-                f"model.article_words to those of data."
+                f"the vocabulary has {len(data.vocabulary.words)} words, "
+                f"{data.vocabulary.in_titles} of them for titles, and the network was made for "
+                f"{self.net.words.num_embeddings} and {self.net.choices}; set model.title_words "
+                f"and model.article_words to those of data."
             )
+        self.wordless = range(len(data.vocabulary.words), self.net.choices)
         self.texts = {split: data.texts(split) for split in ("val", "test")}
 
     @property
@@ -183,7 +187,7 @@ class HeadlineExperiment(Experiment):
             self.beam,
             self.longest,
             self.length_power,
-            never=(PAD, BEGIN, UNKNOWN),
+            never=(PAD, BEGIN, UNKNOWN, *self.wordless),
         )
 
     def epoch_metrics(self, stage: str) -> dict[str, Tensor]:
