@@ -5,6 +5,7 @@ from combgrad.solvers.assignment import Assignment
 from combgrad.solvers.base import Solver, Trait
 from combgrad.solvers.brute_force import BruteForceTSP
 from combgrad.solvers.cache import Cached
+from combgrad.solvers.edges import edges_to_matrix, matrix_to_edges
 from combgrad.solvers.energy_scheduling import EnergyScheduling
 from combgrad.solvers.function import from_function
 from combgrad.solvers.graph_matching import GraphMatching
@@ -43,7 +44,9 @@ __all__ = [
     "TiedAlignment",
     "TopK",
     "Trait",
+    "edges_to_matrix",
     "from_function",
     "from_pyepo",
+    "matrix_to_edges",
     "move_costs",
 ]

@@ -34,7 +34,11 @@ def edge_ends(cities: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def edges_to_matrix(edges: Tensor) -> Tensor:
-    """Edge values (B, E) as symmetric matrices (B, k, k) with a zero diagonal."""
+    """Values of the edges (B, E) as symmetric matrices (B, k, k) with a zero diagonal.
+
+    E = k(k-1)/2, the upper triangle row by row. Differentiable. Raises SolverInputError where E
+    fits no k.
+    """
     cities = city_count(edges.shape[-1])
     first, second = edge_ends(cities)
     matrix = edges.new_zeros(*edges.shape[:-1], cities, cities)
@@ -44,7 +48,15 @@ def edges_to_matrix(edges: Tensor) -> Tensor:
 
 
 def matrix_to_edges(matrix: Tensor) -> Tensor:
-    """The upper triangle (B, E) of matrices (B, k, k)."""
+    """The upper triangle of matrices (B, k, k), row by row, (B, E) with E = k(k-1)/2.
+
+    These are the costs of edges that `TSP` takes, as of a matrix of distances; what lies below the
+    diagonal is not looked at. Differentiable. Raises SolverInputError for other shapes.
+    """
+    if matrix.dim() < 2 or matrix.shape[-1] != matrix.shape[-2]:
+        raise SolverInputError(
+            f"matrix_to_edges takes square matrices (B, k, k), and got {tuple(matrix.shape)}."
+        )
     first, second = edge_ends(matrix.shape[-1])
     return matrix[..., torch.from_numpy(first), torch.from_numpy(second)]
 
