@@ -12,8 +12,9 @@ unset PYTHONPATH
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# Solvers and gradient methods are built from their YAMLs, so that hydra is needed here as well.
-tools=(pytest pytest-timeout pytest-xdist hypothesis networkx 'hydra-core>=1.3.2,<1.4')
+# Solvers and gradient methods are built from their YAMLs, so that hydra is needed here as well, and
+# hard instances are those of the benchmarks, which have a progress bar.
+tools=(pytest pytest-timeout pytest-xdist hypothesis networkx tqdm 'hydra-core>=1.3.2,<1.4')
 
 lower_bounds() {
     "$1" - <<'END'

@@ -8,6 +8,7 @@ import networkx as nx
 import pytest
 import torch
 
+from combgrad import metrics
 from combgrad.data.decisions.datamodule import Decisions
 from combgrad.data.decisions.polynomial import ShortestPaths
 from doc_pages import blocks
@@ -30,6 +31,19 @@ def names():
 def test_the_first_example_decides_better_than_chance(names):
     assert len(OWN) == 5
     assert 0 < float(names["regret"]) < 0.12
+
+
+def test_the_program_of_fifteen_lines_learns():
+    quick, *_ = OWN
+    assert len([line for line in quick.splitlines() if line]) == 15
+    torch.manual_seed(0)
+    found: dict = {}
+    exec(quick, found)
+    true, target = found["true_costs"], found["target"]
+    untrained = metrics.normalised_regret(
+        found["layer"].solver(torch.rand(true.shape)), target, true
+    )
+    assert 0 < float(found["regret"]) < float(untrained) / 4
 
 
 def test_three_ways_to_a_model_agree_with_networkx(names):

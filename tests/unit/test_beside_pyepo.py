@@ -6,7 +6,6 @@ PyEPO solves with Gurobi, we with our own solvers. Its noise has the axes (B, sa
 
 import json
 import math
-import re
 from pathlib import Path
 
 import pytest
@@ -438,39 +437,8 @@ def test_a_model_of_its_language_is_a_solver(func, backend):
         assert torch.equal(solver(sign * costs), solvers.TopK(3)(sign * costs))
 
 
-PROGRAMS = re.findall(
-    r"```python\n(.*?)```",
-    (Path(__file__).parents[2] / "docs" / "coming-from-pyepo.md").read_text(encoding="utf-8"),
-    re.DOTALL,
-)
-
-
 def test_every_method_of_pyepo_has_a_row(func):
     page = (Path(__file__).parents[2] / "docs" / "coming-from-pyepo.md").read_text(encoding="utf-8")
     classes = {getattr(func, name) for name in func.__all__}
     assert len(classes) >= 17
     assert [found.__name__ for found in classes if f"`{found.__name__}`" not in page] == []
-
-
-def test_the_program_of_fifteen_lines_learns():
-    quick, *_ = PROGRAMS
-    assert len([line for line in quick.splitlines() if line]) == 15
-    torch.manual_seed(0)
-    names = {}
-    exec(quick, names)
-    true, target = names["true_costs"], names["target"]
-    untrained = names["layer"].solver(torch.rand(true.shape))
-    assert (
-        0 < float(names["regret"]) < float(metrics.normalised_regret(untrained, target, true)) / 4
-    )
-
-
-def test_the_program_with_a_model(models):
-    *_, adapter = PROGRAMS
-    model = models["path"]
-    native = CombinatorialLayer(solver_of("path", model), Identity())
-    predicted, true = drawn(4, model, 2).requires_grad_(), drawn(4, model, 1)
-    names = {"model": model, "predicted": predicted, "true_costs": true}
-    exec(adapter, names)
-    target = native.solver(true)
-    same(names["loss"], SPOPlus()(native, predicted, Labels(target, true)).loss)
