@@ -1,6 +1,8 @@
 """What the tests of the documentation share: its pages and the blocks in them."""
 
 import re
+import statistics
+from collections.abc import Sequence
 
 from combgrad.runs.configuration import CONFIG_FOLDER
 
@@ -23,3 +25,9 @@ def prose(page: str) -> str:
     """A page without code."""
     text = re.sub(r"^```.*?^```$", "", PAGES[page], flags=re.MULTILINE | re.DOTALL)
     return re.sub(r"`[^`]*`", "``", text)
+
+
+def with_spread(values: Sequence[float], digits: int) -> str:
+    """A mean as a page has it, with its population deviation where there are several values."""
+    spread = f" ± {statistics.pstdev(values):.{digits}f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.{digits}f}{spread}"

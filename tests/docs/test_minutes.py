@@ -1,14 +1,16 @@
 """What the page of results says of minutes is what the records of results/times say."""
 
-import json
 import re
 import statistics
 
 import pytest
 
-from doc_pages import PAGES, ROOT
+from combgrad.results.store import load_records
+from doc_pages import PAGES, ROOT, with_spread
 
 PART = PAGES["results.md"].partition("\n## Minutes\n")[2].partition("\n## ")[0]
+
+RECORDS = load_records(ROOT / "results" / "times")
 
 #: A row of the page, without marks -> its experiment, and its solver where it is not ours.
 MINUTES = {
@@ -41,19 +43,12 @@ def runs_of(row):
     """The seconds of each seed, (those by Identity, those by what stands for Blackbox)."""
     experiment, _, solver = row.partition(" ")
     found: dict[int, dict[str, dict]] = {}
-    for path in (ROOT / "results" / "times").glob(f"{experiment}-*.json"):
-        record = json.loads(path.read_text(encoding="utf-8"))
-        choices = record["choices"]
-        by_gurobi = choices["solver"] == "gurobi_tsp"
-        if choices["experiment"] == experiment and by_gurobi == bool(solver):
-            method = "identity" if choices["grad"] == "identity" else "other"
-            found.setdefault(record["seed"], {})[method] = record["seconds"]
+    for record in RECORDS:
+        by_gurobi = record.choices["solver"] == "gurobi_tsp"
+        if record.experiment == experiment and by_gurobi == bool(solver):
+            method = "identity" if record.choices["grad"] == "identity" else "other"
+            found.setdefault(record.seed, {})[method] = record.seconds
     return [(pair["identity"], pair["other"]) for _, pair in sorted(found.items())]
-
-
-def told(values, digits):
-    spread = f" ± {statistics.pstdev(values):.{digits}f}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):.{digits}f}{spread}"
 
 
 def cells(row, unit, digits):
@@ -62,7 +57,7 @@ def cells(row, unit, digits):
     first, second = ([side["train"] / unit for side in sides] for sides in zip(*runs, strict=True))
     ratios = [a / b for a, b in zip(first, second, strict=True)]
     share = 100 * statistics.mean(other["solver"] / other["train"] for _, other in runs)
-    return [told(first, digits), told(second, digits), told(ratios, 2)], share
+    return [with_spread(first, digits), with_spread(second, digits), with_spread(ratios, 2)], share
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import statistics
 
 import pytest
 
-from doc_pages import DOCS, PAGES, ROOT
+from doc_pages import DOCS, PAGES, ROOT, with_spread
 from loading import loaded
 
 excerpts = loaded(DOCS / "tools" / "excerpts.py")
@@ -209,9 +209,7 @@ def of_globe(name):
 
 def as_told(records):
     """Correct edges in percent, with their deviation over several seeds, as the page has them."""
-    found = [100 * record["metrics"]["test/edge_accuracy"] for record in records]
-    spread = f" ± {statistics.pstdev(found):.1f}" if len(found) > 1 else ""
-    return f"{statistics.mean(found):.1f}{spread}"
+    return with_spread([100 * record["metrics"]["test/edge_accuracy"] for record in records], 1)
 
 
 def test_the_table_of_corrupted_trainings_is_that_of_the_records():

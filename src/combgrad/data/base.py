@@ -83,6 +83,11 @@ class Place:
         """The folder for data; DataFileError where none is given."""
         return check_path("this set", "where its files lie", self.path, self.free)
 
+    def check_given(self, collection: object, page: str) -> None:
+        """Raise DataFileError, naming the page on a set's files, where no folder is given."""
+        needs = f"where its files lie, see docs/{page}.md"
+        check_path(type(collection).__name__, needs, self.path, self.free)
+
     def find(self, names: Iterable[str]) -> Path | None:
         """The first of some files that is there, by their names below the folder for data."""
         return next((self.root / name for name in names if (self.root / name).is_file()), None)

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from combgrad.data.base import Block, Place, cached, check_path
+from combgrad.data.base import Block, Place, cached
 from combgrad.data.datamodule import TensorDataModule, user_path
 from combgrad.data.decisions.problems import DecisionSet, checked_set
 from combgrad.data.splits import SPLITS
@@ -61,8 +61,7 @@ class Decisions(TensorDataModule):
         checked_set(collection)
         self.files = Place(user_path(path), None, user_path(cache, "cache"), collection.free)
         if collection.source == "original":
-            needs = "where its files lie, see docs/decisions-data.md"
-            check_path(type(collection).__name__, needs, self.files.path, collection.free)
+            self.files.check_given(collection, "decisions-data")
         self.collection, self.source = collection, collection.source
         self._columns: dict[str, dict[str, Tensor]] = {}
 

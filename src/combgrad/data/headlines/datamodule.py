@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from combgrad.data.base import Block, Place, cached, check_path
+from combgrad.data.base import Block, Place, cached
 from combgrad.data.batches import Column, StoredRows
 from combgrad.data.datamodule import TensorDataModule, check_collection, check_whole, user_path
 from combgrad.data.files.npy import DataFileError
@@ -71,8 +71,7 @@ class Headlines(TensorDataModule):
         self.files = Place(user_path(path), None, user_path(cache, "cache"), FREE)
         check_collection(collection, HeadlineSet, "articles and headlines", FREE)
         if collection.source == "original":
-            needs = "where its files lie, see docs/headlines.md"
-            check_path(type(collection).__name__, needs, self.files.path, FREE)
+            self.files.check_given(collection, "headlines")
         self.collection, self.source = collection, collection.source
         self.title_words, self.article_words = title_words, article_words
         self.article_length, self.title_length = article_length, title_length

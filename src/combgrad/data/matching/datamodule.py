@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from combgrad.arguments import LARGEST_SEED
-from combgrad.data.base import Place, check_path
+from combgrad.data.base import Place
 from combgrad.data.batch_plans import BatchPlan, Fresh
 from combgrad.data.batches import Column
 from combgrad.data.datamodule import (
@@ -105,8 +105,7 @@ class KeyPointPairs(TensorDataModule):
         self.backbone = checked_backbone(backbone)
         self.files = Place(user_path(path), url, user_path(cache, "cache"))
         if self.source == "original":
-            needs = "where its files lie, see docs/key-points.md"
-            check_path(type(collection).__name__, needs, self.files.path, self.files.free)
+            self.files.check_given(collection, "key-points")
         self._collection: Collection | None = None
         self._appearance: Appearance | None = None
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from combgrad.data.base import Place, check_path
+from combgrad.data.base import Place
 from combgrad.data.batches import Column
 from combgrad.data.datamodule import (
     TensorDataModule,
@@ -194,5 +194,4 @@ def check_set(collection: ImageSet, place: Place) -> None:
     check_collection(collection, ImageSet, "images", place.free)
     check_url(place.url, collection.source, collection.words)
     if collection.source == "original":
-        needs = "where its files lie, see docs/images-by-class.md"
-        check_path(type(collection).__name__, needs, place.path, place.free)
+        place.check_given(collection, "images-by-class")
